@@ -1,0 +1,53 @@
+# make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
+# make test        checks and tests; make check: the checks alone
+# make ui          browse the runs; STUDY=omniglot make reproduce: another study
+# make lock        resolve requirements.lock anew
+
+PYTHON ?= python3.11
+CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+PORT   ?= 5000
+STUDY  ?=
+# PyPI's torch for Linux brings gigabytes of CUDA packages. Where this index cannot be reached, pip takes what it finds.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+VENV  := .venv
+READY := $(VENV)/.ready
+BIN   := $(VENV)/bin
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Without byte code each of the pipeline's processes would compile its imports again, seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: reproduce test check ui lock
+.DELETE_ON_ERROR:
+
+reproduce: $(READY)
+	$(BIN)/snakemake --cores $(CORES) $(if $(STUDY),--configfile studies/$(STUDY).yaml) -- all
+
+test: check
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadgroup
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+ui: $(READY)
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(PORT)
+
+# torch goes first and alone: the extra index is then asked for one package, not for each.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-deps --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+# A CPU wheel of torch adds its label to the version, which other machines' wheels do not have.
+lock: $(READY)
+	$(BIN)/pip-compile --quiet --extra=dev --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file=requirements.lock pyproject.toml
+	sed -i 's/^\(torch==[^+]*\)+cpu$$/\1/' requirements.lock

@@ -1,0 +1,26 @@
+# The pipeline's table of contents. Rules are in workflow/rules, knobs in params.yaml, and a study is an
+# overlay of it: snakemake --cores 8 --configfile studies/omniglot.yaml all
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# Names the interpreter that requirements.lock is resolved for. Inert without --software-deployment-method.
+container: "docker://python:3.11-slim"
+
+
+configfile: "params.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/track.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        final_targets(),

@@ -1,0 +1,1 @@
+"""What SFSC costs against stated limits: `python -m benchmarks.<subject> --json`."""

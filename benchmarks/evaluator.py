@@ -1,0 +1,259 @@
+"""What evaluating one cell of the cross-test matrix costs, at the sizes of the paper's data sets.
+
+`python -m benchmarks.evaluator --json` prints
+
+    over_matmul          time of one cell at Market-1501 size over the blocked float32 matrix
+                         product alone, the fastest block size of it: the limit of any evaluator
+                         that computes all scores. The embeddings are as good as a standard
+                         network's; `over_matmul_untrained` is the same for useless ones, whose
+                         positives are anywhere in the gallery
+    speedup_over_sort    time of an evaluator that sorts the whole gallery of every query and
+                         promises what ours does, stable ties (numpy or torch, whichever is faster;
+                         in blocks of float32 scores; metrics from the sorted hits), over ours;
+                         `speedup_over_unstable_sort` is the same for ties in any order
+    extra_bytes_msmt17   peak memory of one cell at MSMT17 size, above loaded inputs and libraries;
+                         in a fresh process
+
+and the absolute figures behind them. Both compute threads are used by all contestants.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sfsc.retrieval.cross_test import evaluate_matrix
+from sfsc.retrieval.ranking import Labels
+
+DIMENSION = 512
+THREADS = 2
+REPEATS = 5
+LIMITS = {"over_matmul": 2.0, "speedup_over_sort": 3.5, "extra_bytes_msmt17": 2**30}
+
+
+class Size(NamedTuple):
+    """Of a data set's test split; junk is dropped before these counts."""
+
+    queries: int
+    gallery: int
+    identities: int
+    cameras: int
+    distractors: int
+
+
+TRAINED = 2.0
+"""Spread of a cluster for a mAP of about 0.85, a standard network's on Market-1501."""
+UNTRAINED = 4.0
+"""For a mAP below 0.05: positives anywhere in the gallery, the hardest case for counting."""
+MARKET1501 = Size(3_368, 15_913, 750, 6, 2_798)
+MSMT17 = Size(11_659, 82_161, 3_060, 15, 0)
+
+
+class Cell(NamedTuple):
+    """Input of one evaluation."""
+
+    query: np.ndarray
+    gallery: np.ndarray
+    query_labels: Labels
+    gallery_labels: Labels
+
+
+def make_cell(size: Size, *, spread: float = TRAINED) -> Cell:
+    """Return clusters by identity, their width such that mAP is what `spread` says."""
+    generator = np.random.default_rng(0)
+    owners = generator.integers(0, size.identities, size.gallery)
+    owners[: size.distractors] = size.identities + np.arange(size.distractors)
+    generator.shuffle(owners)
+    searched = generator.integers(0, size.identities, size.queries)
+    shape = (size.identities + size.distractors, DIMENSION)
+    centres = generator.standard_normal(shape, dtype=np.float32)
+
+    def scatter(identity: np.ndarray) -> np.ndarray:
+        shape = (len(identity), DIMENSION)
+        points = generator.standard_normal(shape, dtype=np.float32)
+        points *= spread
+        points += centres[identity]
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        return points
+
+    def labels(identity: np.ndarray) -> Labels:
+        return Labels(identity, generator.integers(0, size.cameras, len(identity)))
+
+    return Cell(scatter(searched), scatter(owners), labels(searched), labels(owners))
+
+
+def evaluate_by_counting(cell: Cell) -> float:
+    """Evaluate with this project's evaluator; return mAP."""
+    result = evaluate_matrix(
+        cell.query[None], cell.gallery[None], cell.query_labels, cell.gallery_labels
+    )
+    return result.average_map("step")
+
+
+def multiply(cell: Cell, block: int) -> None:
+    """Compute all scores and nothing else."""
+    scores = np.empty((block, len(cell.gallery)), dtype=np.float32)
+    for start in range(0, len(cell.query), block):
+        part = cell.query[start : start + block]
+        np.matmul(part, cell.gallery.T, out=scores[: len(part)])
+
+
+def sort_numpy(scores: np.ndarray) -> np.ndarray:
+    """Rank each row, best first, ties in gallery order."""
+    return sort_halves(scores, kind="stable")
+
+
+def sort_unstable(scores: np.ndarray) -> np.ndarray:
+    """Rank each row, best first, ties in any order."""
+    return sort_halves(scores, kind="quicksort")
+
+
+def sort_halves(scores: np.ndarray, *, kind: str) -> np.ndarray:
+    """Rank each row, both halves of the rows at once."""
+    halves = np.array_split(-scores, THREADS)
+    orders: list[np.ndarray] = [np.empty(0)] * THREADS
+
+    def work(index: int) -> None:
+        orders[index] = np.argsort(halves[index], axis=1, kind=kind)
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(THREADS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return np.concatenate(orders)
+
+
+def sort_torch(scores: np.ndarray) -> np.ndarray:
+    """Rank each row, best first, ties in gallery order."""
+    order = torch.argsort(torch.from_numpy(scores), dim=1, descending=True, stable=True)
+    return order.numpy()
+
+
+def evaluate_by_sorting(cell: Cell, sort: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Evaluate as the field does: sort the gallery for every query; return mAP."""
+    precisions = []
+    identity, camera = cell.gallery_labels
+    for start in range(0, len(cell.query), 256):
+        block = slice(start, start + 256)
+        orders = sort(cell.query[block] @ cell.gallery.T)
+        searched = zip(*(column[block] for column in cell.query_labels), strict=True)
+        for order, (own_identity, own_camera) in zip(orders, searched, strict=True):
+            is_hit = identity[order] == own_identity
+            is_kept = ~(is_hit & (camera[order] == own_camera))
+            ranks = np.flatnonzero(is_hit[is_kept]) + 1
+            if len(ranks):
+                precisions.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    return float(np.mean(precisions))
+
+
+def compare_with_matmul(cell: Cell) -> dict[str, float]:
+    """Return median seconds of our evaluator and of the matrix product in its best block size.
+
+    They alternate, so that a busy machine slows both.
+    """
+    blocks = (128, 256, 512)
+    evaluate_by_counting(cell)  # starts the BLAS threads
+    rounds = [
+        [seconds(lambda block=block: multiply(cell, block)) for block in blocks]
+        + [seconds(lambda: evaluate_by_counting(cell))]
+        for _ in range(REPEATS)
+    ]
+    *products, ours = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return {"matmul": min(products), "ours": ours}
+
+
+def compare_with_sorting(cell: Cell) -> dict[str, float]:
+    """Return median seconds of each way to sort; check that all evaluators agree."""
+    times = {}
+    for sort in (sort_numpy, sort_torch, sort_unstable):
+        repeats = [seconds(lambda sort=sort: evaluate_by_sorting(cell, sort)) for _ in range(3)]
+        times[sort.__name__] = statistics.median(repeats)
+        difference = abs(evaluate_by_sorting(cell, sort) - evaluate_by_counting(cell))
+        if difference > 1e-6:
+            raise SystemExit(f"All evaluators must agree. Found mAP {difference} apart.")
+    return times
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure_time() -> dict[str, float]:
+    """Compare the contestants at Market-1501 size."""
+    cell = make_cell(MARKET1501)
+    trained = compare_with_matmul(cell)
+    untrained = compare_with_matmul(make_cell(MARKET1501, spread=UNTRAINED))
+    sorting = compare_with_sorting(cell)
+    return {
+        "over_matmul": trained["ours"] / trained["matmul"],
+        "over_matmul_untrained": untrained["ours"] / untrained["matmul"],
+        "speedup_over_sort": min(sorting["sort_numpy"], sorting["sort_torch"]) / trained["ours"],
+        "speedup_over_unstable_sort": sorting["sort_unstable"] / trained["ours"],
+        "mean_average_precision": evaluate_by_counting(cell),
+        "seconds_matmul": trained["matmul"],
+        "seconds_ours": trained["ours"],
+        **{f"seconds_{name}": value for name, value in sorting.items()},
+    }
+
+
+def measure_memory() -> dict[str, float]:
+    """Return the peak memory of one cell at MSMT17 size, above that of inputs and libraries.
+
+    To be called in a fresh process. The kernel's high-water mark is reset to the memory in use just
+    before the evaluation, so nothing earlier can hide its peak.
+    """
+    cell = make_cell(MSMT17)
+    multiply(Cell(cell.query[:256], *cell[1:]), 64)  # allocates the BLAS library's own buffers
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status_bytes("VmRSS")
+    elapsed = seconds(lambda: evaluate_by_counting(cell))
+    return {"extra_bytes_msmt17": status_bytes("VmHWM") - before, "seconds_msmt17": elapsed}
+
+
+def status_bytes(field: str) -> int:
+    """Return a memory figure of this process from Linux's `/proc`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def measure_memory_apart() -> dict[str, float]:
+    """Return `measure_memory()` of a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.evaluator", "--memory-only"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_only:
+        print(json.dumps(measure_memory()))
+        return
+    torch.set_num_threads(THREADS)
+    figures = measure_time() | measure_memory_apart()
+    if arguments.json:
+        print(json.dumps({**figures, "limits": LIMITS, "threads": THREADS}, indent=1))
+        return
+    for name, value in figures.items():
+        print(f"{name:<24}{value:>16,.3f}{f'   limit {LIMITS[name]:,}' if name in LIMITS else ''}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Cost of one SFSC step against the same sub-models trained one by one as plain dense networks.
+
+    python -m benchmarks.step [--backbone resnet18] [--threads 2] [--json]
+
+* `step_over_dense`: time of a step over the sum of M dense steps on the same batch, median over
+  paired rounds. The dense networks share nothing and aggregate nothing: they are the limit.
+* `extra_memory_over_gradients`: peak memory of a step beyond that of a dense step of the full
+  network, in units of the full network's gradients. Counted from torch's own allocations.
+
+Both sides run channels last, the fastest format of these convolutions on a CPU.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfsc.aggregation.build import build_aggregator
+from sfsc.config import TrainJob, load_params
+from sfsc.determinism import generator_for
+from sfsc.networks.build import EmbeddingNetwork, channels_last
+from sfsc.networks.extract import extract
+from sfsc.training.loop import OPTIMIZERS
+from sfsc.training.model import IdentityModel
+from sfsc.training.records import step_record
+from sfsc.training.step import apply_update, compute_gradients
+
+IDENTITIES = 153
+LIMITS = {"step_over_dense": 1.15, "extra_memory_over_gradients": 2.0}
+Step = Callable[[], object]
+
+
+def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels: Tensor) -> Step:
+    """Return one SFSC step as the training loop runs it, its records included."""
+    aggregator = build_aggregator(job.aggregation)
+    optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+    generator = generator_for("benchmark")
+
+    def step() -> None:
+        gradients = compute_gradients(
+            model, images, labels, loss=job.loss, kl_weight=job.loss.kl_weight
+        )
+        step_record(gradients)
+        apply_update(
+            model,
+            gradients.jacobian,
+            aggregator=aggregator,
+            optimizer=optimizer,
+            gradient_clip=job.train.gradient_clip,
+            generator=generator,
+        )
+
+    return step
+
+
+class Dense(nn.Module):
+    """A sub-model as an unrelated plain network with a classifier of its own."""
+
+    def __init__(self, network: EmbeddingNetwork, switch: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.network = extract(network, switch)
+        self.classifier = nn.Linear(embedding_dim, IDENTITIES, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, IDENTITIES)."""
+        logits: Tensor = self.classifier(self.network(images))
+        return logits
+
+
+def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> Step:
+    """Return one ordinary training step of a dense network."""
+    optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+
+    def step() -> None:
+        loss = functional.cross_entropy(
+            model(images), labels, label_smoothing=job.loss.label_smoothing
+        )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), job.train.gradient_clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def seconds(step: Step) -> float:
+    """Return the wall-clock time of one call."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def peak_bytes(step: Step) -> int:
+    """Return the most memory that a call holds beyond what was allocated before it."""
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        step()
+    # The public events add up a function's allocations; only the raw ones are in order of time.
+    events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
+    changes = [event.nbytes() for event in sorted(events, key=lambda e: e.start_ns())]
+    if not changes:
+        raise RuntimeError("The profiler must report allocations. Found none.")
+    return max(itertools.accumulate(changes))
+
+
+def measure(job: TrainJob, *, image_size: int, rounds: int) -> dict[str, float]:
+    """Return the two ratios and the times behind them."""
+    torch.manual_seed(0)
+    batch = job.train.identities_per_batch * job.train.images_per_identity
+    images = torch.randn(batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
+    labels = torch.arange(batch) // job.train.images_per_identity
+    network = EmbeddingNetwork(
+        job.network.backbone,
+        widths=job.network.widths,
+        embedding_dim=job.network.embedding_dim,
+        image_channels=3,
+    )
+    dense = [
+        channels_last(Dense(network, switch, job.network.embedding_dim)).train()
+        for switch in range(len(job.network.widths))
+    ]
+    dense_steps = [dense_step(job, model, images, labels) for model in dense]
+    model = IdentityModel(network, embedding_dim=job.network.embedding_dim, identities=IDENTITIES)
+    sfsc_step = switchable_step(job, channels_last(model).train(), images, labels)
+    for step in (*dense_steps, sfsc_step, *dense_steps, sfsc_step):
+        step()
+    sfsc_times, dense_times = [], []
+    for _ in range(rounds):
+        sfsc_times.append(seconds(sfsc_step))
+        dense_times.append(sum(seconds(step) for step in dense_steps))
+    gradients = 4 * sum(parameter.numel() for parameter in dense[-1].parameters())
+    extra = peak_bytes(sfsc_step) - peak_bytes(dense_steps[-1])
+    return {
+        "step_over_dense": statistics.median(
+            a / b for a, b in zip(sfsc_times, dense_times, strict=True)
+        ),
+        "extra_memory_over_gradients": extra / gradients,
+        "step_seconds": statistics.median(sfsc_times),
+        "dense_seconds": statistics.median(dense_times),
+        "images_per_second": batch / statistics.median(sfsc_times),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--backbone", choices=["small_resnet", "resnet18"], default="small_resnet")
+    parser.add_argument("--image-size", type=int, default=32, help="pixels, square")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=30, help="paired rounds")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    params = load_params([Path("params.yaml")])
+    job = params.resolve("sfsc", dataset="synthetic", seed=0)
+    job = job.model_copy(
+        update={"network": job.network.model_copy(update={"backbone": options.backbone})}
+    )
+    result = measure(job, image_size=options.image_size, rounds=options.rounds)
+    if options.json:
+        print(json.dumps(result | {"limits": LIMITS}, indent=1))
+        return
+    for key, value in result.items():
+        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
+        print(f"{key:30} {value:10.4f}{limit}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Switchable representation learning with self-compatibility (SFSC, arXiv 2206.08289)."""

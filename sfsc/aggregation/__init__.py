@@ -1,0 +1,1 @@
+"""From the sub-models' gradients to one update (DESIGN.md 2.3)."""

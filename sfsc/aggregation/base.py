@@ -1,0 +1,56 @@
+"""The contracts of aggregation: from M gradients to one update (DESIGN.md 2.3)."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sfsc.aggregation.jacobian import NestedJacobian
+
+Granularity = Literal["nested", "whole", "layer", "kernel"]
+
+
+class Aggregator(ABC):
+    """A Jacobian to an update.
+
+    Private parameters, and on the outermost shell those that only the full model owns, keep their
+    plain gradient unless an aggregator's definition says otherwise.
+    """
+
+    @abstractmethod
+    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the weights of the rows, as `NestedJacobian.combine` takes them.
+
+        Args:
+            jacobian: Gradients of M > 1 sub-models.
+            generator: Source of every random choice, on the CPU.
+        """
+
+    def __call__(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the update: parameter name to tensor of the parameter's shape."""
+        return jacobian.combine(self.weights(jacobian, generator))
+
+
+def gramians(jacobian: NestedJacobian, granularity: Granularity) -> dict[str, Tensor]:
+    """Return, for each shared parameter, the Gramians that a granularity compares.
+
+    * `whole`: one Gramian of the zero-padded vectors of all shared parameters;
+    * `nested`: one per shell, of all shared parameters together;
+    * `layer`: one per shell, of each parameter tensor for itself;
+    * `kernel`: one per shell, of each output channel of each parameter for itself.
+
+    Returns:
+        Parameter name to tensor (K, S, M, M): kernel, shell, row, row; K = 1 unless `kernel`,
+        S = 1 if `whole`, otherwise M.
+    """
+    names = jacobian.shared_names
+    parts = {
+        name: jacobian.shell_gramians(name, per_kernel=granularity == "kernel") for name in names
+    }
+    if granularity in {"layer", "kernel"} or not names:
+        return parts
+    total = torch.stack(list(parts.values())).sum(dim=0)  # (1, M, M, M)
+    if granularity == "whole":
+        total = total.sum(dim=1, keepdim=True)
+    return dict.fromkeys(names, total)

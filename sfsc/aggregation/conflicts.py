@@ -1,0 +1,30 @@
+"""How far the sub-models' gradients disagree in direction (claim C5, DESIGN.md 1)."""
+
+import torch
+from torch import Tensor
+
+
+def pairwise_cosines(gramian: Tensor) -> Tensor:
+    """Return the cosine of each pair of rows on the intersection of their blocks.
+
+    A pair conflicts where its cosine is negative. With S = 1 (`whole`) the rows are zero-padded
+    vectors; with S = M rows i and j meet on the shells up to min(i, j).
+
+    Args:
+        gramian: Inner products on each shell, shape (S, M, M), from
+            `sfsc.aggregation.base.gramians`.
+
+    Returns:
+        Shape (M, M), symmetric, in [-1, 1]; 0 where a row is zero on the intersection.
+    """
+    shells, m, _ = gramian.shape
+    blocks = gramian.cumsum(dim=0)  # on the block of each sub-model
+    index = torch.arange(m, device=gramian.device)
+    smaller = torch.minimum(index[:, None], index[None, :]).clamp(max=shells - 1)
+    inner = blocks[smaller, index[:, None], index[None, :]]
+    first = blocks[smaller, index[:, None], index[:, None]]
+    second = blocks[smaller, index[None, :], index[None, :]]
+    product = (first * second).clamp(min=0.0).sqrt()
+    is_defined = product > 0
+    cosine = inner / torch.where(is_defined, product, 1.0)
+    return torch.where(is_defined, cosine, 0.0).clamp(-1.0, 1.0)

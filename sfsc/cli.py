@@ -1,0 +1,125 @@
+"""The command line: `sfsc <stage>` parses paths, loads a slice of the configuration, runs a stage.
+
+Hyper-parameters are no flags: they come from `params.yaml`, through the fingerprint file that the
+workflow writes for each job. A stage's module is imported only when the stage runs.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sfsc.config import Evaluate, PrepareJob, load_params, load_slice
+from sfsc.errors import SfscError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage.
+
+    Args:
+        arguments: Command-line arguments; those of the process if None.
+
+    Returns:
+        The exit code: 0, or 1 after a mistake that the user can mend.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except SfscError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+def _check(options: Namespace) -> None:
+    load_params(options.files)
+    sys.stdout.write("The parameters are valid.\n")
+
+
+def _fetch(options: Namespace) -> None:
+    from sfsc.data.omniglot import fetch
+
+    fetch(options.archive, output=options.output, mirror=options.mirror)
+
+
+def _prepare(options: Namespace) -> None:
+    from sfsc.data.prepare import prepare
+
+    job = load_slice(PrepareJob, options.config)
+    prepare(job, raw_dir=options.raw, output_dir=options.output, threads=options.threads)
+
+
+def _train(options: Namespace) -> None:
+    from sfsc.training.run import train
+
+    train(options.config, data_dir=options.data, output_dir=options.output, threads=options.threads)
+
+
+def _embed(options: Namespace) -> None:
+    from sfsc.determinism import make_deterministic
+    from sfsc.retrieval.embed import embed
+
+    make_deterministic(options.threads)
+    embed(options.run_dir, options.data, options.output)
+
+
+def _evaluate(options: Namespace) -> None:
+    from sfsc.determinism import make_deterministic
+    from sfsc.retrieval.evaluate import evaluate
+
+    make_deterministic(options.threads)
+    section = load_slice(Evaluate, options.config)
+    evaluate(section, options.embeddings, options.data, options.output)
+
+
+def _track(options: Namespace) -> None:
+    from sfsc.tracking import mirror
+
+    uri = options.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    mirror(options.study, options.report, options.stamp, uri)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sfsc", description=__doc__.splitlines()[0])
+    stages = parser.add_subparsers(metavar="<stage>", required=True)
+
+    def add(run: Callable[[Namespace], None], summary: str, *paths: str) -> argparse.ArgumentParser:
+        stage = stages.add_parser(run.__name__.strip("_"), help=summary, description=summary)
+        for name in paths:
+            dest = "run_dir" if name == "run" else name
+            stage.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", dest=dest)
+        stage.set_defaults(run=run)
+        return stage
+
+    check = add(_check, "Validate parameters.")
+    check.add_argument("files", type=Path, nargs="+", help="params.yaml and overlays of it")
+    fetch = add(_fetch, "Download or copy one raw archive, its digest verified.", "output")
+    fetch.add_argument("--archive", required=True, help="name of the archive without .zip")
+    mirror = os.environ.get("SFSC_MIRROR")
+    fetch.add_argument(
+        "--mirror",
+        type=Path,
+        default=Path(mirror) if mirror else None,
+        help="folder that holds <data set>/<archive>.zip; default: the variable SFSC_MIRROR",
+    )
+    threaded = (
+        add(_prepare, "Render or unpack a data set.", "config", "raw", "output"),
+        add(_train, "Train one network; resumes where it was killed.", "config", "data", "output"),
+        add(_embed, "Embed the test images in every sub-model.", "run", "data", "output"),
+        add(
+            _evaluate, "Self- and cross-tests of one run.", "config", "embeddings", "data", "output"
+        ),
+    )
+    for stage in threaded:
+        stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
+    track = add(_track, "Mirror a study's runs into MLflow.", "study", "report", "stamp")
+    track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Reading of downloaded zip archives that may be truncated, altered or hostile. Nothing is extracted to disk."""
+
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from sfsc.data.prepared import file_digest
+from sfsc.errors import DataError
+
+LARGEST = 1 << 32
+"""Largest unpacked size that is read, bytes: a small archive may unpack to more than a machine holds."""
+
+
+_MEND = "Delete it and fetch it again."
+
+
+def check_archive(path: Path, *, sha256: str, source: str | None = None) -> None:
+    """Check that an archive is whole, harmless and the published one, in this order.
+
+    Args:
+        path: Of the zip archive.
+        sha256: Of the published archive, hexadecimal.
+        source: What to call it in messages; its path if none.
+
+    Raises:
+        DataError: If it is missing, truncated, holds a path outside its folder or was altered.
+    """
+    source = source or str(path)
+    _check_exists(path, source)
+    found = file_digest(path)
+    if found != sha256:
+        _list_members(path, source)  # has a more telling sentence, where there is one
+        msg = f"{source} must be the published archive (SHA-256 {sha256}). Found SHA-256 {found}: altered. {_MEND}"
+        raise DataError(msg)
+
+
+def read_archive(path: Path) -> dict[str, bytes]:
+    """Read all files of an archive into memory.
+
+    Args:
+        path: Of the zip archive.
+
+    Returns:
+        The content of each file by its path within the archive, in the archive's order.
+
+    Raises:
+        DataError: If it is missing, truncated or damaged, or holds a path outside its folder.
+    """
+    _check_exists(path, str(path))
+    members = _list_members(path, str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {member.filename: archive.read(member) for member in members}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        msg = f"{path} must be an undamaged zip archive. Found: {error}. {_MEND}"
+        raise DataError(msg) from error
+
+
+def _check_exists(path: Path, source: str) -> None:
+    if not path.is_file():
+        msg = f"{source} must be a zip archive. Found no such file. Fetch it first."
+        raise DataError(msg)
+
+
+def _list_members(path: Path, source: str) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+    except zipfile.BadZipFile as error:
+        msg = f"{source} must be a complete zip archive. Found a truncated file or one of another kind. {_MEND}"
+        raise DataError(msg) from error
+    for member in members:
+        _check_member(member, source)
+    if sum(member.file_size for member in members) > LARGEST:
+        msg = f"{source} must not unpack to more than {LARGEST} bytes. {_MEND}"
+        raise DataError(msg)
+    return members
+
+
+def _check_member(member: zipfile.ZipInfo, source: str) -> None:
+    name = PurePosixPath(member.filename.replace("\\", "/"))
+    has_drive = not name.parts or ":" in name.parts[0]
+    if name.is_absolute() or ".." in name.parts or has_drive:
+        msg = f"{source} must hold paths within its own folder only. Found `{member.filename}`. Do not use it."
+        raise DataError(msg)

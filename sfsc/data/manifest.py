@@ -1,0 +1,168 @@
+"""The typed table that names every image of a prepared data set (DESIGN.md 4), validated on load."""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfsc.errors import DataError
+
+Split = Literal["train", "validation", "query", "gallery"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+COLUMNS = ("path", "identity", "camera", "split", "digest")
+JUNK = -1
+"""Identity of an image that the protocol ignores: neither a hit nor a miss."""
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a data set, before it is numbered."""
+
+    path: str
+    """Where the image is from: unique, for people to read."""
+    identity: int
+    """Who or what it shows, >= 0; `JUNK` is ignored by the protocol."""
+    camera: int
+    """Who or what took it, >= 0."""
+    split: Split
+    digest: str
+    """SHA-256 of the packed pixels, hexadecimal."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The table of a data set, one numpy array of length N per column; row i is image i of the set."""
+
+    path: NDArray[np.str_]
+    identity: NDArray[np.int64]
+    camera: NDArray[np.int64]
+    split: NDArray[np.str_]
+    digest: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        """Return the number of images N."""
+        return len(self.path)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Row]) -> "Manifest":
+        """Return the table of `rows`, in their order."""
+        rows = list(rows)
+        return cls(
+            path=np.array([row.path for row in rows], dtype=np.str_),
+            identity=np.array([row.identity for row in rows], dtype=np.int64),
+            camera=np.array([row.camera for row in rows], dtype=np.int64),
+            split=np.array([row.split for row in rows], dtype=np.str_),
+            digest=np.array([row.digest for row in rows], dtype=np.str_),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read and validate a manifest.
+
+        Args:
+            path: A CSV file with the columns `COLUMNS`, in that order.
+
+        Raises:
+            DataError: If the file is missing, is no such table, is empty or names an image twice.
+        """
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                lines = list(csv.reader(file, strict=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            msg = f"{path} must be a readable CSV file. Found: {error}. Prepare the data set again."
+            raise DataError(msg) from error
+        _check_header(path, lines)
+        manifest = cls.from_rows(
+            _parse_row(fields, source=f"{path}, line {number}")
+            for number, fields in enumerate(lines[1:], start=2)
+        )
+        _check_paths(path, manifest)
+        return manifest
+
+    def save(self, path: Path) -> None:
+        """Write the table as CSV with the columns `COLUMNS`."""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            columns = (self.path, self.identity, self.camera, self.split, self.digest)
+            writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """Return the ascending indices of the images of `split`."""
+        return np.flatnonzero(self.split == split).astype(np.int64)
+
+    def identities(self, split: Split) -> NDArray[np.int64]:
+        """Return the sorted distinct identities of `split`, junk left out."""
+        present = np.unique(self.identity[self.rows(split)])
+        return present[present != JUNK]
+
+
+def pixel_digest(image: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of an image's pixels, hexadecimal.
+
+    Args:
+        image: (H, W, C) uint8.
+    """
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def _check_header(path: Path, lines: list[list[str]]) -> None:
+    header = ",".join(lines[0]) if lines else ""
+    if header != ",".join(COLUMNS):
+        msg = f"{path} must begin with the columns {','.join(COLUMNS)}. Found `{header}`."
+        raise DataError(msg)
+    if len(lines) == 1:
+        msg = f"{path} must name at least one image. Found none. Prepare the data set again."
+        raise DataError(msg)
+
+
+def _parse_row(fields: list[str], *, source: str) -> Row:
+    if len(fields) != len(COLUMNS):
+        msg = f"{source} must have {len(COLUMNS)} fields. Found {len(fields)}."
+        raise DataError(msg)
+    path, identity, camera, split, digest = fields
+    _check_field(source, "path", path, path != "", "not be empty")
+    _check_field(source, "digest", digest, bool(_DIGEST.fullmatch(digest)), "be 64 hexadecimal digits")
+    return Row(
+        path=path,
+        identity=_parse_integer(source, "identity", identity, least=JUNK),
+        camera=_parse_integer(source, "camera", camera, least=0),
+        split=_parse_split(source, split),
+        digest=digest,
+    )
+
+
+def _parse_integer(source: str, column: str, text: str, *, least: int) -> int:
+    is_valid = bool(_INTEGER.fullmatch(text)) and int(text) >= least
+    _check_field(source, column, text, is_valid, f"be an integer >= {least}")
+    return int(text)
+
+
+def _parse_split(source: str, text: str) -> Split:
+    for split in SPLITS:
+        if text == split:
+            return split
+    msg = f"{source}: `split` must be one of {', '.join(SPLITS)}. Found `{text}`."
+    raise DataError(msg)
+
+
+def _check_field(source: str, column: str, text: str, is_valid: bool, rule: str) -> None:  # noqa: FBT001
+    if not is_valid:
+        msg = f"{source}: `{column}` must {rule}. Found `{text}`."
+        raise DataError(msg)
+
+
+def _check_paths(path: Path, manifest: Manifest) -> None:
+    values, counts = np.unique(manifest.path, return_counts=True)
+    if counts.max() > 1:
+        msg = f"{path} must name each image once. Found `{values[counts.argmax()]}` {counts.max()} times."
+        raise DataError(msg)

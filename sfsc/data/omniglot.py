@@ -1,0 +1,200 @@
+"""Omniglot: handwriting, where a character is an identity and its drawer the camera (DESIGN.md 4).
+
+Lake, Salakhutdinov, Tenenbaum, "Human-level concept learning through probabilistic program induction", Science 2015;
+https://github.com/brendenlake/omniglot, MIT licence.
+
+The two small archives share two alphabets, Greek and Latin, image for image, so that a split by archive leaks. The split
+here is by alphabet: the four of `TRAIN` against the four of `TEST`.
+"""
+
+import http.client
+import io
+import re
+import shutil
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sfsc.config import Omniglot
+from sfsc.data.archive import check_archive, read_archive
+from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
+from sfsc.data.prepared import PreparedSet, SplitCount
+from sfsc.data.splits import hold_out
+from sfsc.errors import DataError
+
+OFFICIAL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+ARCHIVES = {
+    "images_background_small1": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+    "images_background_small2": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
+}
+"""SHA-256 of each archive."""
+TRAIN = ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit")
+TEST = ("Balinese", "Early_Aramaic", "Korean", "Tagalog")
+CHARACTERS = {"train": 139, "test": 103}
+DRAWERS = 20
+SIDE = 105
+"""Of the images in the archives, pixels."""
+TIMEOUT = 30.0
+"""Longest silence of the server, seconds."""
+
+_MEMBER = re.compile(r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character\d+)/\d+_(?P<drawer>\d+)\.png")
+
+
+@dataclass(frozen=True, order=True)
+class Drawing:
+    """Which drawing an image is."""
+
+    alphabet: str
+    character: str
+    drawer: int
+    """From 0."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its character, which is the identity."""
+        return self.alphabet, self.character
+
+    def __str__(self) -> str:
+        """Return its path in the manifest."""
+        return f"{self.alphabet}/{self.character}/{self.drawer + 1:02d}"
+
+
+def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
+    """Copy an archive from a mirror folder or download it, verify it and only then put it in its place.
+
+    Args:
+        archive_name: A key of `ARCHIVES`.
+        output: Where it goes.
+        mirror: Folder with `omniglot/<archive_name>.zip`; none means the official repository.
+
+    Raises:
+        DataError: If there is no such archive, it cannot be had or is not the published one.
+    """
+    if archive_name not in ARCHIVES:
+        msg = f"An archive of Omniglot must be one of {', '.join(ARCHIVES)}. Found `{archive_name}`."
+        raise DataError(msg)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.partial")
+    source = f"{OFFICIAL}/{archive_name}.zip" if mirror is None else str(mirror / "omniglot" / f"{archive_name}.zip")
+    try:
+        if mirror is None:
+            _download(source, partial)
+        else:
+            _copy(Path(source), partial)
+        check_archive(partial, sha256=ARCHIVES[archive_name], source=source)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def build(settings: Omniglot, raw_dir: Path, *, validation_fraction: float) -> PreparedSet:
+    """Unpack the characters of both splits, numbered in alphabetical order, training first.
+
+    The first `query_drawers` drawings of a test character are queries, the others are the gallery.
+
+    Args:
+        settings: Image size and number of query drawers.
+        raw_dir: Folder with the two archives.
+        validation_fraction: Share of the training characters held out for validation.
+
+    Raises:
+        DataError: If an archive is damaged, an image cannot be read or the characters are not the published ones.
+    """
+    drawings = _read_drawings([raw_dir / f"{name}.zip" for name in ARCHIVES])
+    characters = _number_characters(drawings)
+    held_out = _hold_out(validation_fraction)
+    images, rows = [], []
+    for drawing, content in sorted(drawings.items(), key=lambda item: (characters[item[0].key], item[0])):
+        image = _decode(drawing, content, settings.image_size)
+        identity = characters[drawing.key]
+        split = _choose_split(identity, drawing.drawer, held_out=held_out, query_drawers=settings.query_drawers)
+        images.append(image)
+        rows.append(Row(str(drawing), identity, drawing.drawer, split, pixel_digest(image)))
+    return PreparedSet(Manifest.from_rows(rows), np.stack(images))
+
+
+def expected_counts(settings: Omniglot, *, validation_fraction: float) -> dict[Split, SplitCount]:
+    """Return the size of each split: 139 characters to train on, 103 to test on, 20 drawings of each."""
+    held_out = len(_hold_out(validation_fraction))
+    train = CHARACTERS["train"] - held_out
+    test = CHARACTERS["test"]
+    return {
+        "train": SplitCount(train, train * DRAWERS),
+        "validation": SplitCount(held_out, held_out * DRAWERS),
+        "query": SplitCount(test, test * settings.query_drawers),
+        "gallery": SplitCount(test, test * (DRAWERS - settings.query_drawers)),
+    }
+
+
+def _download(url: str, path: Path) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as file:  # noqa: S310
+            shutil.copyfileobj(response, file)
+    except (OSError, http.client.HTTPException) as error:
+        msg = f"{url} must be reachable to fetch Omniglot. Found: {error}. Try again, or set a mirror folder."
+        raise DataError(msg) from error
+
+
+def _copy(source: Path, path: Path) -> None:
+    try:
+        shutil.copyfile(source, path)
+    except OSError as error:
+        msg = f"{source} must be a readable archive of the mirror. Found: {error.strerror}."
+        raise DataError(msg) from error
+
+
+def _read_drawings(archives: Iterable[Path]) -> dict[Drawing, bytes]:
+    """Return the PNG files of all archives; what two archives share must be the same in both."""
+    drawings: dict[Drawing, bytes] = {}
+    for path in archives:
+        check_archive(path, sha256=ARCHIVES[path.stem])
+        for name, content in read_archive(path).items():
+            drawing = _parse_name(path, name)
+            if drawings.setdefault(drawing, content) != content:
+                msg = f"Drawing `{drawing}` must be the same in all archives. Found another in {path}."
+                raise DataError(msg)
+    return drawings
+
+
+def _parse_name(path: Path, name: str) -> Drawing:
+    match = _MEMBER.fullmatch(name)
+    if match is None or match["alphabet"] not in (*TRAIN, *TEST):
+        msg = f"{path} must hold drawings of {', '.join((*TRAIN, *TEST))} only. Found `{name}`."
+        raise DataError(msg)
+    return Drawing(match["alphabet"], match["character"], int(match["drawer"]) - 1)
+
+
+def _number_characters(drawings: Iterable[Drawing]) -> dict[tuple[str, str], int]:
+    """Return the identity of each character: 0, 1, ... for the training alphabets, then those of the test."""
+    keys = sorted({drawing.key for drawing in drawings}, key=lambda key: (key[0] in TEST, key))
+    return {key: identity for identity, key in enumerate(keys)}
+
+
+def _choose_split(identity: int, drawer: int, *, held_out: frozenset[int], query_drawers: int) -> Split:
+    if identity < CHARACTERS["train"]:
+        return "validation" if identity in held_out else "train"
+    return "query" if drawer < query_drawers else "gallery"
+
+
+def _hold_out(validation_fraction: float) -> frozenset[int]:
+    return hold_out(range(CHARACTERS["train"]), fraction=validation_fraction, seed=0)
+
+
+def _decode(drawing: Drawing, content: bytes, size: int) -> NDArray[np.uint8]:
+    """Return a drawing as (size, size, 1), bright strokes on black, each pixel the mean of the area that it covers."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            grey = picture.convert("L")
+    except (OSError, SyntaxError, ValueError) as error:
+        msg = f"Image `{drawing}` must be a readable PNG file. Found: {error}. Fetch the archives again."
+        raise DataError(msg) from error
+    if grey.size != (SIDE, SIDE):
+        msg = f"Image `{drawing}` must have {SIDE} x {SIDE} pixels. Found {grey.width} x {grey.height}."
+        raise DataError(msg)
+    strokes = ImageOps.invert(grey).resize((size, size), Image.Resampling.BOX)
+    return np.asarray(strokes, dtype=np.uint8)[:, :, None]

@@ -1,0 +1,93 @@
+"""The stage `sfsc prepare`: make a data set, check it, and only then put it in its place."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from sfsc.config import PrepareJob, Synthetic
+from sfsc.data import omniglot, synthetic
+from sfsc.data.contact_sheet import write_contact_sheet
+from sfsc.data.prepared import (
+    CONTACT_SHEET,
+    FILES,
+    IMAGES,
+    MANIFEST,
+    SUMMARY,
+    PreparedSet,
+    check_counts,
+    file_digest,
+)
+
+
+def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 1) -> None:
+    """Make a prepared set (see `sfsc.data.prepared`).
+
+    The set is written to a folder beside `output_dir`, opened again, checked, and moved into place file by file, its
+    summary last: what lies in `output_dir` is a whole checked set or has no summary and is refused.
+
+    Args:
+        job: Which set and how.
+        raw_dir: Folder with the downloaded archives (`data/raw`).
+        output_dir: Folder of the prepared set; other files in it are left alone.
+        threads: Number of processes that render.
+
+    Raises:
+        DataError: If an archive or an image is damaged or the set breaks a contract; nothing is left behind.
+    """
+    with _workshop(output_dir) as folder:
+        _write(_build(job, raw_dir, threads), job, folder)
+        PreparedSet.open(folder).check()
+        _publish(folder, output_dir)
+
+
+def _build(job: PrepareJob, raw_dir: Path, threads: int) -> PreparedSet:
+    settings, fraction = job.settings, job.validation_fraction
+    if isinstance(settings, Synthetic):
+        prepared = synthetic.build(settings, validation_fraction=fraction, threads=threads)
+        expected = synthetic.expected_counts(settings, validation_fraction=fraction)
+    else:
+        prepared = omniglot.build(settings, raw_dir / "omniglot", validation_fraction=fraction)
+        expected = omniglot.expected_counts(settings, validation_fraction=fraction)
+    check_counts(prepared, expected)
+    return prepared
+
+
+def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
+    prepared.manifest.save(folder / MANIFEST)
+    np.save(folder / IMAGES, prepared.images)
+    write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.dataset)
+    summary = {
+        "dataset": job.dataset,
+        "settings": job.settings.model_dump(),
+        "validation_fraction": job.validation_fraction,
+        "image_shape": list(prepared.images.shape[1:]),
+        "cameras": len(np.unique(prepared.manifest.camera)),
+        "splits": {split: asdict(count) for split, count in prepared.counts().items()},
+        "manifest_sha256": file_digest(folder / MANIFEST),
+        "images_sha256": file_digest(folder / IMAGES),
+    }
+    (folder / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _workshop(output_dir: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `output_dir`, removed at the end, whatever happens."""
+    folder = output_dir.with_name(f".{output_dir.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _publish(folder: Path, output_dir: Path) -> None:
+    output_dir.mkdir(exist_ok=True)
+    (output_dir / SUMMARY).unlink(missing_ok=True)  # from here to the end the old set is not whole
+    for name in FILES:
+        (folder / name).replace(output_dir / name)

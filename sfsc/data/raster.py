@@ -1,0 +1,109 @@
+"""Drawing in whole numbers: what the synthetic set is rendered with.
+
+Every step is integer arithmetic, so that an image is the same bit for bit on any machine, whatever its floating-point
+unit, compiler or number of processes.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = tuple[int, int, int]
+IntArray = NDArray[np.int32]
+Points = Sequence[Sequence[int]]
+"""Corners of a polygon, x and y each."""
+
+TURN = 1024
+"""Angles are counted in 1/1024 of a full turn."""
+ONE = 1 << 14
+"""Fixed-point one of sines and cosines."""
+SUBPIXEL = 16
+"""Coordinates on a canvas are counted in 1/16 of its pixels."""
+
+# Rounded to 14 bits, far coarser than the last bit in which mathematics libraries differ.
+_SINES = tuple(round(ONE * math.sin(2 * math.pi * angle / TURN)) for angle in range(TURN))
+
+
+def sine(angle: int) -> int:
+    """Return the sine of an angle in 1/`TURN` turns, in units of 1/`ONE`.
+
+    >>> sine(256) == ONE
+    True
+    """
+    return _SINES[angle % TURN]
+
+
+def cosine(angle: int) -> int:
+    """Return the cosine of an angle in 1/`TURN` turns, in units of 1/`ONE`."""
+    return sine(angle + TURN // 4)
+
+
+def signed_area(points: Points) -> int:
+    """Return twice the signed area of a polygon: positive if it runs clockwise on a canvas (y points down).
+
+    Args:
+        points: K corners x, y in order.
+
+    >>> signed_area([(0, 0), (2, 0), (2, 1), (0, 1)])
+    4
+    """
+    edges = zip(points, [*points[1:], points[0]], strict=True)
+    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in edges)
+
+
+def fill_convex(canvas: IntArray, points: Points, colour: Sequence[int]) -> None:
+    """Paint a convex polygon on a canvas, in place: the pixels whose centre is inside or on its border.
+
+    Args:
+        canvas: (H, W, 3).
+        points: K corners x, y in order, either way round, in 1/`SUBPIXEL` pixels; may lie outside.
+        colour: Of the polygon.
+    """
+    columns = _pixel_range([x for x, _ in points], canvas.shape[1])
+    rows = _pixel_range([y for _, y in points], canvas.shape[0])
+    area = signed_area(points)
+    if area == 0 or not columns or not rows:
+        return
+    corners = np.array(points if area > 0 else points[::-1], dtype=np.int32)
+    step = np.concatenate([corners[1:], corners[:1]]) - corners  # (K, 2)
+    x = np.arange(columns.start, columns.stop, dtype=np.int32) * SUBPIXEL + SUBPIXEL // 2
+    y = np.arange(rows.start, rows.stop, dtype=np.int32) * SUBPIXEL + SUBPIXEL // 2
+    # Half-plane tests of all edges at once: (K, h, 1) against (K, 1, w).
+    across = step[:, :1] * (y - corners[:, 1:])
+    along = step[:, 1:] * (x - corners[:, :1])
+    inside = (across[:, :, None] >= along[:, None, :]).all(axis=0)
+    canvas[rows.start : rows.stop, columns.start : columns.stop][inside] = colour
+
+
+def smooth(canvas: IntArray, *, axis: int) -> IntArray:
+    """Return the canvas convolved with (1, 2, 1) / 4 along an axis, its border repeated.
+
+    Args:
+        canvas: (H, W, 3), values >= 0.
+        axis: 0 is down, 1 is across.
+    """
+    lines = canvas.swapaxes(0, axis)
+    padded = np.concatenate([lines[:1], lines, lines[-1:]])
+    return ((padded[2:] + 2 * lines + padded[:-2] + 2) >> 2).swapaxes(0, axis)
+
+
+def shrink(canvas: IntArray, factor: int) -> IntArray:
+    """Return the canvas with blocks of `factor` x `factor` pixels replaced by their mean.
+
+    Args:
+        canvas: (factor H, factor W, 3), values >= 0.
+        factor: At least 1.
+
+    Returns:
+        (H, W, 3), rounded to the nearest integer.
+    """
+    height, width, channels = canvas.shape
+    blocks = canvas.reshape(height // factor, factor, width // factor, factor, channels)
+    return (blocks.sum(axis=(1, 3)) + factor * factor // 2) // (factor * factor)
+
+
+def _pixel_range(values: Sequence[int], limit: int) -> range:
+    """Return the pixels below `limit` that values in 1/`SUBPIXEL` pixels reach."""
+    return range(max(min(values) // SUBPIXEL, 0), min(max(values) // SUBPIXEL + 1, limit))

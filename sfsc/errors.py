@@ -1,0 +1,35 @@
+"""The errors that SFSC raises on purpose.
+
+    SfscError               anything a user can mend; the command line prints its sentence, no traceback
+    ├── ConfigError         params.yaml or a study overlay
+    ├── DataError           an archive, an image or a prepared set
+    ├── CheckpointError     a checkpoint that cannot be used
+    ├── DivergenceError     a training whose loss is not finite
+    └── ResultError         a result file that a later stage cannot use
+
+A message is one sentence of the form "What must hold. Found `name = value`." with the mend behind it.
+"""
+
+
+class SfscError(Exception):
+    """Base of all errors that a user can mend."""
+
+
+class ConfigError(SfscError):
+    """`params.yaml`, an overlay of it or a job's slice of it is not valid."""
+
+
+class DataError(SfscError):
+    """An archive, an image or a prepared set is missing, damaged or breaks its contract."""
+
+
+class CheckpointError(SfscError):
+    """A checkpoint is missing, damaged or belongs to another run."""
+
+
+class DivergenceError(SfscError):
+    """A loss stopped being finite."""
+
+
+class ResultError(SfscError):
+    """A result file is missing, damaged or does not fit the others."""

@@ -1,0 +1,1 @@
+"""Losses of a sub-model (DESIGN.md 2.2)."""

@@ -1,0 +1,1 @@
+"""Switchable layers, backbones and their extraction (DESIGN.md 2.1)."""

@@ -1,0 +1,87 @@
+"""A whole embedding network: backbone, projection to D, batch-norm neck (DESIGN.md 2.1)."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sfsc.errors import ResultError
+from sfsc.networks.resnet import ResNet, resnet18, small_resnet
+from sfsc.networks.switchable import Embeddings, SwitchableBatchNorm, SwitchableLinear, Widths
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+BACKBONES: dict[str, Callable[[int, Widths], ResNet]] = {
+    "small_resnet": small_resnet,
+    "resnet18": resnet18,
+}
+
+
+class EmbeddingNetwork(nn.Module):
+    """Images to embeddings of one dimension, whatever the sub-model.
+
+    Args:
+        backbone: A name in `BACKBONES`.
+        widths: Ascending crop ratios; sub-model `switch` has `widths[switch]`.
+        embedding_dim: D.
+        image_channels: Channels of the images.
+    """
+
+    def __init__(
+        self, backbone: str, *, widths: Widths, embedding_dim: int, image_channels: int
+    ) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.backbone = BACKBONES[backbone](image_channels, widths)
+        self.projection = SwitchableLinear(
+            self.backbone.out_channels, embedding_dim, widths=self.widths
+        )
+        self.neck = SwitchableBatchNorm((embedding_dim,) * len(self.widths), nn.BatchNorm1d)
+
+    def forward(self, images: Tensor, switch: int) -> Embeddings:
+        """Embed a batch in sub-model `switch`.
+
+        Args:
+            images: Shape (B, C, H, W), normalised.
+            switch: Index of the sub-model.
+
+        Returns:
+            The embeddings before and after the neck, each (B, D), not normalised.
+        """
+        before_neck = self.projection(self.backbone(images, switch), switch)
+        return Embeddings(before_neck, self.neck(before_neck, switch))
+
+
+def channels_last(module: ModuleT) -> ModuleT:
+    """Lay a module's 4-d parameters out channels last, the fastest format of its convolutions."""
+    moved: ModuleT = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def load_network(run_dir: Path) -> EmbeddingNetwork:
+    """Return a finished run's network, in evaluation mode.
+
+    Args:
+        run_dir: Folder with `run.json` and `model.safetensors`.
+
+    Raises:
+        ResultError: If a file is missing, damaged, or does not fit the other.
+    """
+    try:
+        settings = json.loads((run_dir / "run.json").read_text())["network"]
+        network = EmbeddingNetwork(**settings)
+        weights = load_file(run_dir / "model.safetensors")
+        network.load_state_dict(
+            {key.removeprefix("network."): w for key, w in weights.items() if "network." in key}
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ResultError(
+            f"{run_dir} must hold the run.json and model.safetensors of one finished training. "
+            f"Found: {' '.join(str(error).split())[:200]} Train it again."
+        ) from error
+    return channels_last(network).eval()

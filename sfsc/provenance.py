@@ -1,0 +1,228 @@
+"""Where a result comes from: configuration slice, source digest, git revision, environment.
+
+Shared by the workflow (fingerprint files, written before any job), by the trainer (`run.json`)
+and by the mirror. Imports nothing heavy, so that the workflow starts quickly.
+
+A fingerprint file holds a job's slice of `params.yaml` and the digest of the code that the job
+imports. It is an input of the job's rule: a change of either is a newer file, which is seen by
+whatever engine looks at files, also after a clone, a `dvc pull` or in a DVC experiment, where
+Snakemake's own record of parameters and code is missing.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sfsc.files import replacing
+
+PACKAGE = __name__.partition(".")[0]
+SOURCE_ROOT = Path(__file__).resolve().parent.parent
+
+NOT_HASHED = frozenset({"sfsc.cli", "sfsc.config", "sfsc.errors"})
+"""Modules that cannot change a result, left out of digests with what only they import.
+
+`sfsc.config` because the values it validates are in the slice beside the digest, and a new knob
+of one stage must not rerun all the others; `sfsc.cli` because it only passes paths on;
+`sfsc.errors` because a sentence is no result.
+"""
+
+TRACKED_PACKAGES = ("torch", "numpy", "kornia", "pandas", "safetensors")
+
+
+def write_fingerprint(path: Path, config: Mapping[str, object], *, modules: Sequence[str]) -> Path:
+    """Write what a job depends on besides its data; touch the disk only if that differs.
+
+    Args:
+        path: The fingerprint file, `{"config": ..., "code": ...}`.
+        config: The job's slice of the configuration, JSON values only.
+        modules: The stage modules whose import closure does the job's work.
+
+    Returns:
+        `path`.
+    """
+    content = {"config": config, "code": code_digest(*modules)}
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    if not (path.is_file() and path.read_text() == text):
+        with replacing(path) as temporary:
+            temporary.write_text(text)
+    return path
+
+
+def code_digest(*modules: str) -> str:
+    """Return the digest of the source that importing `modules` can run.
+
+    Comments, docstrings and formatting do not count: the digest is of the syntax trees without
+    them, and of data files, say a template, that a string in a module names.
+
+    Args:
+        modules: Dotted names inside the package, e.g. "sfsc.training.run".
+
+    Returns:
+        16 hexadecimal digits.
+
+    Raises:
+        ValueError: If a module does not exist or cannot be parsed.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(import_closure(*modules)):
+        digest.update(f"{module}\0{_source(module).content}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def import_closure(*modules: str) -> frozenset[str]:
+    """Return `modules` and everything of the package that they import, directly or not.
+
+    Static: an import inside a function or a condition counts, one by `importlib` does not.
+
+    Args:
+        modules: Dotted names inside the package.
+
+    Raises:
+        ValueError: If a module does not exist or cannot be parsed.
+    """
+    found: set[str] = set()
+    waiting = [*modules, *(parent for module in modules for parent in _modules_in(module))]
+    while waiting:
+        module = waiting.pop()
+        if module not in found and module not in NOT_HASHED:
+            found.add(module)
+            waiting += _source(module).imports
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What counts of a module."""
+
+    content: str
+    """Its syntax tree without docstrings, and the data files beside it that it names."""
+    imports: tuple[str, ...]
+    """The package's modules that it imports."""
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Drop each string that is a statement: docstrings of modules, classes, functions, fields."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
+@cache
+def _source(module: str) -> _Source:
+    path = _path(module)
+    if path is None:
+        raise ValueError(f"A hashed module must be part of the package. Found `{module}`.")
+    try:
+        tree = ast.parse(path.read_text(), filename=str(path))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"A hashed module must be valid Python. Found `{path}`: {error}."
+        ) from error
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    imports = tuple(sorted(set(_imports(tree, package))))
+    tree = _WithoutDocstrings().visit(tree)
+    return _Source("\0".join([ast.dump(tree), *_named_files(tree, path.parent)]), imports)
+
+
+def _named_files(tree: ast.AST, folder: Path) -> list[str]:
+    """Return the digests of the data files in a module's folder that a string in it names."""
+    texts = {
+        n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
+    files = (p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix not in {".py", ".pyc"})
+    return [digest_of(file) for file in files if file.name in texts]
+
+
+def _path(module: str) -> Path | None:
+    """Return the file of a module, None if the name is no module (but, say, a function in one)."""
+    stem = SOURCE_ROOT.joinpath(*module.split("."))
+    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute(node, package)
+            names = [source, *(f"{source}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.partition(".")[0] == PACKAGE:
+                yield from _modules_in(name)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    """Return the module that a `from` import names, its leading dots resolved."""
+    anchor = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+    return ".".join([*anchor, *([node.module] if node.module else [])])
+
+
+def _modules_in(name: str) -> list[str]:
+    """Return the modules that importing a dotted name runs: its packages and, if one, itself."""
+    parts = name.split(".")
+    prefixes = (".".join(parts[:stop]) for stop in range(1, len(parts) + 1))
+    return [prefix for prefix in prefixes if _path(prefix)]
+
+
+def git_revision() -> str:
+    """Return the commit of the working tree, "unknown" where there is none."""
+    return _git("rev-parse", "HEAD") or "unknown"
+
+
+def is_tree_clean() -> bool:
+    """Return whether the package's sources are those of `git_revision()`.
+
+    Of the package only: the pipeline itself rewrites tracked reports, and the parameters have
+    their own digest. False where git cannot say.
+    """
+    return _git("status", "--porcelain", "--", PACKAGE) == ""
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(SOURCE_ROOT), *arguments]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def environment() -> dict[str, str]:
+    """Return the versions and the machine behind a result: names to readable values."""
+    machine = {"platform": platform.platform(), "cpu": _cpu(), "cpus": str(os.cpu_count())}
+    packages = {name: _version(name) for name in TRACKED_PACKAGES}
+    return {"python": platform.python_version(), **packages, **machine}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu() -> str:
+    """Return the processor's model name; `platform.processor()` is empty on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or platform.machine()
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

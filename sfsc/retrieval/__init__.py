@@ -1,0 +1,1 @@
+"""Retrieval: from embeddings to self- and cross-tests (DESIGN.md 3)."""

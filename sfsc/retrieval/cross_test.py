@@ -1,0 +1,117 @@
+"""Self- and cross-tests: query by sub-model q, gallery indexed by sub-model g (DESIGN.md 3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfsc.retrieval.metrics import (
+    Definition,
+    average_precision,
+    cumulative_match,
+    inverse_negative_penalty,
+)
+from sfsc.retrieval.ranking import (
+    Float32s,
+    Float64s,
+    Labels,
+    Ragged,
+    find_relevant,
+    positive_ranks,
+)
+
+
+@dataclass(frozen=True)
+class CrossTest:
+    """The M x M matrices of one network; rows: query sub-model, columns: gallery sub-model."""
+
+    map_step: Float64s
+    """Mean average precision, step definition; (M, M), in [0, 1] like all others."""
+    map_trapezoidal: Float64s
+    """Mean average precision, trapezoidal definition; (M, M)."""
+    minp: Float64s
+    """Mean inverse negative penalty; (M, M)."""
+    cmc: dict[int, Float64s]
+    """Cumulative match characteristic by rank; (M, M) each."""
+    n_query: int
+    n_gallery: int
+    n_skipped_queries: int
+    """Queries without a positive: in no mean."""
+
+    def mean_average_precision(self, definition: Definition) -> Float64s:
+        """Return the (M, M) matrix of one definition."""
+        return self.map_step if definition == "step" else self.map_trapezoidal
+
+    def average_map(self, definition: Definition = "step") -> float:
+        """Return the mean over the whole matrix, diagonal included."""
+        return float(self.mean_average_precision(definition).mean())
+
+
+def evaluate_matrix(
+    query: Float32s,
+    gallery: Float32s,
+    query_labels: Labels,
+    gallery_labels: Labels,
+    *,
+    ranks: Sequence[int] = (1, 5, 10),
+) -> CrossTest:
+    """Test every pair of sub-models.
+
+    The same rows may be query and gallery: an image is removed from its own gallery, as it shares
+    identity and camera with itself.
+
+    Args:
+        query: Unit vectors of every sub-model, (M, Q, D).
+        gallery: Unit vectors of every sub-model, (M, G, D).
+        query_labels: Of the Q queries.
+        gallery_labels: Of the G gallery images.
+        ranks: Ranks of the cumulative match characteristic.
+
+    Raises:
+        ValueError: If the shapes do not fit, a value is not finite or no query has a positive.
+    """
+    _check_embeddings("query", query, query_labels)
+    _check_embeddings("gallery", gallery, gallery_labels)
+    relevance = find_relevant(query_labels, gallery_labels)
+    n_valid = int(np.count_nonzero(relevance.positives.counts))
+    if n_valid == 0:
+        raise ValueError(
+            "At least one query must have an image of its identity from another camera in the "
+            f"gallery. Found none among {query.shape[1]} queries."
+        )
+    cells = [[_measure(positive_ranks(q, g, relevance), ranks) for g in gallery] for q in query]
+    means = np.moveaxis(np.array(cells), -1, 0)  # (metrics, M, M)
+    return CrossTest(
+        map_step=means[0],
+        map_trapezoidal=means[1],
+        minp=means[2],
+        cmc=dict(zip(ranks, means[3:], strict=True)),
+        n_query=query.shape[1],
+        n_gallery=gallery.shape[1],
+        n_skipped_queries=query.shape[1] - n_valid,
+    )
+
+
+def _measure(positives: Ragged, ranks: Sequence[int]) -> list[float]:
+    """Return the means of one cell: both average precisions, INP, CMC at each rank."""
+    values = [
+        average_precision(positives, "step"),
+        average_precision(positives, "trapezoidal"),
+        inverse_negative_penalty(positives),
+        *(cumulative_match(positives, rank) for rank in ranks),
+    ]
+    return [float(value.mean()) for value in values]
+
+
+def _check_embeddings(name: str, embeddings: Float32s, labels: Labels) -> None:
+    expected = (len(labels.identity), len(labels.camera))
+    if embeddings.ndim != 3 or (embeddings.shape[1],) * 2 != expected:
+        raise ValueError(
+            f"`{name}` must have the shape (sub-models, images, D) and a label for each image. "
+            f"Found shape {embeddings.shape}, {expected[0]} identities and {expected[1]} cameras."
+        )
+    if embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
+        raise ValueError(
+            f"`{name}` must hold finite float32 values. Found {embeddings.dtype}"
+            f"{'' if np.isfinite(embeddings).all() else ' with values that are not finite'}."
+        )

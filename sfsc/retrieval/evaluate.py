@@ -1,0 +1,115 @@
+"""The stage `sfsc evaluate`: cached embeddings to the matrices of self- and cross-tests."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from sfsc.config import Evaluate
+from sfsc.data.manifest import Manifest, Split
+from sfsc.data.prepared import PreparedSet
+from sfsc.errors import ResultError
+from sfsc.files import replacing
+from sfsc.retrieval.cross_test import CrossTest, evaluate_matrix
+from sfsc.retrieval.ranking import Float32s, Float64s, Labels
+
+
+class StoredEmbeddings(NamedTuple):
+    """The content of an `embeddings.safetensors`."""
+
+    query: Float32s
+    """(M, Q, D)."""
+    gallery: Float32s
+    """(M, G, D)."""
+    run: dict[str, object]
+    """`dataset`, `method`, `seed` and `widths`."""
+
+
+def evaluate(section: Evaluate, embeddings: Path, data_dir: Path, output: Path) -> None:
+    """Write `cross_test.json`: metrics of every pair of sub-models, as fractions.
+
+    Args:
+        section: Definition of average precision behind the summaries; ranks.
+        embeddings: File written by `sfsc embed`.
+        data_dir: The prepared set that was embedded.
+        output: The JSON file.
+
+    Raises:
+        ResultError: If the embeddings are damaged or do not fit the set.
+        DataError: If the prepared set is damaged.
+    """
+    stored = load_embeddings(embeddings)
+    manifest = PreparedSet.open(data_dir).manifest
+    try:
+        result = evaluate_matrix(
+            stored.query,
+            stored.gallery,
+            _labels(manifest, "query"),
+            _labels(manifest, "gallery"),
+            ranks=section.ranks,
+        )
+    except ValueError as error:
+        raise ResultError(
+            f"{embeddings} must fit the prepared set {data_dir}. {error} Embed it again."
+        ) from error
+    content = {**stored.run, **_describe(result, section)}
+    with replacing(output) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def load_embeddings(path: Path) -> StoredEmbeddings:
+    """Read the embeddings of a run.
+
+    Args:
+        path: File written by `sfsc embed`.
+
+    Raises:
+        ResultError: If it is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            run = json.loads(file.metadata()["run"])
+            return StoredEmbeddings(file.get_tensor("query"), file.get_tensor("gallery"), run)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ResultError(
+            f"{path} must be a file written by `sfsc embed`. Found: {error}. Embed it again."
+        ) from error
+
+
+def _labels(manifest: Manifest, split: Split) -> Labels:
+    rows = manifest.rows(split)
+    return Labels(manifest.identity[rows], manifest.camera[rows])
+
+
+def _describe(result: CrossTest, section: Evaluate) -> dict[str, object]:
+    matrices = {
+        "map_step": result.map_step,
+        "map_trapezoidal": result.map_trapezoidal,
+        "minp": result.minp,
+        **{f"cmc_{rank}": matrix for rank, matrix in result.cmc.items()},
+    }
+    return {
+        "average_precision": section.average_precision,
+        "n_query": result.n_query,
+        "n_gallery": result.n_gallery,
+        "n_skipped_queries": result.n_skipped_queries,
+        "matrices": {name: matrix.tolist() for name, matrix in matrices.items()},
+        "summary": summarise(result.mean_average_precision(section.average_precision)),
+    }
+
+
+def summarise(matrix: Float64s) -> dict[str, float | None]:
+    """Return the summary numbers of an (M, M) matrix of mean average precisions.
+
+    >>> summarise(np.array([[0.5, 0.25], [0.25, 1.0]]))["off_diagonal_map"]
+    0.25
+    """
+    off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
+    return {
+        "average_map": float(matrix.mean()),
+        "diagonal_map": float(np.diagonal(matrix).mean()),
+        "off_diagonal_map": float(off_diagonal.mean()) if len(off_diagonal) else None,
+        "worst_map": float(matrix.min()),
+    }

@@ -1,0 +1,174 @@
+"""The one training loop that serves every method (DESIGN.md 2.4): epochs of steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sfsc.aggregation.base import Aggregator
+from sfsc.aggregation.build import build_aggregator
+from sfsc.config import Train, TrainJob
+from sfsc.data.prepared import PreparedSet
+from sfsc.data.samplers import epoch_length, pk_batches
+from sfsc.data.transforms import build_augmentation, normalise, to_unit
+from sfsc.determinism import generator_for, seed_of
+from sfsc.losses.compatible import rising_kl_weight
+from sfsc.networks.build import EmbeddingNetwork, channels_last
+from sfsc.training.model import IdentityModel
+from sfsc.training.progress import ProgressReport
+from sfsc.training.records import Record, conflict_record, step_record
+from sfsc.training.schedule import learning_rate
+from sfsc.training.step import apply_update, check_finite, compute_gradients
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that the steps of one training work on."""
+
+    job: TrainJob
+    model: IdentityModel
+    optimizer: torch.optim.Optimizer
+    aggregator: Aggregator
+    augmentation: nn.Module
+    images: NDArray[np.uint8]
+    """Packed images of the data set, memory-mapped, (N, H, W, C)."""
+    rows: NDArray[np.int64]
+    """Indices of the training images in `images`."""
+    labels: Tensor
+    """Identity of each training image, int64 in [0, C)."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        train = self.job.train
+        return epoch_length(
+            len(self.rows), identities=train.identities_per_batch, images=train.images_per_identity
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.job.train.epochs * self.steps_per_epoch
+
+
+def build_training(job: TrainJob, prepared: PreparedSet) -> Training:
+    """Return a training at its start; its weights are a function of the job's seed.
+
+    Args:
+        job: The settings.
+        prepared: The data set.
+    """
+    torch.manual_seed(seed_of(job.seed, "weights"))
+    rows = prepared.manifest.rows("train")
+    _, labels = np.unique(prepared.manifest.identity[rows], return_inverse=True)
+    network = EmbeddingNetwork(
+        job.network.backbone,
+        widths=job.network.widths,
+        embedding_dim=job.network.embedding_dim,
+        image_channels=prepared.images.shape[3],
+    )
+    model = IdentityModel(
+        network, embedding_dim=job.network.embedding_dim, identities=int(labels.max()) + 1
+    )
+    model = channels_last(model)
+    return Training(
+        job=job,
+        model=model,
+        optimizer=OPTIMIZERS[job.train.optimizer](model, job.train),
+        aggregator=build_aggregator(job.aggregation),
+        augmentation=build_augmentation(job.augmentation),
+        images=prepared.images,
+        rows=rows,
+        labels=torch.from_numpy(labels.astype(np.int64)),
+    )
+
+
+def train_epoch(
+    training: Training, epoch: int, *, write: Callable[[Record], None], report: ProgressReport
+) -> None:
+    """Run one epoch.
+
+    Args:
+        training: Its model and optimizer move.
+        epoch: Number of the epoch, counted from 0.
+        write: Receives the record of each step.
+        report: Shows the progress.
+    """
+    settings, seed = training.job.train, training.job.seed
+    torch.manual_seed(seed_of(seed, "augmentation", epoch))  # where kornia draws from
+    surgery = generator_for(seed, "aggregation", epoch)
+    batches = pk_batches(
+        training.labels,
+        identities=settings.identities_per_batch,
+        images=settings.images_per_identity,
+        generator=generator_for(seed, "batches", epoch),
+    )
+    training.model.train()
+    for step, batch in enumerate(batches, start=epoch * training.steps_per_epoch):
+        record = {"step": step, "epoch": epoch, **train_step(training, step, batch, surgery)}
+        write(record)
+        report.step(epoch=epoch + 1, losses=record["loss"])
+
+
+def train_step(training: Training, step: int, batch: Tensor, generator: torch.Generator) -> Record:
+    """Run one step and return its record.
+
+    Args:
+        training: Its model and optimizer move.
+        step: Index of the step in the whole training.
+        batch: Positions of the batch among the training images.
+        generator: Source of the aggregator's random choices.
+
+    Raises:
+        DivergenceError: If a loss is not finite; the weights are then those before the step.
+    """
+    job, total = training.job, training.total_steps
+    rate = learning_rate(step, total, job.train)
+    for group in training.optimizer.param_groups:
+        group["lr"] = rate
+    images = to_unit(training.images[training.rows[batch.numpy()]])
+    images = normalise(training.augmentation(images))
+    kl_weight = rising_kl_weight(step / total, kl_weight=job.loss.kl_weight, ramp=job.loss.kl_ramp)
+    gradients = compute_gradients(
+        training.model, images, training.labels[batch], loss=job.loss, kl_weight=kl_weight
+    )
+    record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
+    check_finite(record["loss"], step=step, widths=job.network.widths)
+    if step % job.train.conflicts_every == 0:
+        record |= conflict_record(gradients.jacobian)
+    apply_update(
+        training.model,
+        gradients.jacobian,
+        aggregator=training.aggregator,
+        optimizer=training.optimizer,
+        gradient_clip=job.train.gradient_clip,
+        generator=generator,
+    )
+    return record
+
+
+def _sgd(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=train.learning_rate,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=train.weight_decay,
+        fused=True,
+    )
+
+
+def _adam(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
+    )
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, Train], torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+}

@@ -1,0 +1,136 @@
+"""What a training records of each step: a stream while it runs, one Parquet file when it is done.
+
+The stream holds one JSON object a line. The Parquet file is its long form with the columns step,
+epoch, metric, switch, other, layer and value (-1 and "" where a column does not apply):
+
+| metric | of | recorded |
+|---|---|---|
+| learning_rate | the step | every step |
+| loss, base_loss, compatible_loss, uncertainty, gradient_norm | a sub-model | every step |
+| cosine_whole, cosine_nested | a pair of sub-models, `switch` < `other` | every few steps |
+| cosine_layer | a pair in one parameter tensor, `layer` | every few steps |
+
+A pair conflicts where its cosine is negative. Cosines are of the sub-models' own gradients, before
+any aggregation, on the training batch; all methods see the same batches for a given seed.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from sfsc.aggregation.base import gramians
+from sfsc.aggregation.conflicts import pairwise_cosines
+from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.files import replacing
+from sfsc.training.step import Gradients
+
+Record = Mapping[str, Any]
+
+
+class Stream:
+    """An append-only file of records that can be cut back to where a checkpoint was taken.
+
+    Args:
+        path: The file; made if it is missing.
+        length: Bytes to keep of what is there.
+    """
+
+    def __init__(self, path: Path, *, length: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("ab")
+        self._file.truncate(length)
+
+    def write(self, record: Record) -> None:
+        """Append one record."""
+        self._file.write(json.dumps(record).encode() + b"\n")
+
+    def flush(self) -> int:
+        """Bring everything to disk and return the stream's length in bytes."""
+        self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def step_record(gradients: Gradients) -> dict[str, list[float]]:
+    """Return what every step records: one number per sub-model and metric."""
+    objectives, rows = gradients.objectives, gradients.jacobian.rows
+    norms = [torch.nn.utils.get_total_norm(list(row.values())) for row in rows]
+    return {
+        "loss": torch.stack([o.total for o in objectives]).tolist(),
+        "base_loss": torch.stack([o.base for o in objectives]).tolist(),
+        "compatible_loss": torch.stack([o.compatible for o in objectives]).tolist(),
+        "uncertainty": torch.stack([o.uncertainty for o in objectives]).tolist(),
+        "gradient_norm": torch.stack(norms).tolist(),
+    }
+
+
+def conflict_record(jacobian: NestedJacobian) -> dict[str, Any]:
+    """Return the pairwise cosines whole, nested and per layer, as [switch, other, cosine] lists."""
+    layers = gramians(jacobian, "layer")
+    if not layers:
+        return {}
+    nested = torch.cat(list(layers.values())).sum(dim=0)
+    return {
+        "cosine_whole": _pairs(pairwise_cosines(nested.sum(dim=0, keepdim=True))),
+        "cosine_nested": _pairs(pairwise_cosines(nested)),
+        "cosine_layer": {n: _pairs(pairwise_cosines(g.squeeze(0))) for n, g in layers.items()},
+    }
+
+
+def read_stream(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a stream."""
+    with path.open() as lines:
+        yield from map(json.loads, lines)
+
+
+def write_parquet(stream: Path, output: Path) -> None:
+    """Write the long form of a stream's step records.
+
+    Args:
+        stream: The stream of a finished training.
+        output: The Parquet file.
+    """
+    rows = [row for record in read_stream(stream) if "step" in record for row in _long(record)]
+    columns = ["step", "epoch", "metric", "switch", "other", "layer", "value"]
+    frame = pd.DataFrame(rows, columns=columns).astype(
+        {
+            "step": "int32",
+            "epoch": "int32",
+            "metric": "category",
+            "switch": "int8",
+            "other": "int8",
+            "layer": "category",
+            "value": "float32",
+        }
+    )
+    with replacing(output) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def _pairs(matrix: torch.Tensor) -> list[list[float]]:
+    m = len(matrix)
+    return [[i, j, float(matrix[i, j])] for i in range(m) for j in range(i + 1, m)]
+
+
+def _long(record: Record) -> Iterator[tuple[Any, ...]]:
+    step, epoch = record["step"], record["epoch"]
+    for metric, value in record.items():
+        if metric in {"step", "epoch"}:
+            continue
+        if metric == "cosine_layer":
+            for layer, pairs in value.items():
+                yield from ((step, epoch, metric, i, j, layer, v) for i, j, v in pairs)
+        elif metric.startswith("cosine"):
+            yield from ((step, epoch, metric, i, j, "", v) for i, j, v in value)
+        elif isinstance(value, list):
+            yield from ((step, epoch, metric, s, -1, "", v) for s, v in enumerate(value))
+        else:
+            yield (step, epoch, metric, -1, -1, "", value)

@@ -1,0 +1,122 @@
+"""The stage `sfsc train`: one training from its settings to its result files, resumable."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from sfsc.config import TrainJob, load_slice
+from sfsc.data.prepared import PreparedSet
+from sfsc.determinism import make_deterministic
+from sfsc.files import replacing
+from sfsc.networks.cost import cost
+from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
+from sfsc.training.checkpoint import Progress, as_saved, restore_checkpoint, save_checkpoint
+from sfsc.training.loop import Training, build_training, train_epoch
+from sfsc.training.progress import ProgressReport
+from sfsc.training.records import Stream, read_stream, write_parquet
+from sfsc.training.validation import validate
+
+LOGGER = logging.getLogger(__name__)
+
+
+def train(config: Path, *, data_dir: Path, output_dir: Path, threads: int) -> None:
+    """Train one network, or go on where a killed training left its last checkpoint.
+
+    Writes `model.safetensors`, `training.parquet` and `run.json` to `output_dir`. While it runs,
+    `output_dir/checkpoints` holds checkpoints and the record stream; it is removed at the end. The
+    weights are, bit for bit, a function of settings, data, threads and machine, however often the
+    training was killed.
+
+    Args:
+        config: Fingerprint file with a `TrainJob`.
+        data_dir: Prepared set.
+        output_dir: Folder of the run.
+        threads: Threads of torch's operators.
+
+    Raises:
+        ConfigError: If the settings are not valid.
+        DataError: If the prepared set is damaged or too small for the sampler.
+        DivergenceError: If a loss is not finite.
+    """
+    job = load_slice(TrainJob, config)
+    make_deterministic(threads)
+    prepared = PreparedSet.open(data_dir)
+    training = build_training(job, prepared)
+    digests = {
+        "config_digest": digest_of(config),
+        "code_digest": json.loads(config.read_text())["code"],
+        "data_digest": digest_of(data_dir / "manifest.csv"),
+    }
+    folder = output_dir / "checkpoints"
+    seconds = _run_epochs(training, prepared, folder, key=" ".join(digests.values()))
+    stream = folder / "stream.jsonl"
+    write_parquet(stream, output_dir / "training.parquet")
+    with replacing(output_dir / "model.safetensors") as temporary:
+        save_file(as_saved(training.model.state_dict()), temporary)
+    with replacing(output_dir / "run.json") as temporary:
+        content = {
+            **_describe(training, prepared),
+            **digests,
+            "threads": threads,
+            "wall_seconds": round(seconds, 3),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "validation": [record for record in read_stream(stream) if "map" in record],
+        }
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    shutil.rmtree(folder)
+
+
+def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key: str) -> float:
+    """Run the epochs that no checkpoint holds; return the seconds that all of them took."""
+    model, optimizer, settings = training.model, training.optimizer, training.job.train
+    progress = restore_checkpoint(folder, model, optimizer, key=key) or Progress(key, 0, 0, 0.0)
+    if progress.epoch:
+        LOGGER.info("Resuming behind epoch %d of %d.", progress.epoch, settings.epochs)
+    start = time.monotonic() - progress.seconds
+    stream = Stream(folder / "stream.jsonl", length=progress.stream_bytes)
+    report = ProgressReport(
+        total=training.total_steps, done=progress.epoch * training.steps_per_epoch
+    )
+    for epoch in range(progress.epoch, settings.epochs):
+        train_epoch(training, epoch, write=stream.write, report=report)
+        done = epoch + 1
+        if done % settings.validate_every == 0 or done == settings.epochs:
+            validation = validate(model, prepared)
+            stream.write({"epoch": done, **asdict(validation)})
+            LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
+        if done % settings.checkpoint_every == 0 or done == settings.epochs:
+            seconds = time.monotonic() - start
+            save_checkpoint(folder, model, optimizer, Progress(key, done, stream.flush(), seconds))
+    report.close()
+    stream.close()
+    return time.monotonic() - start
+
+
+def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]:
+    job, network = training.job, training.model.network
+    image_shape = (prepared.images.shape[3], *prepared.images.shape[1:3])
+    costs = [cost(network, switch, image_shape) for switch in range(len(network.widths))]
+    return {
+        "dataset": job.dataset,
+        "method": job.method,
+        "seed": job.seed,
+        "widths": list(job.network.widths),
+        "network": {**job.network.model_dump(mode="json"), "image_channels": image_shape[0]},
+        "settings": job.model_dump(mode="json"),
+        "epochs": job.train.epochs,
+        "steps": training.total_steps,
+        "train_identities": training.model.classifier.shape[0],
+        "train_images": len(training.rows),
+        "macs": [c.macs for c in costs],
+        "parameters": [c.parameters for c in costs],
+        "git_revision": git_revision(),
+        "git_clean": is_tree_clean(),
+        "environment": environment(),
+    }

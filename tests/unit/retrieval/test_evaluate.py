@@ -1,0 +1,81 @@
+"""From stored embeddings to `cross_test.json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from sfsc.config import Evaluate
+from sfsc.errors import ResultError
+from sfsc.retrieval.evaluate import evaluate, summarise
+
+SECTION = Evaluate(average_precision="trapezoidal", ranks=(1, 3))
+RUN = {"dataset": "synthetic", "method": "sfsc", "seed": 0, "widths": [0.5, 1.0]}
+
+
+def write_embeddings(
+    folder: Path, n_query: int = 2, metadata: dict[str, str] | None = None
+) -> Path:
+    """Write embeddings whose second sub-model is perfect and whose first queries are swapped."""
+    axes = np.eye(3, dtype=np.float32)
+    query = np.stack([axes[[1, 0]], axes[[0, 1]]])[:, :n_query]
+    path = folder / "embeddings.safetensors"
+    metadata = {"run": json.dumps(RUN)} if metadata is None else metadata
+    save_file({"query": query, "gallery": np.stack([axes, axes])}, path, metadata=metadata)
+    return path
+
+
+def test_the_file_names_run_protocol_and_matrices(data_dir: Path, tmp_path: Path):
+    """Rows are query sub-models; junk (identity -1) is no rank; fractions, not percent."""
+    output = tmp_path / "cross_test.json"
+    evaluate(SECTION, write_embeddings(tmp_path), data_dir, output)
+    found: dict[str, Any] = json.loads(output.read_text())
+    # Swapped queries: rank 2 of 2 each, precision 1/2 there and 0 just before.
+    assert found["matrices"] == {
+        "map_step": [[0.5, 0.5], [1, 1]],
+        "map_trapezoidal": [[0.25, 0.25], [1, 1]],
+        "minp": [[0.5, 0.5], [1, 1]],
+        "cmc_1": [[0, 0], [1, 1]],
+        "cmc_3": [[1, 1], [1, 1]],
+    }
+    assert found["summary"] == {
+        "average_map": 0.625, "diagonal_map": 0.625, "off_diagonal_map": 0.625, "worst_map": 0.25
+    }  # fmt: skip
+    keys = ("average_precision", "n_query", "n_gallery", "n_skipped_queries")
+    assert [found[key] for key in keys] == ["trapezoidal", 2, 3, 0]
+    assert {key: found[key] for key in RUN} == RUN
+
+
+def test_one_network_has_no_off_diagonal():
+    """The mean over nothing is null."""
+    assert summarise(np.array([[0.5]]))["off_diagonal_map"] is None
+
+
+def test_embeddings_of_another_set_are_refused(data_dir: Path, tmp_path: Path):
+    """As many rows as the set has queries."""
+    path = write_embeddings(tmp_path, n_query=1)
+    with pytest.raises(ResultError) as error:
+        evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json")
+    assert str(error.value) == (
+        f"{path} must fit the prepared set {data_dir}. `query` must have the shape (sub-models, "
+        "images, D) and a label for each image. Found shape (2, 1, 3), 2 identities and 2 cameras. "
+        "Embed it again."
+    )
+    assert not (tmp_path / "cross_test.json").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "nameless"])
+def test_damaged_embeddings_are_refused(damage: str, data_dir: Path, tmp_path: Path):
+    """One sentence with the file's name and the mend."""
+    path = write_embeddings(tmp_path, metadata={} if damage == "nameless" else None)
+    if damage == "missing":
+        path.unlink()
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(
+        ResultError, match="must be a file written by `sfsc embed`. Found: .* Embed"
+    ):
+        evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json")

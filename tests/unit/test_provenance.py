@@ -1,0 +1,226 @@
+"""Fingerprints change exactly when a result could."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sfsc import provenance
+
+STAGE = '''"""A stage."""
+
+from sfsc.room import part
+
+
+def run(value: int) -> int:
+    """Return twice the value."""
+    return part.twice(value)  # plainly
+'''
+PART = "def twice(value):\n    return 2 * value\n"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package `sfsc` of its own: stage.py, room/part.py, alone.py."""
+    root = tmp_path / "sfsc"
+    (root / "room").mkdir(parents=True)
+    for name in ("__init__.py", "room/__init__.py", "alone.py", "config.py", "cli.py", "errors.py"):
+        (root / name).write_text("")
+    (root / "stage.py").write_text(STAGE)
+    (root / "room" / "part.py").write_text(PART)
+    monkeypatch.setattr(provenance, "SOURCE_ROOT", tmp_path)
+    return root
+
+
+def digest() -> str:
+    """Digest of the stage as it is on disk now."""
+    provenance._source.cache_clear()
+    return provenance.code_digest("sfsc.stage")
+
+
+def closure(source: str, package: Path) -> set[str]:
+    """Import closure of a stage with that source."""
+    (package / "stage.py").write_text(source)
+    provenance._source.cache_clear()
+    return set(provenance.import_closure("sfsc.stage"))
+
+
+def test_closure_is_transitive_and_has_the_packages(package: Path):
+    """A module's packages and what its imports import are in its closure, others are not."""
+    (package / "room" / "part.py").write_text("from . import deep\n")
+    (package / "room" / "deep.py").write_text("import json\n")
+    expected = {"sfsc", "sfsc.stage", "sfsc.room", "sfsc.room.part", "sfsc.room.deep"}
+    assert closure(STAGE, package) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sfsc.room.part",
+        "import sfsc.room.part as p",
+        "from sfsc.room.part import twice",
+        "from sfsc.room import part as p",
+        "from .room import part",
+        "from .room.part import twice",
+        "from . import room; from .room.part import *",
+        "def late():\n    from sfsc.room import part",
+        "try:\n    import sfsc.room.part\nexcept ImportError:\n    pass",
+    ],
+)
+def test_every_form_of_import_is_followed(source: str, package: Path):
+    """Absolute and relative, aliased, starred, lazy and conditional imports all count."""
+    assert "sfsc.room.part" in closure(source, package)
+
+
+def test_relative_import_in_a_package_file_is_of_that_package(package: Path):
+    """The single dot of an `__init__` is its own package."""
+    (package / "room" / "__init__.py").write_text("from . import part\n")
+    assert "sfsc.room.part" in closure("import sfsc.room", package)
+
+
+def test_configuration_is_not_followed(package: Path):
+    """Neither `sfsc.config` nor what only it imports is in a closure."""
+    (package / "config.py").write_text("import sfsc.alone\n")
+    assert closure("import sfsc.config, sfsc.errors", package) == {"sfsc", "sfsc.stage"}
+
+
+def test_cycle_of_imports_ends(package: Path):
+    """Modules that import each other are both in the closure."""
+    (package / "alone.py").write_text("import sfsc.stage\n")
+    assert {"sfsc.stage", "sfsc.alone"} <= closure("import sfsc.alone", package)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        STAGE.replace("  # plainly", "  # with other words"),
+        STAGE.replace("Return twice the value.", "Double the value."),
+        STAGE.replace('    """Return twice the value."""\n', ""),
+        STAGE.replace("part.twice(value)", "(\n        part.twice(\n value ) )"),
+    ],
+    ids=["comment", "docstring", "no docstring", "formatting"],
+)
+def test_digest_ignores_what_cannot_change_a_result(source: str, package: Path):
+    """Comments, docstrings and formatting are not in the digest."""
+    before = digest()
+    (package / "stage.py").write_text(source)
+    assert digest() == before
+
+
+@pytest.mark.parametrize("name", ["stage.py", "room/part.py", "room/__init__.py", "__init__.py"])
+def test_digest_follows_code(name: str, package: Path):
+    """A statement more in any file of the closure changes the digest."""
+    before = digest()
+    (package / name).write_text((package / name).read_text() + "\nMORE = 1\n")
+    assert digest() != before
+
+
+@pytest.mark.parametrize("name", ["alone.py", "config.py", "cli.py", "errors.py"])
+def test_digest_does_not_follow_other_code(name: str, package: Path):
+    """A module that the stage does not import, or that cannot change a result, does not count."""
+    before = digest()
+    (package / name).write_text("MORE = 1\n")
+    assert digest() == before
+
+
+def test_digest_follows_a_named_template(package: Path):
+    """A data file that the module names is part of its code."""
+    (package / "stage.py").write_text("TEMPLATE = 'page.j2'\n")
+    (package / "page.j2").write_text("<p>")
+    (package / "other.j2").write_text("<p>")
+    before = digest()
+    (package / "other.j2").write_text("<q>")
+    assert digest() == before
+    (package / "page.j2").write_text("<q>")
+    assert digest() != before
+
+
+@pytest.mark.usefixtures("package")
+def test_unknown_module_is_refused():
+    """A name that is no module is a mistake, not an empty closure."""
+    with pytest.raises(ValueError, match=r"must be part of the package\. Found `sfsc\.nothing`\."):
+        provenance.code_digest("sfsc.nothing")
+
+
+def test_invalid_module_is_refused(package: Path):
+    """A module that cannot be parsed is named."""
+    (package / "stage.py").write_text("def (:\n")
+    with pytest.raises(ValueError, match=r"must be valid Python\. Found `.*stage\.py`"):
+        digest()
+
+
+@pytest.mark.usefixtures("package")
+def test_fingerprint_is_the_slice_and_the_code(tmp_path: Path):
+    """The file holds the slice and the digest of the code."""
+    path = tmp_path / "config" / "train.json"
+    provenance._source.cache_clear()
+    assert provenance.write_fingerprint(path, {"b": 1, "a": [2]}, modules=["sfsc.stage"]) == path
+    assert json.loads(path.read_text()) == {"config": {"a": [2], "b": 1}, "code": digest()}
+
+
+@pytest.mark.usefixtures("package")
+def test_equal_fingerprint_leaves_the_file_alone(tmp_path: Path):
+    """Writing the same again does not touch the disk; writing something else does."""
+    path = tmp_path / "train.json"
+    provenance.write_fingerprint(path, {"a": 1}, modules=["sfsc.stage"])
+    before = path.stat()
+    provenance.write_fingerprint(path, {"a": 1}, modules=["sfsc.stage"])
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    provenance.write_fingerprint(path, {"a": 2}, modules=["sfsc.stage"])
+    assert json.loads(path.read_text())["config"] == {"a": 2}
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["train.json"]
+
+
+@pytest.mark.usefixtures("package")
+def test_fingerprint_refuses_what_json_cannot_hold(tmp_path: Path):
+    """A number that is not finite would not be read back as itself."""
+    with pytest.raises(ValueError, match="JSON"):
+        provenance.write_fingerprint(tmp_path / "x.json", {"a": float("nan")}, modules=[])
+    assert not (tmp_path / "x.json").exists()
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder."""
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True)
+
+
+def test_revision_and_cleanliness_are_those_of_the_package(package: Path, tmp_path: Path):
+    """A changed source makes the tree unclean, a changed report does not."""
+    assert (provenance.git_revision(), provenance.is_tree_clean()) == ("unknown", False)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message=first")
+    assert len(provenance.git_revision()) == 40
+    (tmp_path / "report.html").write_text("new")
+    assert provenance.is_tree_clean()
+    (package / "alone.py").write_text("MORE = 1\n")
+    assert not provenance.is_tree_clean()
+
+
+def test_environment_names_versions_and_machine():
+    """What a reader needs to judge a number is there, and readable."""
+    found = provenance.environment()
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert {"torch", "numpy", "platform", "cpu", "cpus"} <= found.keys()
+    assert all(isinstance(value, str) and value for value in found.values())
+
+
+def test_digest_of_a_file_is_its_sha256(tmp_path: Path):
+    """The digest is the one that `sha256sum` prints."""
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert provenance.digest_of(path) == expected
+
+
+def test_import_is_light():
+    """The workflow parses without waiting for torch, numpy or pandas."""
+    heavy = "{'torch', 'numpy', 'pandas', 'pydantic', 'mlflow'}"
+    code = f"import sys, sfsc.provenance; print({heavy} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "set()"

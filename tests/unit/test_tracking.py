@@ -1,0 +1,268 @@
+"""The mirror shows exactly what is on disk, once, and never stands in the way."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sfsc import tracking
+from sfsc.errors import ResultError
+from sfsc.tracking import MlflowClient, mirror
+
+STEPS = 1200
+STAMP = Path("results/toy/mlflow.json")
+FIGURES = Path("reports/toy/figures")
+
+
+def write_training(method: str, seed: int, *, average_map: float = 0.5) -> Path:
+    """Write the result files of a training of two sub-models."""
+    folder = Path("results/toy/synthetic") / method / f"seed{seed}"
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "train.json").write_text('{"code": "c", "config": {}}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    run = {
+        "dataset": "synthetic", "method": method, "seed": seed, "widths": [0.5, 1.0],
+        "settings": {"seed": seed, "train": {"epochs": 4, "learning_rate": 0.1}},
+        "config_digest": "c" * 64, "code_digest": "d" * 16, "data_digest": "e" * 64,
+        "git_revision": "f" * 40, "git_clean": True, "environment": {"python": "3.11.7"},
+        "threads": 1, "steps": STEPS, "epochs": 4, "wall_seconds": 60.0,
+        "finished": "2026-01-02T03:04:05+00:00", "macs": [10, 40], "parameters": [1, 4],
+        "validation": [{"epoch": 2, "map": [[0.1] * 2] * 2, "average_map": 0.1}],
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    matrix = [[0.25, 0.5], [0.5, 0.75]]
+    cross_test = {
+        "average_precision": "step",
+        "matrices": {"map_step": matrix, "cmc_1": [[1.0, 0.5], [0.5, 1.0]]},
+        "summary": {"average_map": average_map, "off_diagonal_map": None},
+    }
+    (folder / "cross_test.json").write_text(json.dumps(cross_test))
+    rows = [
+        *((s, "base_loss", 0, -1, "", 2.0 - s / STEPS) for s in range(1, STEPS + 1)),
+        *((s, "learning_rate", -1, -1, "", 0.1) for s in range(1, STEPS + 1)),
+        (10, "cosine_nested", 0, 1, "", -0.5),
+        (20, "cosine_nested", 0, 1, "", float("nan")),
+        (10, "cosine_layer", 0, 1, "conv.weight", -0.5),
+    ]
+    table = pd.DataFrame(rows, columns=["step", "metric", "switch", "other", "layer", "value"])
+    table.assign(epoch=1).to_parquet(folder / "training.parquet")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_tracking_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own store is not touched."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store; MLflow takes seconds to make its tables."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        tracking._connect(None)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def study(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a store and two finished trainings."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(database, "mlflow.db")
+    write_training("sfsc", 0)
+    write_training("unified", 0)
+    FIGURES.mkdir(parents=True)
+    (FIGURES / "synthetic_matrix.png").write_bytes(b"picture")
+    (FIGURES / "omniglot_matrix.png").write_bytes(b"of another set")
+    return tmp_path
+
+
+def synchronise(uri: str | None = None) -> dict[str, object]:
+    """Mirror the study and return the stamp."""
+    mirror(STAMP.parent, FIGURES.parent, STAMP, uri)
+    stamp: dict[str, object] = json.loads(STAMP.read_text())
+    return stamp
+
+
+def client(folder: Path) -> MlflowClient:
+    """Return a client of the study's store."""
+    return MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(folder: Path) -> dict[str, object]:
+    """Return the visible runs by name; names must be unique."""
+    store = client(folder)
+    experiment = store.get_experiment_by_name("sfsc/toy")
+    found = store.search_runs([experiment.experiment_id])
+    by_name = {run.info.run_name: run for run in found}
+    assert len(by_name) == len(found)
+    return by_name
+
+
+def identifiers(folder: Path) -> dict[str, str]:
+    """Return the MLflow identifier of each visible run."""
+    return {name: run.info.run_id for name, run in runs(folder).items()}
+
+
+def test_a_training_is_found_by_name_and_tags(study: Path):
+    """Study, data set, method and seed are tags, with the digests behind the numbers."""
+    assert synchronise() == {"status": "ok", "runs": 2, "database": "mlflow.db"}
+    found = runs(study)
+    assert found.keys() == {"synthetic/sfsc/seed0", "synthetic/unified/seed0"}
+    tags = found["synthetic/sfsc/seed0"].data.tags
+    expected = {
+        "study": "toy", "dataset": "synthetic", "method": "sfsc", "seed": "0",
+        "sfsc.key": "toy/synthetic/sfsc/seed0", "config_digest": "c" * 64,
+        "code_digest": "d" * 16, "data_digest": "e" * 64, "git_clean": "True",
+        "mlflow.source.git.commit": "f" * 40, "environment.python": "3.11.7",
+    }  # fmt: skip
+    assert expected.items() <= tags.items()
+    assert "| 0.5 | 25.00 | 50.00 |" in tags["mlflow.note.content"]
+
+
+def test_run_has_settings_numbers_and_true_times(study: Path):
+    """Parameters are flat, each matrix cell is a metric, the run lasts as long as the training."""
+    synchronise()
+    run = runs(study)["synthetic/sfsc/seed0"]
+    assert run.data.params == {"seed": "0", "train.epochs": "4", "train.learning_rate": "0.1"}
+    expected = {
+        "average_map": 0.5, "map_q0_g0": 0.25, "map_q0_g1": 0.5, "map_q1_g1": 0.75,
+        "mean_cmc_1": 0.75, "macs/switch1": 40.0, "parameters/switch0": 1.0, "wall_seconds": 60.0,
+    }  # fmt: skip
+    assert expected.items() <= run.data.metrics.items()
+    assert "off_diagonal_map" not in run.data.metrics
+    end = 1767323045000
+    assert (run.info.start_time, run.info.end_time) == (end - 60_000, end)
+    assert (run.info.status, run.inputs.dataset_inputs[0].dataset.name) == ("FINISHED", "synthetic")
+
+
+def test_curves_are_thinned_and_keep_their_last_point(study: Path):
+    """A long curve has at most 500 points, a short one all that are numbers, a layer's none."""
+    synchronise()
+    run_id, store = identifiers(study)["synthetic/sfsc/seed0"], client(study)
+    losses = store.get_metric_history(run_id, "base_loss/switch0")
+    assert (len(losses), losses[-1].step, losses[-1].value) == (400, STEPS, 1.0)
+    assert losses[-1].timestamp - losses[0].timestamp == pytest.approx(60_000 * 1197 / 1200)
+    cosines = store.get_metric_history(run_id, "cosine_nested/switch0_switch1")
+    assert [(point.step, point.value) for point in cosines] == [(10, -0.5)]
+    validation = store.get_metric_history(run_id, "validation/average_map")
+    assert [(point.step, point.value) for point in validation] == [(600, 0.1)]
+    names = store.get_run(run_id).data.metrics
+    assert "learning_rate" in names
+    assert not any(name.startswith("cosine_layer") for name in names)
+
+
+def test_files_figures_and_model_are_artifacts(study: Path):
+    """The run's own files, the figures of its data set and its weights can be opened."""
+    synchronise()
+    run_id, store = identifiers(study)["synthetic/sfsc/seed0"], client(study)
+    top = {file.path for file in store.list_artifacts(run_id)}
+    assert {"run.json", "cross_test.json", "training.parquet", "matrix.json"} <= top
+    assert [f.path for f in store.list_artifacts(run_id, "figures")] == [
+        "figures/synthetic_matrix.png"
+    ]
+    path = Path(store.download_artifacts(run_id, "model/model.safetensors"))
+    assert path.read_bytes() == b"weights"
+    assert list((study / "mlartifacts" / "sfsc" / "toy").rglob("model.safetensors"))
+    experiment = store.get_experiment_by_name("sfsc/toy").experiment_id
+    models = store.search_logged_models([experiment])
+    assert {model.name for model in models} == {"synthetic-sfsc-seed0", "synthetic-unified-seed0"}
+
+
+def test_mirroring_again_changes_nothing(study: Path):
+    """An unchanged training keeps its run."""
+    synchronise()
+    before = identifiers(study)
+    synchronise()
+    assert identifiers(study) == before
+
+
+def test_only_a_changed_training_is_replaced(study: Path):
+    """New results are a new run in place of the old one; the others stay."""
+    synchronise()
+    before = identifiers(study)
+    write_training("sfsc", 0, average_map=0.6)
+    synchronise()
+    after = identifiers(study)
+    assert after["synthetic/unified/seed0"] == before["synthetic/unified/seed0"]
+    assert after["synthetic/sfsc/seed0"] != before["synthetic/sfsc/seed0"]
+    assert runs(study)["synthetic/sfsc/seed0"].data.metrics["average_map"] == 0.6
+
+
+def test_a_changed_figure_does_not_replace_the_run(study: Path):
+    """The run keeps its identity and shows the new picture."""
+    synchronise()
+    before = identifiers(study)
+    (FIGURES / "synthetic_matrix.png").write_bytes(b"better picture")
+    synchronise()
+    assert identifiers(study) == before
+    run_id = before["synthetic/sfsc/seed0"]
+    path = client(study).download_artifacts(run_id, "figures/synthetic_matrix.png")
+    assert Path(path).read_bytes() == b"better picture"
+
+
+def test_a_training_that_is_gone_is_removed(study: Path):
+    """What is no longer on disk is no longer shown, its model included."""
+    synchronise()
+    shutil.rmtree("results/toy/synthetic/unified")
+    assert synchronise()["runs"] == 1
+    assert runs(study).keys() == {"synthetic/sfsc/seed0"}
+    experiment = client(study).get_experiment_by_name("sfsc/toy").experiment_id
+    assert len(client(study).search_logged_models([experiment])) == 1
+
+
+def test_a_mirror_killed_half_way_leaves_no_duplicate(study: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run without its last tag is replaced."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "_log_artifacts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            synchronise()
+    half = identifiers(study)
+    assert len(half) == 1
+    synchronise()
+    assert len(runs(study)) == 2
+    assert not set(half.values()) & set(identifiers(study).values())
+
+
+def test_an_unreachable_store_is_deferred(
+    study: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A closed port costs a sentence and a stamp that says so, no failure."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    stamp = synchronise("http://127.0.0.1:9")
+    assert stamp["status"] == "deferred"
+    assert "MLflow does not answer; the mirror waits for the next run" in caplog.text
+    assert synchronise()["status"] == "ok"
+    assert len(runs(study)) == 2
+
+
+def test_a_damaged_result_is_an_error_not_an_outage(study: Path):
+    """A broken file is named before anything is mirrored, and no stamp is left."""
+    path = Path("results/toy/synthetic/sfsc/seed0/cross_test.json")
+    path.write_text("{")
+    with pytest.raises(ResultError, match=rf"{path} must be a readable JSON file\."):
+        synchronise()
+    path.unlink()
+    with pytest.raises(
+        ResultError,
+        match=rf"A finished training must have `cross_test\.json`\. Found none in {path.parent}\.",
+    ):
+        synchronise()
+    assert not STAMP.exists()
+    assert client(study).get_experiment_by_name("sfsc/toy") is None
+
+
+def test_deleted_experiment_comes_back(study: Path):
+    """An experiment deleted in the browser is restored, with its runs as on disk."""
+    synchronise()
+    store = client(study)
+    store.delete_experiment(store.get_experiment_by_name("sfsc/toy").experiment_id)
+    synchronise()
+    assert len(runs(study)) == 2

@@ -1,0 +1,57 @@
+# Prepared data sets: one rule each, all of the same form (manifest, packed images, summary, contact sheet).
+
+
+rule fetch_omniglot:
+    output:
+        "data/raw/omniglot/{archive}.zip",
+    log:
+        "logs/raw/omniglot/{archive}.log",
+    wildcard_constraints:
+        archive="images_background_small[12]",
+    localrule: True
+    retries: 2
+    resources:
+        mem_mb=500,
+        runtime=20,
+    shell:
+        "sfsc fetch --archive {wildcards.archive} --output {output} > {log} 2>&1"
+
+
+rule prepare_synthetic:
+    input:
+        config="data/prepared/{study}/synthetic.json",
+    output:
+        manifest="data/prepared/{study}/synthetic/manifest.csv",
+        images="data/prepared/{study}/synthetic/images.npy",
+        summary="data/prepared/{study}/synthetic/summary.json",
+        sheet="data/prepared/{study}/synthetic/contact_sheet.png",
+    log:
+        "logs/{study}/synthetic/prepare.log",
+    benchmark:
+        "logs/{study}/synthetic/prepare.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        "sfsc prepare --config {input.config} --raw data/raw --output {params.folder}"
+        " --threads {threads} > {log} 2>&1"
+
+
+use rule prepare_synthetic as prepare_omniglot with:
+    input:
+        config="data/prepared/{study}/omniglot.json",
+        archives=expand(
+            "data/raw/omniglot/images_background_small{part}.zip", part=[1, 2]
+        ),
+    output:
+        manifest="data/prepared/{study}/omniglot/manifest.csv",
+        images="data/prepared/{study}/omniglot/images.npy",
+        summary="data/prepared/{study}/omniglot/summary.json",
+        sheet="data/prepared/{study}/omniglot/contact_sheet.png",
+    log:
+        "logs/{study}/omniglot/prepare.log",
+    benchmark:
+        "logs/{study}/omniglot/prepare.tsv"

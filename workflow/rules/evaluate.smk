@@ -1,0 +1,49 @@
+# Embeddings once per training, then every query switch against every gallery switch from them.
+
+
+rule embed:
+    input:
+        config="results/{study}/{dataset}/{run}/seed{seed}/config/embed.json",
+        model="results/{study}/{dataset}/{run}/seed{seed}/model.safetensors",
+        run="results/{study}/{dataset}/{run}/seed{seed}/run.json",
+        summary="data/prepared/{study}/{dataset}/summary.json",
+        manifest="data/prepared/{study}/{dataset}/manifest.csv",
+        images="data/prepared/{study}/{dataset}/images.npy",
+    output:
+        "results/{study}/{dataset}/{run}/seed{seed}/embeddings.safetensors",
+    log:
+        "logs/{study}/{dataset}/{run}/seed{seed}/embed.log",
+    benchmark:
+        "logs/{study}/{dataset}/{run}/seed{seed}/embed.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        run=subpath(input.model, parent=True),
+        data=subpath(input.manifest, parent=True),
+    shell:
+        "sfsc embed --run {params.run} --data {params.data} --output {output}"
+        " --threads {threads} > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        config="results/{study}/{dataset}/{run}/seed{seed}/config/evaluate.json",
+        embeddings="results/{study}/{dataset}/{run}/seed{seed}/embeddings.safetensors",
+        manifest="data/prepared/{study}/{dataset}/manifest.csv",
+    output:
+        "results/{study}/{dataset}/{run}/seed{seed}/cross_test.json",
+    log:
+        "logs/{study}/{dataset}/{run}/seed{seed}/evaluate.log",
+    benchmark:
+        "logs/{study}/{dataset}/{run}/seed{seed}/evaluate.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        data=subpath(input.manifest, parent=True),
+    shell:
+        "sfsc evaluate --config {input.config} --embeddings {input.embeddings} --data {params.data}"
+        " --output {output} --threads {threads} > {log} 2>&1"
