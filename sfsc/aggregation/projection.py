@@ -43,7 +43,8 @@ class Projection(Aggregator):
         orders = projection_orders(len(jacobian.rows), generator)
         compared = gramians(jacobian, self.granularity)
         # `whole` and `nested` share one Gramian among all parameters: solve each only once.
-        solved = {id(g): projection_weights(g, orders) * scale for g in compared.values()}
+        distinct = {id(gramian): gramian for gramian in compared.values()}
+        solved = {key: projection_weights(g, orders) * scale for key, g in distinct.items()}
         return {name: solved[id(gramian)] for name, gramian in compared.items()}
 
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from sfsc.config import Evaluate
 from sfsc.data.manifest import Manifest, Split
-from sfsc.data.prepared import PreparedSet
+from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.retrieval.cross_test import CrossTest, evaluate_matrix
@@ -38,10 +38,10 @@ def evaluate(section: Evaluate, embeddings: Path, data_dir: Path, output: Path) 
 
     Raises:
         ResultError: If the embeddings are damaged or do not fit the set.
-        DataError: If the prepared set is damaged.
+        DataError: If the manifest is damaged.
     """
     stored = load_embeddings(embeddings)
-    manifest = PreparedSet.open(data_dir).manifest
+    manifest = Manifest.load(data_dir / MANIFEST)
     try:
         result = evaluate_matrix(
             stored.query,

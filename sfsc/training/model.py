@@ -51,6 +51,10 @@ class IdentityModel(nn.Module):
         """Per sub-model: parameter name to the shape of its block."""
         return [submodel_blocks(self, switch) for switch in range(self.switches)]
 
+    @cached_property
+    def _parameters_by_name(self) -> Mapping[str, Tensor]:
+        return dict(self.named_parameters())
+
     def leaves(self, switch: int, *, moves_classifier: bool) -> dict[str, Tensor]:
         """Return what sub-model `switch` may move, as leaves of autograd on its blocks.
 
@@ -61,4 +65,4 @@ class IdentityModel(nn.Module):
         blocks = dict(self.blocks[switch])
         if not moves_classifier:
             del blocks[CLASSIFIER]
-        return block_leaves(dict(self.named_parameters()), blocks)
+        return block_leaves(self._parameters_by_name, blocks)

@@ -45,7 +45,9 @@ def compute_gradients(
         is_full = switch == model.switches - 1
         leaves = model.leaves(switch, moves_classifier=is_full or loss.classifier_gradient == "all")
         fixed = {} if CLASSIFIER in leaves else {CLASSIFIER: model.classifier.detach()}
-        embeddings, logits = functional_call(model, leaves | fixed, (images, switch))
+        embeddings, logits = functional_call(
+            model, leaves | fixed, (images, switch), tie_weights=False
+        )
         terms = objective(
             embeddings, logits, labels, loss=loss, is_full=is_full, kl_weight=kl_weight
         )

@@ -1,23 +1,33 @@
-# What the rules share: the validated parameters, the wildcards, the fingerprint files and the list of deliverables.
-import json
+# What the rules share: the validated parameters, the wildcards, paths and the deliverables.
 import os
 import sys
 from pathlib import Path
 
 from sfsc.config import parse_params
 from sfsc.errors import ConfigError
-from sfsc.provenance import write_fingerprint
 
-# The rows of `methods` that have a training rule of their own; every other row is a variant of one of them.
+# The rows of `methods` that have a training rule; every other row is a variant of one of them.
 TRAINED = ("full_alone", "unified", "bct_s", "sfsc")
+# The figures of a data set, each by a rule of its own, in the order of the report.
+FIGURES = (
+    "cross_test",
+    "accuracy_cost",
+    "gradient_norm",
+    "conflicts",
+    "uncertainty",
+    "retrieval",
+)
 
-# The jobs' `sfsc` is that of the interpreter that reads this file: its sources are the ones that fingerprints describe.
-os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+# The jobs' `sfsc` is that of the interpreter that reads this file: fingerprints describe its sources.
+os.environ.update(
+    PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+)
 
 
 def read_params():
     """Return the validated parameters; end with the sentences of all mistakes, and no traceback."""
-    files = dict.fromkeys(["params.yaml", *map(str, workflow.configfiles)])
+    overlays = [os.path.relpath(path) for path in workflow.configfiles]
+    files = dict.fromkeys(["params.yaml", *overlays])
     try:
         params = parse_params(config, source=", ".join(files))
         check_rules(params)
@@ -28,26 +38,13 @@ def read_params():
 
 
 def check_rules(params):
-    """Refuse a row that no training rule makes: Snakemake would only say that an input is missing."""
+    """Refuse a row that nothing trains; Snakemake would only say that an input is missing."""
     strangers = [run for run in params.compare if params.family(run) not in TRAINED]
     if strangers:
-        msg = (
+        raise ConfigError(
             f"Each row of `compare` must be one of {', '.join(TRAINED)} or a variant of one. Found "
             f"{', '.join(strangers)}. Set `variant_of`, or add a rule to workflow/rules/train.smk."
         )
-        raise ConfigError(msg)
-
-
-def rows_of(family):
-    """Return the wildcard constraint of a training rule: the compared rows that it trains."""
-    return "|".join(run for run in PARAMS.compare if PARAMS.family(run) == family) or "(?!)"
-
-
-def of_trainings(pattern):
-    """Return a path for each training of the study, by data set, row and seed."""
-    return expand(
-        pattern, study=PARAMS.study, dataset=PARAMS.datasets, run=PARAMS.compare, seed=PARAMS.seeds
-    )
 
 
 PARAMS = read_params()
@@ -60,24 +57,63 @@ wildcard_constraints:
     seed="|".join(map(str, PARAMS.seeds)),
 
 
-def materialise_fingerprints():
-    """Write what each job depends on besides its data to a file that is an input of the job's rule."""
-    study = Path("results", PARAMS.study)
-    for dataset in PARAMS.datasets:
-        fingerprint(f"data/prepared/{PARAMS.study}/{dataset}.json", PARAMS.prepare_job(dataset), "data.prepare")
-        for run in PARAMS.compare:
-            for seed in PARAMS.seeds:
-                job = PARAMS.resolve(run, dataset=dataset, seed=seed)
-                folder = study / dataset / run / f"seed{seed}" / "config"
-                fingerprint(folder / "train.json", job, "training.run")
-                fingerprint(folder / "embed.json", None, "retrieval.embed")
-                fingerprint(folder / "evaluate.json", PARAMS.evaluate, "retrieval.evaluate")
+def rows_of(family):
+    """Return the wildcard constraint of a training rule: the compared rows that it trains."""
+    rows = [run for run in PARAMS.compare if PARAMS.family(run) == family]
+    return "|".join(rows) or "(?!)"
 
 
-def fingerprint(path, section, module):
-    """Write one fingerprint file; `section` is a part of the parameters, None if the job reads none of them."""
-    slice = section.model_dump(mode="json") if section else {}
-    write_fingerprint(Path(path), slice, modules=[f"sfsc.{module}"])
+def of_data_set(name):
+    """Return a file of each training of a data set, in the order of `compare`."""
+    pattern = f"results/{{study}}/{{dataset}}/{{run}}/seed{{seed}}/{name}"
+    return expand(pattern, run=PARAMS.compare, seed=PARAMS.seeds, allow_missing=True)
 
 
-materialise_fingerprints()
+def of_study(name):
+    """Return a file of each training of the study."""
+    return expand(of_data_set(name), dataset=PARAMS.datasets, allow_missing=True)
+
+
+def sheets_of_study():
+    """Return the contact sheets of the study's data sets."""
+    return expand(
+        "data/prepared/{study}/{dataset}/contact_sheet.png",
+        dataset=PARAMS.datasets,
+        allow_missing=True,
+    )
+
+
+def figures_of_study(suffix):
+    """Return the figures of the study, data set by data set."""
+    return expand(
+        "reports/{study}/figures/{dataset}_{figure}.{suffix}",
+        dataset=PARAMS.datasets,
+        figure=FIGURES,
+        suffix=suffix,
+        allow_missing=True,
+    )
+
+
+def folders(files):
+    """Return the folders of the files."""
+    return [os.path.dirname(file) for file in files]
+
+
+def final_targets():
+    """Return every deliverable: Snakemake makes again only what a target asks for."""
+    targets = [
+        *of_study("model.safetensors"),
+        *of_study("run.json"),
+        *of_study("training.parquet"),
+        *of_study("embeddings.safetensors"),
+        *of_study("cross_test.json"),
+        *sheets_of_study(),
+        *figures_of_study(["svg", "png"]),
+        "reports/{study}/tables/main.csv",
+        "reports/{study}/tables/main.md",
+        "reports/{study}/tables/main.tex",
+        "reports/{study}/metrics.json",
+        "reports/{study}/index.html",
+        "results/{study}/mlflow.json",
+    ]
+    return expand(targets, study=PARAMS.study)

@@ -8,8 +8,9 @@ rule fetch_omniglot:
         "logs/raw/omniglot/{archive}.log",
     wildcard_constraints:
         archive="images_background_small[12]",
-    localrule: True
     retries: 2
+    localrule: True
+    threads: 1
     resources:
         mem_mb=500,
         runtime=20,

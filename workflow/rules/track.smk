@@ -1,19 +1,15 @@
-# The mirror: every training of the study becomes one MLflow run. A store that does not answer is no failure.
+# The mirror: every training of the study becomes one MLflow run. A store that does not answer is no
+# failure; the stamp says so, and the next run of the pipeline tries again.
 
 
 rule track:
     input:
         config="results/{study}/config/track.json",
-        models=of_trainings(
-            "results/{study}/{dataset}/{run}/seed{seed}/model.safetensors"
-        ),
-        runs=of_trainings("results/{study}/{dataset}/{run}/seed{seed}/run.json"),
-        curves=of_trainings(
-            "results/{study}/{dataset}/{run}/seed{seed}/training.parquet"
-        ),
-        tests=of_trainings(
-            "results/{study}/{dataset}/{run}/seed{seed}/cross_test.json"
-        ),
+        models=of_study("model.safetensors"),
+        runs=of_study("run.json"),
+        curves=of_study("training.parquet"),
+        tests=of_study("cross_test.json"),
+        figures=figures_of_study("png"),
         report="reports/{study}/index.html",
     output:
         "results/{study}/mlflow.json",
@@ -25,7 +21,7 @@ rule track:
         mem_mb=2000,
         runtime=60,
     params:
-        study=subpath(output[0], parent=True),
+        study=lambda wildcards: f"results/{wildcards.study}",
         report=subpath(input.report, parent=True),
     shell:
         "sfsc track --study {params.study} --report {params.report} --stamp {output} > {log} 2>&1"

@@ -18,10 +18,10 @@ rule train_sfsc:
         "logs/{study}/{dataset}/{run}/seed{seed}/train.tsv"
     wildcard_constraints:
         run=rows_of("sfsc"),
-    # One thread keeps the weights equal bit for bit whatever --cores is; the runs are what is parallel.
-    threads: 1
     # The longest trainings start first, so that no core waits for them at the end.
     priority: 3
+    # One thread keeps the weights equal bit for bit whatever --cores is; the runs are what is parallel.
+    threads: 1
     resources:
         mem_mb=3000,
         runtime=240,

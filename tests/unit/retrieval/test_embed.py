@@ -45,7 +45,7 @@ def test_embeddings_are_those_of_each_image_alone(run_dir: Path, data_dir: Path)
     for switch in range(2):
         for index in range(6):
             with torch.inference_mode():
-                alone = network(to_float(images[index : index + 1]), switch).embedding[0]
+                alone = network(to_float(images[[index]]), switch).embedding[0]
             expected = alone / alone.norm()
             assert found[switch, index] == pytest.approx(expected.numpy(), abs=1e-5)
 

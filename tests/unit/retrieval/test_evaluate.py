@@ -76,6 +76,6 @@ def test_damaged_embeddings_are_refused(damage: str, data_dir: Path, tmp_path: P
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(
-        ResultError, match="must be a file written by `sfsc embed`. Found: .* Embed"
+        ResultError, match=r"must be a file written by `sfsc embed`. Found: .* Embed"
     ):
         evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json")

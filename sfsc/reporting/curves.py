@@ -1,0 +1,84 @@
+"""Curves over training: means over seeds with bands, smoothed, in small multiples or by method."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from sfsc.errors import ResultError
+from sfsc.reporting.runs import Float64s, Group, Run
+
+WINDOW = 0.05
+"""Share of the training that a point of a curve is the mean of."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over the training."""
+
+    epoch: Float64s
+    """(T,), epochs done."""
+    mean: Float64s
+    """(T,), mean over seeds."""
+    low: Float64s
+    """(T,), smallest seed."""
+    high: Float64s
+    """(T,), largest seed."""
+
+    def draw(self, axes: Axes, colour: str) -> None:
+        """Draw the mean as a line, the range of the seeds as a band."""
+        axes.fill_between(self.epoch, self.low, self.high, color=colour, alpha=0.18, lw=0)
+        axes.plot(self.epoch, self.mean, color=colour, solid_capstyle="round")
+
+
+def read_metric(run: Run, metric: str) -> pd.DataFrame:
+    """Return the finite records of one metric.
+
+    Args:
+        run: A finished run.
+        metric: A value of the column `metric` of `training.parquet`.
+
+    Raises:
+        ResultError: If there is none.
+    """
+    records = run.curves()
+    records = records[(records["metric"] == metric) & np.isfinite(records["value"])]
+    if records.empty:
+        raise ResultError(
+            f"{run.folder / 'training.parquet'} must hold values of `{metric}`. Found none. "
+            "Train it again."
+        )
+    return records
+
+
+def curves_by_switch(group: Group, metric: str) -> list[Curve]:
+    """Return one curve for each sub-model of a method."""
+    records = [read_metric(run, metric) for run in group.runs]
+    return [
+        join_seeds(
+            [
+                smooth(of_seed[of_seed["switch"] == switch].groupby("step")["value"].mean(), run)
+                for of_seed, run in zip(records, group.runs, strict=True)
+            ]
+        )
+        for switch in range(len(group.widths))
+    ]
+
+
+def smooth(series: pd.Series, run: Run) -> pd.Series:
+    """Return the centred moving mean of a series over steps, indexed by epochs done."""
+    window = max(1, round(WINDOW * len(series)))
+    smoothed = series.sort_index().rolling(window, center=True, min_periods=1).mean()
+    smoothed.index = smoothed.index * (run.record["epochs"] / run.record["steps"])
+    return smoothed
+
+
+def join_seeds(seeds: Sequence[pd.Series]) -> Curve:
+    """Return mean and range over seeds at the steps that all of them recorded."""
+    frame = pd.concat(seeds, axis=1, join="inner")
+    values = frame.to_numpy(dtype=np.float64)
+    return Curve(
+        frame.index.to_numpy(dtype=np.float64), values.mean(1), values.min(1), values.max(1)
+    )

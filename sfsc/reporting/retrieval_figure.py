@@ -1,0 +1,190 @@
+"""A sheet of searches: queries by the smallest sub-model, gallery indexed by the full one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from sfsc.data.prepared import PreparedSet
+from sfsc.errors import ResultError
+from sfsc.reporting.drawing import Drawing
+from sfsc.reporting.names import method_name, width_name
+from sfsc.reporting.runs import Group, Run
+from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE
+from sfsc.retrieval.evaluate import load_embeddings
+from sfsc.retrieval.metrics import average_precision
+from sfsc.retrieval.ranking import Float64s, Integers, Labels, find_relevant, positive_ranks
+
+SHOWN = 10
+"""Gallery images per query."""
+QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.0)
+"""Of the queries' average precision: one query each, so the sheet is no choice of nice ones."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """One query and the head of its ranking; images are rows of the prepared set."""
+
+    query: int
+    images: Integers
+    """(SHOWN,), best first."""
+    is_hit: NDArray[np.bool_]
+    """(SHOWN,)."""
+    average_precision: float
+
+
+def draw_retrieval(groups: Sequence[Group], prepared: PreparedSet) -> Drawing:
+    """Draw what queries of the smallest sub-model find in the full sub-model's gallery.
+
+    Args:
+        groups: Of one data set; the sheet shows SFSC, or else the last method with several
+            sub-models, or else the last method; the smallest seed.
+        prepared: The data set.
+
+    Raises:
+        ResultError: If the embeddings do not fit the set.
+    """
+    group = _choose(groups)
+    run = group.runs[0]
+    searches = find_searches(run, prepared)
+    cell = PAGE / (SHOWN + 2.1)
+    figure = Figure(figsize=(PAGE, cell * 1.2 * len(searches) + 0.32))
+    panels = figure.subplots(len(searches), SHOWN + 1, squeeze=False)
+    figure.subplots_adjust(
+        left=0.005, right=0.925, bottom=0.01, top=1 - 0.32 / figure.get_size_inches()[1],
+        wspace=0.1, hspace=0.22,
+    )  # fmt: skip
+    for row, search in zip(panels, searches, strict=True):
+        _draw_search(row, search, prepared)
+    _draw_head(panels[0], group.widths)
+    smallest, largest = width_name(group.widths[0]), width_name(group.widths[-1])
+    return Drawing(
+        figure,
+        title="What the smallest sub-model finds in the full one's gallery",
+        caption=(
+            f"{method_name(run.method)}, seed {run.seed}: queries embedded by the sub-model of "
+            f"width {smallest}, gallery indexed by that of width {largest}; the first {SHOWN} "
+            "images of each ranking. Hits have a solid frame and a tick, misses a dashed frame "
+            "and a cross. Queries were picked by their average precision (AP, at the right), at "
+            "quantiles "
+            f"{', '.join(f'{q:g}' for q in QUANTILES)} of all queries, not by their looks; the "
+            "last one is the worst. Under each image its camera. Same identity and camera "
+            f"removed. Data: {run.dataset}, test identities unseen in training."
+        ),
+        alternative="Rows of images. Hits among the first "
+        + f"{SHOWN}, from the best query to the worst: "
+        + ", ".join(str(int(search.is_hit.sum())) for search in searches)
+        + ".",
+    )
+
+
+def find_searches(run: Run, prepared: PreparedSet) -> list[Search]:
+    """Return the rankings of the queries at `QUANTILES` of average precision, best first.
+
+    Args:
+        run: With `embeddings.safetensors`.
+        prepared: The data set of the run.
+
+    Raises:
+        ResultError: If the embeddings do not fit the set.
+    """
+    path = run.folder / "embeddings.safetensors"
+    stored = load_embeddings(path)
+    query, gallery = stored.query[0], stored.gallery[-1]
+    manifest = prepared.manifest
+    rows = {split: manifest.rows(split) for split in ("query", "gallery")}
+    if (len(query), len(gallery)) != (len(rows["query"]), len(rows["gallery"])):
+        raise ResultError(
+            f"{path} must hold an embedding of each query and gallery image of the prepared set "
+            f"({len(rows['query'])} and {len(rows['gallery'])}). Found {len(query)} and "
+            f"{len(gallery)}. Embed it again."
+        )
+    labels = {split: Labels(manifest.identity[r], manifest.camera[r]) for split, r in rows.items()}
+    relevance = find_relevant(labels["query"], labels["gallery"])
+    precision = average_precision(
+        positive_ranks(query, gallery, relevance), run.test["average_precision"]
+    )
+    valid = np.flatnonzero(relevance.positives.counts)
+    searches = []
+    for place in _places(precision):
+        index = int(valid[place])
+        scores = gallery @ query[index]
+        scores[np.concatenate([relevance.removed[index], relevance.junk])] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:SHOWN]
+        searches.append(
+            Search(
+                query=int(rows["query"][index]),
+                images=rows["gallery"][best],
+                is_hit=np.isin(best, relevance.positives[index]),
+                average_precision=float(precision[place]),
+            )
+        )
+    return searches
+
+
+def _places(precision: Float64s) -> list[int]:
+    """Return where the queries at `QUANTILES` are, each query once."""
+    order = np.argsort(precision, kind="stable")
+    picked = [order[round(quantile * (len(order) - 1))] for quantile in QUANTILES]
+    return [int(place) for place in dict.fromkeys(picked)]
+
+
+def _choose(groups: Sequence[Group]) -> Group:
+    by_method = {group.method: group for group in groups}
+    switchable = [group for group in groups if group.is_switchable]
+    return by_method.get("sfsc") or (switchable or list(groups))[-1]
+
+
+def _draw_search(panels: Sequence[Axes], search: Search, prepared: PreparedSet) -> None:
+    camera = prepared.manifest.camera
+    _draw_image(panels[0], prepared.images[search.query], camera[search.query])
+    panels[0].add_patch(_frame(INK, "solid"))
+    for panel, image, is_hit in zip(panels[1:], search.images, search.is_hit, strict=False):
+        _draw_image(panel, prepared.images[image], camera[image])
+        colour, dash, sign = (HIT, "solid", "✓") if is_hit else (MISS, (0, (2.5, 1.6)), "✗")
+        panel.add_patch(_frame(colour, dash))
+        panel.text(
+            0.96, 0.95, sign, transform=panel.transAxes, color="white", size=6.5, weight="bold",
+            ha="right", va="top",
+            bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "square,pad=0.12"},
+        )  # fmt: skip
+    for panel in panels[1 + len(search.images) :]:
+        panel.set_axis_off()
+    panels[-1].text(
+        1.2, 0.5, f"AP {100 * search.average_precision:.0f} %", transform=panels[-1].transAxes,
+        size=7, va="center",
+    )  # fmt: skip
+
+
+def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
+    is_grey = image.shape[-1] == 1
+    axes.imshow(
+        image[..., 0] if is_grey else image, cmap="gray" if is_grey else None, vmin=0, vmax=255,
+        interpolation="nearest",
+    )  # fmt: skip
+    axes.set_axis_off()
+    axes.text(
+        0.5, -0.05, f"camera {camera}", transform=axes.transAxes, color=MUTED, size=5.5,
+        ha="center", va="top",
+    )  # fmt: skip
+
+
+def _frame(colour: str, dash: str | tuple[int, tuple[float, float]]) -> Rectangle:
+    return Rectangle(
+        (0, 0), 1, 1, transform=None, fill=False, edgecolor=colour, lw=2, ls=dash, clip_on=False
+    )
+
+
+def _draw_head(panels: Sequence[Axes], widths: Sequence[float]) -> None:
+    texts = {
+        0: f"query, width {width_name(widths[0])}",
+        1: f"gallery, width {width_name(widths[-1])}: best match first",
+    }
+    for index, text in texts.items():
+        panels[index].text(
+            0, 1.12, text, transform=panels[index].transAxes, size=7.5, weight="bold"
+        )

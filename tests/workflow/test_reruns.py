@@ -1,0 +1,183 @@
+"""A finished study, and what a change of it makes again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("workflow"),  # one worker makes the finished study
+]
+
+RESULTS = Path("results/tiny/synthetic")
+TRAININGS = {"train_unified": 1, "train_bct_s": 1, "train_sfsc": 1}
+EVALUATION = {"embed": 3, "evaluate": 3}
+PER_RUN = (
+    "model.safetensors",
+    "run.json",
+    "training.parquet",
+    "embeddings.safetensors",
+    "cross_test.json",
+)
+
+
+def without_reporting(jobs: dict[str, int]) -> dict[str, int]:
+    """Return the jobs before tables, figures, report and mirror."""
+    late = ("tables", "figure", "report", "track")
+    return {rule: n for rule, n in jobs.items() if not rule.startswith(late)}
+
+
+def test_every_deliverable_is_there(finished: Workspace):
+    """Models, curves, matrices, tables, figures, report and the mirror's stamp."""
+    for run in finished.study["compare"]:
+        folder = finished.folder / RESULTS / run / "seed0"
+        assert all((folder / name).stat().st_size for name in PER_RUN)
+        assert not (folder / "checkpoints").exists()
+    report = finished.folder / "reports/tiny"
+    assert {p.suffix for p in (report / "tables").iterdir()} >= {".csv", ".md", ".tex"}
+    figures = {path.stem for path in (report / "figures").iterdir()}
+    assert len(figures) >= 6
+    for name in figures:
+        assert (report / "figures" / f"{name}.svg").stat().st_size
+        assert (report / "figures" / f"{name}.png").stat().st_size
+    assert (report / "index.html").stat().st_size
+    stamp = json.loads((finished.folder / "results/tiny/mlflow.json").read_text())
+    assert (stamp["status"], stamp["runs"]) == ("ok", 3)
+    assert (finished.folder / "mlflow.db").exists()
+
+
+def test_a_training_leaves_its_log(finished: Workspace):
+    """The progress lines are in the log file, readable."""
+    log = finished.folder / "logs/tiny/synthetic/sfsc/seed0/train.log"
+    assert "epoch 3" in log.read_text()
+
+
+def test_second_run_does_nothing_and_says_so(finished: Workspace):
+    """A complete study costs one quick look."""
+    start = time.monotonic()
+    result = finished.run("--", "all")
+    assert result.returncode == 0
+    assert "Nothing to be done" in result.stdout
+    assert time.monotonic() - start < 10
+
+
+def test_touched_files_rerun_nothing(changed: Workspace):
+    """Modification times alone mean nothing while Snakemake has its records."""
+    for path in [*changed.folder.glob("sfsc/**/*.py"), changed.folder / "params.yaml"]:
+        path.touch()
+    assert changed.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "expected"),
+    [
+        ("train", {"learning_rate": 0.05}, TRAININGS | EVALUATION),
+        ("evaluate", {"average_precision": "trapezoidal"}, {"evaluate": 3}),
+        (
+            "methods",
+            {"sfsc": {"aggregation": {"aggregator": "projection", "granularity": "whole"}}},
+            {"train_sfsc": 1, "embed": 1, "evaluate": 1},
+        ),
+        (
+            "data",
+            {"synthetic": {"train_identities": 24, "test_identities": 8, "seed": 1}},
+            {"prepare_synthetic": 1} | TRAININGS | EVALUATION,
+        ),
+        ("data", {"omniglot": {"image_size": 28}}, {}),
+        ("seeds", [0, 1], TRAININGS | EVALUATION),
+    ],
+    ids=["train", "evaluate", "one method", "data", "another data set", "one more seed"],
+)
+def test_a_change_reruns_exactly_what_depends_on_it(
+    section: str, values: object, expected: dict[str, int], changed: Workspace
+):
+    """Of the parameters, only the slice of a job counts."""
+    old = changed.study.get(section)
+    merges = isinstance(values, dict) and isinstance(old, dict)
+    changed.study[section] = {**old, **values} if merges else values
+    jobs = changed.planned()
+    assert without_reporting(jobs) == expected
+    assert ("tables" in jobs) == ("track" in jobs) == bool(expected)
+
+
+def test_comments_and_docstrings_rerun_nothing(changed: Workspace):
+    """Words around the code are no code."""
+    for name in ("sfsc/training/run.py", "sfsc/retrieval/metrics.py", "sfsc/config.py"):
+        path = changed.folder / name
+        path.write_text(f'"""Other words."""\n# and a comment\n{path.read_text()}')
+    assert changed.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sfsc/losses/objective.py", TRAININGS | EVALUATION),
+        ("sfsc/retrieval/evaluate.py", {"evaluate": 3}),
+        ("sfsc/config.py", {}),
+    ],
+)
+def test_changed_code_reruns_what_imports_it(
+    name: str, expected: dict[str, int], changed: Workspace
+):
+    """A statement more reruns the jobs whose stage imports the module."""
+    path = changed.folder / name
+    path.write_text(f"{path.read_text()}\n_MORE = 1\n")
+    assert without_reporting(changed.planned()) == expected
+
+
+def test_a_change_is_seen_without_snakemakes_records(changed: Workspace):
+    """After a clone there are no records: files alone must tell, as they do for DVC."""
+    (changed.folder / ".snakemake").rename(changed.folder / "gone")
+    restore_order(changed.folder)
+    changed.study["methods"] = {"sfsc": {"loss": {"compatible_weight": 0.5}}}
+    assert changed.planned()["train_sfsc"] == 1
+
+
+def restore_order(folder: Path) -> None:
+    """Give all files one old modification time, the kindest a checkout can leave."""
+    for path in folder.rglob("*"):
+        os.utime(path, (1, 1))
+
+
+def test_a_store_that_does_not_answer_fails_nothing(changed: Workspace):
+    """The study is complete without MLflow, and the next run mirrors it."""
+    outage = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    result = changed.run("--", "all", **outage)
+    assert result.returncode == 0, result.stdout
+    stamp = changed.folder / "results/tiny/mlflow.json"
+    assert json.loads(stamp.read_text())["status"] == "deferred"
+    assert "waits for the next run" in (changed.folder / "logs/tiny/track.log").read_text()
+    assert changed.planned() == {"track": 1}
+
+
+def test_a_deleted_database_is_made_again(changed: Workspace):
+    """The mirror's stamp is worth nothing without the database it speaks of."""
+    (changed.folder / "mlflow.db").unlink()
+    assert changed.planned() == {"track": 1}
+
+
+def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
+    """SIGKILL of everything in mid-training, then the same command: resumed, equal bit for bit."""
+    folder = changed.folder / RESULTS / "sfsc/seed0"
+    model = folder / "model.safetensors"
+    expected = model.read_bytes()
+    model.unlink()
+    target = str(RESULTS / "sfsc/seed0/model.safetensors")
+    checkpoints = folder / "checkpoints"
+    changed.run_and_kill("--", target, when=lambda: any(checkpoints.glob("epoch*.json")))
+    assert not model.exists()
+    assert changed.run("--unlock").returncode == 0
+    result = changed.run("--", target)
+    assert result.returncode == 0, result.stdout
+    log = changed.folder / "logs/tiny/synthetic/sfsc/seed0/train.log"
+    assert "Resuming behind epoch" in log.read_text()
+    assert model.read_bytes() == expected
