@@ -3,7 +3,7 @@
 # make ui          browse the runs; STUDY=omniglot make reproduce: another study
 # make lock        resolve requirements.lock anew
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PORT   ?= 5000
 STUDY  ?=

@@ -76,6 +76,31 @@ def _evaluate(options: Namespace) -> None:
     evaluate(section, options.embeddings, options.data, options.output)
 
 
+def _tables(options: Namespace) -> None:
+    from sfsc.reporting.tables import write_tables
+
+    write_tables(options.runs, options.output, options.metrics)
+
+
+def _figure(options: Namespace) -> None:
+    from sfsc.reporting.figures import write_figure
+
+    write_figure(options.name, options.runs, options.output, options.data)
+
+
+def _report(options: Namespace) -> None:
+    from sfsc.reporting.report import write_report
+
+    write_report(
+        options.study,
+        options.runs,
+        table=options.table,
+        figures=options.figures,
+        sheets=options.sheets,
+        output=options.output,
+    )
+
+
 def _track(options: Namespace) -> None:
     from sfsc.tracking import mirror
 
@@ -116,6 +141,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     for stage in threaded:
         stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
+    tables = add(_tables, "Tables of a study.", "output", "metrics")
+    figure = add(_figure, "One figure of one data set.", "output")
+    figure.add_argument("--name", required=True, help="name of the figure")
+    figure.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
+    report = add(_report, "The HTML report of a study.", "table", "output")
+    report.add_argument("--study", required=True, help="name of the study")
+    for stage in (tables, figure, report):
+        stage.add_argument("--runs", type=Path, nargs="+", required=True, metavar="PATH")
+    for name in ("figures", "sheets"):
+        report.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="PATH")
     track = add(_track, "Mirror a study's runs into MLflow.", "study", "report", "stamp")
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
     return parser

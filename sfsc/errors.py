@@ -1,13 +1,13 @@
 """The errors that SFSC raises on purpose.
 
-    SfscError               anything a user can mend; the command line prints its sentence, no traceback
+    SfscError               what a user can mend; the command line prints it without a traceback
     ├── ConfigError         params.yaml or a study overlay
     ├── DataError           an archive, an image or a prepared set
     ├── CheckpointError     a checkpoint that cannot be used
     ├── DivergenceError     a training whose loss is not finite
     └── ResultError         a result file that a later stage cannot use
 
-A message is one sentence of the form "What must hold. Found `name = value`." with the mend behind it.
+A message reads "What must hold. Found `name = value`.", with the mend behind it.
 """
 
 

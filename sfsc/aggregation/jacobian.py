@@ -111,7 +111,7 @@ def _block_gramians(gradients: Sequence[Tensor], *, per_kernel: bool) -> Tensor:
         return torch.linalg.vector_norm(blocks[0]).double().square().reshape(1, 1, 1)
     kernels = shape[0] if per_kernel else 1
     rows = torch.stack(blocks, dim=1 if per_kernel else 0).reshape(kernels, len(blocks), -1)
-    return (rows @ rows.mT).double()
+    return torch.bmm(rows, rows.mT).double()
 
 
 def _in_memory_order(block: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ class Mean(Aggregator):
     def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
         """Return 1 / (M - k) on shell k."""
         del generator  # nothing is random
-        return dict.fromkeys(jacobian.shared_names, owner_share(jacobian))
+        return dict.fromkeys(jacobian.shared_names, owner_share(jacobian)[None])
 
 
 def owner_share(jacobian: NestedJacobian) -> Tensor:

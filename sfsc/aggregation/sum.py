@@ -13,4 +13,4 @@ class Sum(Aggregator):
     def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
         """Return ones."""
         del generator  # nothing is random
-        return dict.fromkeys(jacobian.shared_names, torch.ones(1, device=jacobian.device))
+        return dict.fromkeys(jacobian.shared_names, torch.ones(1, 1, 1, device=jacobian.device))

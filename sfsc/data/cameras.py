@@ -32,8 +32,14 @@ OVERSAMPLING = 3
 DISTANCE = 11_000
 """From the camera to the middle of the vehicle, millimetres."""
 
-GROUNDS: tuple[Colour, ...] = ((92, 92, 94), (120, 118, 112), (74, 78, 84), (132, 122, 104))
-WALLS: tuple[Colour, ...] = ((150, 162, 176), (86, 104, 74), (132, 108, 92), (60, 66, 78), (172, 166, 154))
+GROUNDS: tuple[Colour, ...] = ((94, 94, 95), (105, 104, 102), (86, 88, 92), (112, 108, 99))
+WALLS: tuple[Colour, ...] = (
+    (133, 142, 151),
+    (104, 116, 103),
+    (126, 118, 113),
+    (94, 99, 107),
+    (142, 143, 140),
+)
 
 
 @dataclass(frozen=True)
@@ -76,21 +82,21 @@ def build_camera(rng: np.random.Generator, *, index: int, count: int) -> Camera:
     """
     low = int(rng.integers(45, 80))
     gain = rng.integers(232, 281, size=3).tolist()
-    bright = int(rng.integers(200, 256))
+    bright = int(rng.integers(208, 254))
     return Camera(
         yaw=index * TURN // count + int(rng.integers(-20, 21)),
-        yaw_range=int(rng.integers(40, 91)),
+        yaw_range=int(rng.integers(30, 68)),
         elevation=(low, low + int(rng.integers(10, 35))),
         light=int(rng.integers(TURN)),
         gain=(gain[0], gain[1], gain[2]),
-        exposure=(bright, bright + 32),
+        exposure=(bright, bright + 26),
         ground=GROUNDS[rng.integers(len(GROUNDS))],
         wall=WALLS[rng.integers(len(WALLS))],
-        horizon=int(rng.integers(3, 9)),
+        horizon=int(rng.integers(3, 8)),
         line=(int(rng.integers(-8, 25)), int(rng.integers(2, 15))),
         occluder=index % 4,
-        blur=int(rng.integers(0, 4)),
-        noise=int(rng.integers(3, 9)),
+        blur=int(rng.integers(0, 3)),
+        noise=int(rng.integers(2, 7)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What one sub-model minimises: base loss plus, where it has one, compatible loss (DESIGN.md 2.2)."""
+"""What a sub-model minimises: base loss plus, where it has one, compatible loss (DESIGN.md 2.2)."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
 from sfsc.reporting.names import method_colour, method_marker, method_name, width_name
 from sfsc.reporting.runs import Float64s, Group
-from sfsc.reporting.style import MUTED, PAGE
+from sfsc.reporting.style import FAINT, MUTED, PAGE, label_methods
 
 
 def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
@@ -19,29 +19,25 @@ def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
     Args:
         groups: Of one data set.
     """
-    figure = Figure(figsize=(PAGE, 2.9))
+    figure = Figure(figsize=(PAGE, 2.6))
     own, full = figure.subplots(1, 2, sharex=True, sharey=True)
-    figure.subplots_adjust(left=0.075, right=0.985, bottom=0.28, top=0.9, wspace=0.06)
+    figure.subplots_adjust(left=0.07, right=0.815, bottom=0.17, top=0.88, wspace=0.07)
     for group in groups:
         values = group.map_percent
         _draw_method(own, group, np.diagonal(values, axis1=1, axis2=2))
         _draw_method(full, group, values[:, :, -1])
-    own.set_title("gallery indexed by the same sub-model")
-    full.set_title("gallery indexed by the method's largest sub-model")
+    own.set_title("Gallery by the same sub-model")
+    full.set_title("Gallery by the largest sub-model")
     own.set_ylabel("mAP (%)")
     _scale_costs(own, groups)
-    for panel in (own, full):
-        panel.set_xlabel("multiply-accumulates per query image")
-    handles, labels = own.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="lower center", ncols=len(groups), handletextpad=0.4, columnspacing=1.4
-    )
+    _name_widths((own, full), groups)
+    label_methods(full, groups, [group.map_percent[:, -1, -1].mean() for group in groups])
     return Drawing(
         figure,
         title="Accuracy against cost",
         caption=(
             "Mean average precision against the multiply-accumulates that embedding one query "
-            "takes, for each sub-model (labelled with its width). Left: self-tests. Right: the "
+            "takes, for each sub-model (grey lines: widths). Left: self-tests. Right: the "
             "same queries in the gallery that the method's largest sub-model indexed. "
             "Bars: standard deviation over seeds. The dashed line is the unified network, the "
             "smallest one deployed on every platform; full alone is one full-width network, which "
@@ -64,29 +60,41 @@ def _draw_method(axes: Axes, group: Group, values: Float64s) -> None:
     axes.errorbar(
         macs, mean, yerr=spread, color=colour, marker=method_marker(group.method),
         markersize=5, markeredgecolor="white", markeredgewidth=0.6, capsize=2, elinewidth=0.9,
-        lw=1.8 if is_ours else 1.3, label=method_name(group.method), zorder=4 if is_ours else 3,
+        lw=1.8 if is_ours else 1.3, zorder=4 if is_ours else 3,
     )  # fmt: skip
 
 
-def _scale_costs(axes: Axes, groups: Sequence[Group]) -> None:
-    """Set a logarithmic axis from the smallest to the largest sub-model, with their widths on top."""
-    costs = {
+def _costs(groups: Sequence[Group]) -> dict[float, int]:
+    """Return the multiply-accumulates of each width."""
+    return {
         width: macs
         for group in groups
         for width, macs in zip(group.widths, group.runs[0].record["macs"], strict=True)
     }
+
+
+def _scale_costs(axes: Axes, groups: Sequence[Group]) -> None:
+    costs = _costs(groups).values()
     axes.set_xscale("log")
-    axes.set_xlim(min(costs.values()) / 1.6, max(costs.values()) * 1.6)
+    axes.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
     axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: engineering(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    for panel in axes.figure.axes:
-        panel.tick_params(axis="x", which="minor", length=0)
-        for width, macs in costs.items():
-            panel.axvline(macs, color=MUTED, lw=0.5, ls=":", zorder=0)
-            panel.text(
-                macs, 0.015, f" {width_name(width)}", color=MUTED, size=6.5, ha="left", va="bottom",
-                transform=panel.get_xaxis_transform(),
+
+
+def _name_widths(panels: Sequence[Axes], groups: Sequence[Group]) -> None:
+    """Mark what each width costs, above the data."""
+    bottom, top = panels[0].get_ylim()
+    panels[0].set_ylim(bottom, top + 0.1 * (top - bottom))
+    for panel in panels:
+        panel.set_xlabel("multiply-accumulates per query image")
+        panel.grid(visible=False, axis="x")
+        for index, (width, macs) in enumerate(sorted(_costs(groups).items())):
+            panel.axvline(macs, color=FAINT, lw=0.8, zorder=0)
+            panel.annotate(
+                f"width {width_name(width)}" if index == 0 else width_name(width),
+                (macs, 1), (2, -2), panel.get_xaxis_transform(), "offset points",
+                color=MUTED, size=6.5, va="top",
             )  # fmt: skip
 
 

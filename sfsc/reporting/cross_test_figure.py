@@ -1,4 +1,4 @@
-"""Heat maps of the cross-tests, one per method, on one scale."""
+"""Heat maps of the cross-tests side by side, one per method, on one scale."""
 
 from collections.abc import Sequence
 
@@ -11,51 +11,55 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
-from sfsc.reporting.names import method_name, width_name
+from sfsc.reporting.names import method_name, name_lines, width_name
 from sfsc.reporting.runs import Float64s, Group
-from sfsc.reporting.style import FAINT, HEAT_MAP, INK, MUTED, PAGE
+from sfsc.reporting.style import HEAT_MAP, INK, MUTED, PAGE, add_axes
 
-PANELS_PER_ROW = 3
+SIDE, PITCH, ROW = 1.42, 1.58, 2.25
+"""Of a matrix: its side, and the distances to its neighbours to the right and below; inches."""
+HEAD = 0.55
+"""Height of the words above a matrix, inches."""
+SINGLES = 1.0
+"""Width of the column of one-network methods at the left, inches."""
 
 
 def draw_cross_tests(groups: Sequence[Group]) -> Drawing:
     """Draw the M x M matrix of mAP of each method, mean over seeds.
 
-    A method of one network is one cell at its width, in the frame of the others.
+    Methods of one network have one number: a cell each, of the same size, at the left.
 
     Args:
         groups: Of one data set.
     """
-    widths = sorted({width for group in groups for width in group.widths})
-    means = [group.map_percent.mean(axis=0) for group in groups]
-    scale = Normalize(min(m.min() for m in means), max(m.max() for m in means))
-    columns = min(len(groups), PANELS_PER_ROW)
-    rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(PAGE, 0.55 + 2.25 * rows))
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for index, panel in enumerate(axes.flat):
-        if index < len(groups):
-            _draw_panel(panel, groups[index], means[index], widths, scale)
-            is_lowest = index + columns >= len(groups)
-            _label(panel, widths, is_left=index % columns == 0, is_lowest=is_lowest)
-        else:
-            panel.set_axis_off()
-    figure.subplots_adjust(
-        left=0.075, right=0.875, bottom=0.42 / (0.55 + 2.25 * rows), top=1 - 0.42 / (0.55 + 2.25 * rows),
-        wspace=0.12, hspace=0.38,
-    )  # fmt: skip
-    _draw_scale(figure, scale)
+    singles = [group for group in groups if not group.is_switchable]
+    matrices = [group for group in groups if group.is_switchable]
+    left = SINGLES if singles else 0.0
+    columns = max(1, int((PAGE - left - 0.5 - 0.6) / PITCH))
+    height = ROW * max(1, -(-len(matrices) // columns), -(-len(singles) // 2)) + 0.1
+    figure = Figure(figsize=(PAGE, height))
+    means = {group.method: group.map_percent.mean(axis=0) for group in groups}
+    scale = Normalize(min(m.min() for m in means.values()), max(m.max() for m in means.values()))
+    cell = SIDE / max((len(group.widths) for group in matrices), default=4)
+    for index, group in enumerate(singles):
+        axes = add_axes(figure, (0.1, height - HEAD - cell - 0.95 * index, cell, cell))
+        _draw_single(axes, group, means[group.method], scale)
+    for index, group in enumerate(matrices):
+        row, column = divmod(index, columns)
+        place = (left + 0.5 + PITCH * column, height - HEAD - SIDE - ROW * row, SIDE, SIDE)
+        _draw_matrix(add_axes(figure, place), group, means[group.method], scale, column == 0)
+    if len(means) > 1 or matrices:
+        _draw_scale(figure, scale, (PAGE - 0.55, height - HEAD - SIDE, 0.1, SIDE))
     return Drawing(
         figure,
         title="Self- and cross-tests",
         caption=(
             "Mean average precision (%) for queries embedded by one sub-model (rows) in a gallery "
             "indexed by another (columns), mean over seeds; the diagonal, framed, holds the "
-            "self-tests. Above each matrix its mean ± standard deviation over seeds. A method "
-            f"of one network has one cell, at its width. {describe_protocol(groups)}"
+            "self-tests. Above each matrix its mean ± standard deviation over seeds. Methods of "
+            f"one network have one number, at the left. {describe_protocol(groups)}"
         ),
         alternative="Heat maps of mAP by query and gallery width. Means over the matrices: "
-        + "; ".join(f"{method_name(g.method)} {_mean_text(g)} %" for g in groups)
+        + "; ".join(f"{method_name(group.method)} {_mean_text(group)} %" for group in groups)
         + ".",
     )
 
@@ -64,51 +68,68 @@ def _mean_text(group: Group) -> str:
     return percent(group.map_percent.mean(axis=(1, 2)).tolist())
 
 
-def _draw_panel(
-    axes: Axes, group: Group, means: Float64s, widths: Sequence[float], scale: Normalize
+def _draw_single(axes: Axes, group: Group, means: Float64s, scale: Normalize) -> None:
+    _prepare(axes, 1)
+    _draw_cell(axes, 0, 0, means[0, 0], scale)
+    _write_head(axes, group, f"{_mean_text(group)} %")
+    axes.text(0.62, 0, f"width\n{width_name(group.widths[0])}", va="center", size=7)
+    axes.set_axis_off()
+
+
+def _draw_matrix(
+    axes: Axes,
+    group: Group,
+    means: Float64s,
+    scale: Normalize,
+    is_left: bool,
 ) -> None:
-    places = [widths.index(width) for width in group.widths]
-    for row, y in enumerate(places):
-        for column, x in enumerate(places):
-            _draw_cell(axes, x, y, means[row, column], scale)
-    axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(widths) - 0.5, -0.5), aspect="equal")
+    n = len(group.widths)
+    _prepare(axes, n)
+    for y in range(n):
+        for x in range(n):
+            _draw_cell(axes, x, y, means[y, x], scale)
+    _write_head(axes, group, f"mean {_mean_text(group)} %")
+    names = [width_name(width) for width in group.widths]
+    axes.set_xticks(range(n), names)
+    axes.set_yticks(range(n), names)
+    axes.set_xlabel("gallery width")
+    if is_left:
+        axes.set_ylabel("query width")
+    else:
+        axes.tick_params(labelleft=False)
+
+
+def _prepare(axes: Axes, n: int) -> None:
+    axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
     axes.grid(visible=False)
-    axes.set_facecolor("#F5F5F5")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    axes.text(0, 1.125, method_name(group.method), transform=axes.transAxes, weight="bold", size=8)
-    axes.text(
-        0, 1.03, f"mean {_mean_text(group)} %", transform=axes.transAxes, color=MUTED, size=7.5
-    )
+
+
+def _write_head(axes: Axes, group: Group, text: str) -> None:
+    """Write name and mean above a panel, in points from its corner: panels differ in size."""
+    name, qualifier = name_lines(group.method)
+    for lift, line, style in (
+        (24 if qualifier else 14, name, {"weight": "bold", "size": 7.5}),
+        (14, qualifier, {"size": 7}),
+        (4, text, {"color": MUTED, "size": 7}),
+    ):
+        axes.annotate(line, (0, 1), (0, lift), "axes fraction", "offset points", **style)
 
 
 def _draw_cell(axes: Axes, x: int, y: int, value: float, scale: Normalize) -> None:
     colour = colormaps[HEAT_MAP](scale(value))
-    is_self_test = x == y
+    ink = INK if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
-    luminance = float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
-    ink = INK if luminance > 0.5 else "white"
-    if is_self_test:
-        axes.add_patch(
-            Rectangle((x - 0.44, y - 0.44), 0.88, 0.88, fill=False, edgecolor=ink, lw=0.8)
-        )
-    axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=ink, size=7.5)
+    if x == y:
+        frame = Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, fill=False, edgecolor=ink, lw=0.8)
+        axes.add_patch(frame)
+    axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=ink, size=7)
 
 
-def _label(axes: Axes, widths: Sequence[float], *, is_left: bool, is_lowest: bool) -> None:
-    names = [width_name(width) for width in widths]
-    axes.set_xticks(range(len(widths)), names if is_lowest else [])
-    axes.set_yticks(range(len(widths)), names if is_left else [])
-    if is_left:
-        axes.set_ylabel("query width")
-    if is_lowest:
-        axes.set_xlabel("gallery width")
-
-
-def _draw_scale(figure: Figure, scale: Normalize) -> None:
-    axes = figure.add_axes((0.905, 0.25, 0.016, 0.5))
+def _draw_scale(figure: Figure, scale: Normalize, place: tuple[float, float, float, float]) -> None:
+    axes = add_axes(figure, place)
     bar = figure.colorbar(ScalarMappable(scale, HEAT_MAP), cax=axes)
     bar.outline.set_visible(False)
     axes.grid(visible=False)
-    axes.tick_params(color=FAINT)
-    axes.set_ylabel("mAP (%)")
+    axes.set_title("mAP (%)", size=7, weight="normal", pad=5)

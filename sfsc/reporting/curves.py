@@ -1,17 +1,18 @@
 """Curves over training: means over seeds with bands, smoothed, in small multiples or by method."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from sfsc.errors import ResultError
 from sfsc.reporting.runs import Float64s, Group, Run
 
-WINDOW = 0.05
-"""Share of the training that a point of a curve is the mean of."""
+POINTS = 200
+"""Of a drawn curve, at most."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def read_metric(run: Run, metric: str) -> pd.DataFrame:
     Raises:
         ResultError: If there is none.
     """
-    records = run.curves()
-    records = records[(records["metric"] == metric) & np.isfinite(records["value"])]
+    curves = run.curves()
+    records: pd.DataFrame = curves[(curves["metric"] == metric) & np.isfinite(curves["value"])]
     if records.empty:
         raise ResultError(
             f"{run.folder / 'training.parquet'} must hold values of `{metric}`. Found none. "
@@ -59,7 +60,7 @@ def curves_by_switch(group: Group, metric: str) -> list[Curve]:
     return [
         join_seeds(
             [
-                smooth(of_seed[of_seed["switch"] == switch].groupby("step")["value"].mean(), run)
+                smooth(of_seed[of_seed["switch"] == switch].set_index("step")["value"], run)
                 for of_seed, run in zip(records, group.runs, strict=True)
             ]
         )
@@ -67,17 +68,32 @@ def curves_by_switch(group: Group, metric: str) -> list[Curve]:
     ]
 
 
-def smooth(series: pd.Series, run: Run) -> pd.Series:
-    """Return the centred moving mean of a series over steps, indexed by epochs done."""
-    window = max(1, round(WINDOW * len(series)))
-    smoothed = series.sort_index().rolling(window, center=True, min_periods=1).mean()
+def fit_epochs(panels: Iterable[Axes], groups: Sequence[Group]) -> None:
+    """Set the horizontal axes to the epochs of the training."""
+    epochs = max(group.runs[0].record["epochs"] for group in groups)
+    for panel in panels:
+        panel.set_xlim(0, epochs)
+        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def smooth(series: pd.Series, run: Run, *, window: float = 0.05) -> pd.Series:
+    """Return a series by step as its centred moving mean, by epochs done.
+
+    Args:
+        series: Indexed by step.
+        run: The run that recorded it.
+        window: Share of the training that a point is the mean of.
+    """
+    size = max(1, round(window * len(series)))
+    smoothed = series.sort_index().rolling(size, center=True, min_periods=1).mean()
     smoothed.index = smoothed.index * (run.record["epochs"] / run.record["steps"])
     return smoothed
 
 
 def join_seeds(seeds: Sequence[pd.Series]) -> Curve:
-    """Return mean and range over seeds at the steps that all of them recorded."""
+    """Return mean and range over seeds at the steps that all of them recorded, thinned out."""
     frame = pd.concat(seeds, axis=1, join="inner")
+    frame = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, POINTS).astype(int))]
     values = frame.to_numpy(dtype=np.float64)
     return Curve(
         frame.index.to_numpy(dtype=np.float64), values.mean(1), values.min(1), values.max(1)

@@ -1,4 +1,4 @@
-"""The stage `sfsc figure`: one figure of one data set, as SVG, PNG and the words to show with it."""
+"""The stage `sfsc figure`: one figure of one data set, as SVG and PNG, with the words for it."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,15 +9,12 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.accuracy_cost_figure import draw_accuracy_cost
 from sfsc.reporting.cross_test_figure import draw_cross_tests
+from sfsc.reporting.conflicts_figure import draw_conflicts
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.retrieval_figure import draw_retrieval
 from sfsc.reporting.runs import Group, load_one_dataset
 from sfsc.reporting.style import save_figure, theme
-from sfsc.reporting.training_figures import (
-    draw_conflicts,
-    draw_gradient_norms,
-    draw_uncertainties,
-)
+from sfsc.reporting.submodel_curves_figure import draw_gradient_norms, draw_uncertainties
 
 FIGURES: dict[str, Callable[[Sequence[Group]], Drawing]] = {
     "cross_test": draw_cross_tests,

@@ -25,6 +25,16 @@ def method_name(method: str) -> str:
     return known[0] if known else method.replace("_", " ").capitalize()
 
 
+def name_lines(method: str) -> tuple[str, str]:
+    """Return a method's name and, for a second line, what its name has in brackets.
+
+    >>> name_lines("bct_s_classifier_all")
+    ('BCT-S', '(classifier moved by all)')
+    """
+    name, bracket, qualifier = method_name(method).partition(" (")
+    return (name, f"({qualifier}") if bracket and len(qualifier) > 6 else (method_name(method), "")
+
+
 def method_colour(method: str) -> str:
     """Return the colour that a method has in every figure; of an unknown one by its name."""
     known = METHODS.get(method)

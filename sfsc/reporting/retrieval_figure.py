@@ -14,13 +14,15 @@ from sfsc.errors import ResultError
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group, Run
-from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE
+from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE, add_axes
 from sfsc.retrieval.evaluate import load_embeddings
 from sfsc.retrieval.metrics import average_precision
 from sfsc.retrieval.ranking import Float64s, Integers, Labels, find_relevant, positive_ranks
 
 SHOWN = 10
 """Gallery images per query."""
+SIDE, PITCH, ROW = 0.54, 0.58, 0.70
+"""Of an image: its side, and the distances to its neighbours to the right and below; inches."""
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.0)
 """Of the queries' average precision: one query each, so the sheet is no choice of nice ones."""
 
@@ -51,16 +53,15 @@ def draw_retrieval(groups: Sequence[Group], prepared: PreparedSet) -> Drawing:
     group = _choose(groups)
     run = group.runs[0]
     searches = find_searches(run, prepared)
-    cell = PAGE / (SHOWN + 2.1)
-    figure = Figure(figsize=(PAGE, cell * 1.2 * len(searches) + 0.32))
-    panels = figure.subplots(len(searches), SHOWN + 1, squeeze=False)
-    figure.subplots_adjust(
-        left=0.005, right=0.925, bottom=0.01, top=1 - 0.32 / figure.get_size_inches()[1],
-        wspace=0.1, hspace=0.22,
-    )  # fmt: skip
-    for row, search in zip(panels, searches, strict=True):
-        _draw_search(row, search, prepared)
-    _draw_head(panels[0], group.widths)
+    figure = Figure(figsize=(PAGE, ROW * len(searches) + 0.48))
+    height = figure.get_size_inches()[1]
+    for index, search in enumerate(searches):
+        bottom = height - 0.4 - ROW * index - SIDE
+        places = [0.05, *(0.22 + PITCH * column for column in range(1, SHOWN + 1))]
+        panels = [add_axes(figure, (left, bottom, SIDE, SIDE)) for left in places]
+        _draw_search(panels, search, prepared)
+        if index == 0:
+            _draw_head(panels, group.widths)
     smallest, largest = width_name(group.widths[0]), width_name(group.widths[-1])
     return Drawing(
         figure,
@@ -75,8 +76,7 @@ def draw_retrieval(groups: Sequence[Group], prepared: PreparedSet) -> Drawing:
             "last one is the worst. Under each image its camera. Same identity and camera "
             f"removed. Data: {run.dataset}, test identities unseen in training."
         ),
-        alternative="Rows of images. Hits among the first "
-        + f"{SHOWN}, from the best query to the worst: "
+        alternative=f"Rows of images. Hits among the first {SHOWN}, best query first: "
         + ", ".join(str(int(search.is_hit.sum())) for search in searches)
         + ".",
     )
@@ -142,11 +142,11 @@ def _choose(groups: Sequence[Group]) -> Group:
 def _draw_search(panels: Sequence[Axes], search: Search, prepared: PreparedSet) -> None:
     camera = prepared.manifest.camera
     _draw_image(panels[0], prepared.images[search.query], camera[search.query])
-    panels[0].add_patch(_frame(INK, "solid"))
+    _frame(panels[0], INK, "solid")
     for panel, image, is_hit in zip(panels[1:], search.images, search.is_hit, strict=False):
         _draw_image(panel, prepared.images[image], camera[image])
         colour, dash, sign = (HIT, "solid", "✓") if is_hit else (MISS, (0, (2.5, 1.6)), "✗")
-        panel.add_patch(_frame(colour, dash))
+        _frame(panel, colour, dash)
         panel.text(
             0.96, 0.95, sign, transform=panel.transAxes, color="white", size=6.5, weight="bold",
             ha="right", va="top",
@@ -155,7 +155,7 @@ def _draw_search(panels: Sequence[Axes], search: Search, prepared: PreparedSet) 
     for panel in panels[1 + len(search.images) :]:
         panel.set_axis_off()
     panels[-1].text(
-        1.2, 0.5, f"AP {100 * search.average_precision:.0f} %", transform=panels[-1].transAxes,
+        1.12, 0.5, f"AP {100 * search.average_precision:.0f} %", transform=panels[-1].transAxes,
         size=7, va="center",
     )  # fmt: skip
 
@@ -173,18 +173,18 @@ def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
     )  # fmt: skip
 
 
-def _frame(colour: str, dash: str | tuple[int, tuple[float, float]]) -> Rectangle:
-    return Rectangle(
-        (0, 0), 1, 1, transform=None, fill=False, edgecolor=colour, lw=2, ls=dash, clip_on=False
-    )
+def _frame(axes: Axes, colour: str, dash: str | tuple[int, tuple[float, float]]) -> None:
+    frame = Rectangle(
+        (0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=colour, lw=1.6, ls=dash,
+        clip_on=False,
+    )  # fmt: skip
+    axes.add_patch(frame)
 
 
 def _draw_head(panels: Sequence[Axes], widths: Sequence[float]) -> None:
     texts = {
-        0: f"query, width {width_name(widths[0])}",
-        1: f"gallery, width {width_name(widths[-1])}: best match first",
+        0: f"Query\nwidth {width_name(widths[0])}",
+        1: f"Gallery, best match first\nwidth {width_name(widths[-1])}",
     }
     for index, text in texts.items():
-        panels[index].text(
-            0, 1.12, text, transform=panels[index].transAxes, size=7.5, weight="bold"
-        )
+        panels[index].text(0, 1.1, text, transform=panels[index].transAxes, size=7, linespacing=1.3)

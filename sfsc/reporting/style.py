@@ -3,27 +3,30 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from sfsc.files import replacing
+from sfsc.reporting.names import method_colour, name_lines
+from sfsc.reporting.runs import Group
 
 mpl.use("agg")
 
 HIT, MISS = "#009E73", "#C1272D"
 INK, MUTED, FAINT = "#1A1A1A", "#6B6B6B", "#DDDDDD"
-HEAT_MAP = "cividis"
+HEAT_MAP = "YlGnBu"
 
 COLUMN, PAGE = 3.4, 7.1
 """Widths of a figure in one column and across both of a paper, inches."""
 PNG_DPI = 200
 
-_THEME = {
+_THEME: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,
@@ -53,11 +56,13 @@ _THEME = {
     "xtick.labelsize": 7,
     "xtick.major.size": 2.5,
     "xtick.major.width": 0.6,
+    "xtick.minor.size": 0,
     "ytick.color": MUTED,
     "ytick.labelcolor": INK,
     "ytick.labelsize": 7,
     "ytick.major.size": 2.5,
     "ytick.major.width": 0.6,
+    "ytick.minor.size": 0,
 }
 
 
@@ -76,28 +81,74 @@ def width_colours(n: int) -> list[str]:
     return [to_hex(mpl.colormaps["viridis"](shade)) for shade in shades]
 
 
+def readable(colour: str) -> str:
+    """Return a colour for words on white: darkened until its contrast is 4.5, as WCAG asks.
+
+    >>> readable("#1A1A1A"), readable("#56B4E9")
+    ('#1a1a1a', '#3a799d')
+    """
+    rgb = np.array(to_rgb(colour))
+    while True:
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        if 1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05) >= 4.5:
+            return to_hex((rgb[0], rgb[1], rgb[2]))
+        rgb = rgb * 0.98
+
+
+def add_axes(figure: Figure, place: tuple[float, float, float, float]) -> Axes:
+    """Add axes at a place in inches: left, bottom, width, height."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes(
+        (place[0] / width, place[1] / height, place[2] / width, place[3] / height)
+    )
+
+
 def label_ends(
-    axes: Axes, x: float, heights: Sequence[float], texts: Sequence[str], colours: Sequence[str]
+    axes: Axes,
+    heights: Sequence[float],
+    texts: Sequence[str],
+    colours: Sequence[str],
+    *,
+    heading: str = "",
 ) -> None:
-    """Write the names of lines at their right ends, moved apart where they would overlap.
+    """Write the names of lines beside the right edge, moved apart where they would overlap.
 
     Args:
-        axes: Its limits must be final.
-        x: Where the lines end, data coordinates.
+        axes: Its limits and place must be final.
         heights: Where each line ends, data coordinates.
-        texts: Names.
+        texts: Names, one line each.
         colours: Of the names.
+        heading: Written above them.
     """
     to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = np.array([to_axes.transform((x, height))[1] for height in heights])
-    figure_height = axes.figure.get_figure(root=True).get_size_inches()[1]
-    gap = 8.6 / 72 / (axes.get_position().height * figure_height)
-    places = spread(wanted, gap)
-    right = to_axes.transform((x, heights[0]))[0]
-    for place, text, colour in zip(places, texts, colours, strict=True):
+    wanted = [to_axes.transform((1.0, height))[1] for height in heights]
+    gap = 8.4 / 72 / axes.get_window_extent().height * axes.figure.dpi
+    texts, colours = list(texts), list(colours)
+    if heading:
+        wanted.append(max(wanted) + gap)
+        texts.append(heading)
+        colours.append(MUTED)
+    for place, text, colour in zip(spread(np.array(wanted), gap), texts, colours, strict=True):
         axes.text(
-            right + 0.02, place, text, color=colour, transform=axes.transAxes, va="center", size=7
+            1.02,
+            place,
+            text,
+            color=readable(colour),
+            transform=axes.transAxes,
+            va="center_baseline",
+            size=7,
         )
+
+
+def label_methods(axes: Axes, groups: Sequence[Group], heights: Sequence[float]) -> None:
+    """Write the names of methods beside the ends of their lines; see `label_ends`."""
+    lines = [
+        (height, line, method_colour(group.method))
+        for group, height in zip(groups, heights, strict=True)
+        for line in reversed(name_lines(group.method))  # upwards
+        if line
+    ]
+    label_ends(axes, *zip(*lines, strict=True))
 
 
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:

@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,22 +81,24 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
     if progress.epoch:
         LOGGER.info("Resuming behind epoch %d of %d.", progress.epoch, settings.epochs)
     start = time.monotonic() - progress.seconds
-    stream = Stream(folder / "stream.jsonl", length=progress.stream_bytes)
-    report = ProgressReport(
-        total=training.total_steps, done=progress.epoch * training.steps_per_epoch
-    )
-    for epoch in range(progress.epoch, settings.epochs):
-        train_epoch(training, epoch, write=stream.write, report=report)
-        done = epoch + 1
-        if done % settings.validate_every == 0 or done == settings.epochs:
-            validation = validate(model, prepared)
-            stream.write({"epoch": done, **asdict(validation)})
-            LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
-        if done % settings.checkpoint_every == 0 or done == settings.epochs:
-            seconds = time.monotonic() - start
-            save_checkpoint(folder, model, optimizer, Progress(key, done, stream.flush(), seconds))
-    report.close()
-    stream.close()
+    first = progress.epoch
+    with (
+        closing(Stream(folder / "stream.jsonl", length=progress.stream_bytes)) as stream,
+        closing(
+            ProgressReport(total=training.total_steps, done=first * training.steps_per_epoch)
+        ) as report,
+    ):
+        for epoch in range(first, settings.epochs):
+            train_epoch(training, epoch, write=stream.write, report=report)
+            done = epoch + 1
+            if done % settings.validate_every == 0 or done == settings.epochs:
+                validation = validate(model, prepared)
+                stream.write({"epoch": done, **asdict(validation)})
+                LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
+            if done % settings.checkpoint_every == 0 or done == settings.epochs:
+                seconds = time.monotonic() - start
+                progress = Progress(key, done, stream.flush(), seconds)
+                save_checkpoint(folder, model, optimizer, progress)
     return time.monotonic() - start
 
 

@@ -64,9 +64,9 @@ class Workspace:
         ]  # fmt: skip
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """Return the jobs' environment: the copied package comes first, no store of the user's."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "SNAKEMAKE_"))}
-        return {**kept, "PYTHONPATH": str(self.folder), **variables}
+        """Return the jobs' environment: none of the user's settings of the tools."""
+        tools = ("MLFLOW_", "SNAKEMAKE_", "PYTHONPATH")
+        return {k: v for k, v in os.environ.items() if not k.startswith(tools)} | variables
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake and return its exit code and output, errors included."""

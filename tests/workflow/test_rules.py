@@ -91,8 +91,10 @@ def test_a_row_without_a_rule_is_refused(workspace: Workspace):
 def test_dvc_deletes_and_hides_nothing():
     """Every out of the DVC stage is persistent, and DVC does not know Snakemake's steps."""
     (stage,) = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
-    outs = {path: flags for out in stage["outs"] for path, flags in out.items()}
+    outs = {
+        path: flags for out in [*stage["outs"], *stage["metrics"]] for path, flags in out.items()
+    }
     assert all(flags["persist"] for flags in outs.values())
-    assert {"data/prepared", "results"} <= outs.keys()
+    assert {"data/prepared/default", "results/default", "reports/default/tables"} <= outs.keys()
     assert stage["cmd"] == "snakemake all"
     assert {"sfsc", "workflow", "Snakefile"} <= set(stage["deps"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sfsc.config import parse_params
 from sfsc.errors import ConfigError
+from sfsc.provenance import SOURCE_ROOT
 
 # The rows of `methods` that have a training rule; every other row is a variant of one of them.
 TRAINED = ("full_alone", "unified", "bct_s", "sfsc")
@@ -18,9 +19,15 @@ FIGURES = (
     "retrieval",
 )
 
-# The jobs' `sfsc` is that of the interpreter that reads this file: fingerprints describe its sources.
+# The jobs run with this interpreter and on these sources, the ones that fingerprints describe: in a
+# copy of the project, say a DVC experiment's, the command on the user's path would be of another.
 os.environ.update(
-    PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    PATH=os.pathsep.join(
+        [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
+    ),
+    PYTHONPATH=os.pathsep.join(
+        filter(None, [str(SOURCE_ROOT), os.getenv("PYTHONPATH")])
+    ),
 )
 
 

@@ -1,0 +1,186 @@
+"""Training is a function of its settings: repeated, resumed or killed, the bits are the same."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sfsc.config import TrainJob
+from sfsc.errors import DivergenceError
+from sfsc.networks.build import load_network
+from sfsc.provenance import write_fingerprint
+from sfsc.training import run
+from sfsc.training.checkpoint import save_checkpoint
+
+STAGE = "sfsc.training.run"
+
+
+def fingerprint(job: TrainJob, folder: Path) -> Path:
+    """Write the job's fingerprint file."""
+    return write_fingerprint(
+        folder / "config" / "train.json", job.model_dump(mode="json"), modules=[STAGE]
+    )
+
+
+def train(job: TrainJob, data_dir: Path, folder: Path) -> Path:
+    """Train in this process and return the run's folder."""
+    run.train(fingerprint(job, folder), data_dir=data_dir, output_dir=folder, threads=1)
+    return folder
+
+
+def weights(folder: Path) -> bytes:
+    """Return the content of the run's weights."""
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def finished(job: TrainJob, data_dir: Path, tmp_path: Path) -> Path:
+    """An uninterrupted run."""
+    return train(job, data_dir, tmp_path / "finished")
+
+
+def interrupt_behind(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the training stop right behind the checkpoint of an epoch."""
+
+    def save_and_stop(folder, model, optimizer, progress):
+        save_checkpoint(folder, model, optimizer, progress)
+        if progress.epoch == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "save_checkpoint", save_and_stop)
+
+
+def test_same_seed_same_bits(job, data_dir, finished, tmp_path):
+    """A second run has the same weights and the same records; another seed has others."""
+    again = train(job, data_dir, tmp_path / "again")
+    assert weights(again) == weights(finished)
+    records = [pd.read_parquet(f / "training.parquet") for f in (finished, again)]
+    pd.testing.assert_frame_equal(*records)
+    other = train(job.model_copy(update={"seed": 1}), data_dir, tmp_path / "other")
+    assert weights(other) != weights(finished)
+
+
+def test_records_are_complete(finished):
+    """Every step has every per-sub-model metric, every second step its cosines, all finite."""
+    frame = pd.read_parquet(finished / "training.parquet")
+    steps = json.loads((finished / "run.json").read_text())["steps"]
+    per_switch = ["loss", "base_loss", "compatible_loss", "uncertainty", "gradient_norm"]
+    counts = frame.groupby("metric", observed=True).size()
+    assert [counts[name] for name in per_switch] == [2 * steps] * 5
+    assert counts["learning_rate"] == steps
+    assert counts["cosine_whole"] == counts["cosine_nested"] == steps // 2
+    layers = frame[frame.metric == "cosine_layer"].layer.nunique()
+    assert counts["cosine_layer"] == layers * steps // 2
+    assert np.isfinite(frame.value).all()
+    assert frame[frame.metric == "uncertainty"].value.between(0, 1).all()
+    assert frame[frame.metric.str.startswith("cosine")].value.between(-1, 1).all()
+
+
+def test_run_record_and_network(job, finished):
+    """The record holds settings, costs and validations; the network can be loaded from it."""
+    record = json.loads((finished / "run.json").read_text())
+    assert record["settings"] == job.model_dump(mode="json")
+    assert [v["epoch"] for v in record["validation"]] == [2, 4]
+    assert np.array(record["validation"][-1]["map"]).shape == (2, 2)
+    assert record["macs"][0] < record["macs"][1]
+    assert load_network(finished).widths == (0.25, 1.0)
+    assert not (finished / "checkpoints").exists()
+
+
+def test_resumed_is_uninterrupted(job, data_dir, finished, tmp_path, monkeypatch):
+    """Stopped behind its second epoch and run again, it ends with the same bits and records."""
+    folder = tmp_path / "resumed"
+    with monkeypatch.context() as patch:
+        interrupt_behind(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(job, data_dir, folder)
+    assert not (folder / "model.safetensors").exists()
+    train(job, data_dir, folder)
+    assert weights(folder) == weights(finished)
+    records = [pd.read_parquet(f / "training.parquet") for f in (finished, folder)]
+    pd.testing.assert_frame_equal(*records)
+
+
+@pytest.mark.parametrize("damage", ["tensors", "json", "missing"])
+def test_a_damaged_checkpoint_is_passed_over(
+    job, data_dir, finished, tmp_path, monkeypatch, caplog, damage: str
+):
+    """The checkpoint before the damaged one is used, the damage is reported, the bits are equal."""
+    folder = tmp_path / "damaged"
+    with monkeypatch.context() as patch:
+        interrupt_behind(3, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(job, data_dir, folder)
+    last = folder / "checkpoints" / "epoch00003.safetensors"
+    if damage == "tensors":
+        content = bytearray(last.read_bytes())
+        content[-1] ^= 1
+        last.write_bytes(content)
+    elif damage == "json":
+        last.with_suffix(".json").write_text("{")
+    else:
+        last.unlink()
+    with caplog.at_level("INFO"):
+        train(job, data_dir, folder)
+    assert f"Checkpoint {last} is damaged; trying the one before it." in caplog.messages
+    assert "Resuming behind epoch 2 of 4." in caplog.messages
+    assert weights(folder) == weights(finished)
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(job, data_dir, tmp_path, monkeypatch, caplog):
+    """After a change of the settings the training starts anew."""
+    folder = tmp_path / "changed"
+    with monkeypatch.context() as patch:
+        interrupt_behind(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(job, data_dir, folder)
+    changed = job.model_copy(update={"seed": 5})
+    train(changed, data_dir, folder)
+    assert any("Starting anew" in message for message in caplog.messages)
+    assert weights(folder) == weights(train(changed, data_dir, tmp_path / "direct"))
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bits(job, data_dir, finished, tmp_path):
+    """SIGKILL at random moments, each time run again: the weights of the undisturbed run."""
+    folder = tmp_path / "killed"
+    config = fingerprint(job, folder)
+    paths = ["--config", config, "--data", data_dir, "--output", folder, "--threads", "1"]
+    command = [sys.executable, "-m", "sfsc.cli", "train", *map(str, paths)]
+    chance = random.Random(0)  # noqa: S311 - moments of a test
+    for _ in range(3):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not list((folder / "checkpoints").glob("*")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.4))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert weights(folder) == weights(finished)
+
+
+def test_divergence_stops_the_run(job, data_dir, tmp_path):
+    """A loss that is not finite ends the training with one sentence and no result files."""
+    wild = job.train.model_copy(update={"learning_rate": 1e30, "gradient_clip": 0.0})
+    with pytest.raises(DivergenceError, match="Every loss must stay finite"):
+        train(job.model_copy(update={"train": wild}), data_dir, tmp_path / "wild")
+    assert not list((tmp_path / "wild").glob("*.safetensors"))
+
+
+def test_a_user_mistake_is_one_sentence(data_dir, tmp_path):
+    """The command line prints the error without a traceback and exits with 1."""
+    missing = tmp_path / "none.json"
+    paths = ["--config", missing, "--data", data_dir, "--output", tmp_path / "x"]
+    command = [sys.executable, "-m", "sfsc.cli", "train", *map(str, paths)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"ConfigError: {missing} must be a fingerprint file")
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,177 @@
+"""Each aggregator against its definition written out pair by pair."""
+
+import pytest
+import torch
+
+from sfsc.aggregation.base import gramians
+from sfsc.aggregation.build import AGGREGATORS, build_aggregator
+from sfsc.aggregation.conflicts import pairwise_cosines
+from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.aggregation.mean import Mean
+from sfsc.aggregation.projection import Projection, projection_orders
+from sfsc.aggregation.sum import Sum
+from sfsc.config import Aggregation
+
+from jacobians import BLOCKS, naive_owners, naive_projection, naive_sum, nested_jacobian, padded
+
+GRANULARITIES = ("nested", "whole", "layer", "kernel")
+
+
+def seeded(seed: int = 3) -> torch.Generator:
+    """Return a generator whose draws a test can repeat."""
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("conflict", [0.0, 0.3, 3.0])
+class TestProjection:
+    """Projection of every granularity."""
+
+    def test_equals_the_pairwise_definition(self, granularity: str, conflict: float):
+        """The Gramian form gives what projecting copies pair by pair gives."""
+        jacobian = nested_jacobian(conflict=conflict)
+        expected = naive_projection(jacobian, projection_orders(3, seeded()), granularity)
+        update = Projection(granularity)(jacobian, seeded())
+        for name, tensor in expected.items():
+            torch.testing.assert_close(update[name], tensor)
+
+    def test_mean_divides_by_the_owners(self, granularity: str, conflict: float):
+        """Reduction `mean` is the sum over the number of sub-models that own a weight."""
+        jacobian = nested_jacobian(conflict=conflict)
+        total = Projection(granularity)(jacobian, seeded())
+        mean = Projection(granularity, "mean")(jacobian, seeded())
+        for name, owners in naive_owners(jacobian).items():
+            torch.testing.assert_close(mean[name], total[name] / owners)
+
+    def test_private_parameters_keep_their_gradient(self, granularity: str, conflict: float):
+        """A batch norm's update is its own sub-model's gradient."""
+        jacobian = nested_jacobian(conflict=conflict)
+        update = Projection(granularity)(jacobian, seeded())
+        for i, row in enumerate(jacobian.rows):
+            assert torch.equal(update[f"norm.{i}"], row[f"norm.{i}"])
+
+    def test_rows_are_left_alone(self, granularity: str, conflict: float):
+        """Aggregating does not change the gradients."""
+        jacobian = nested_jacobian(conflict=conflict)
+        before = [{n: t.clone() for n, t in row.items()} for row in jacobian.rows]
+        Projection(granularity)(jacobian, seeded())
+        for row, copy in zip(jacobian.rows, before, strict=True):
+            assert all(torch.equal(row[name], copy[name]) for name in row)
+
+
+def test_golden_two_rows():
+    """By hand: g_0 = (1, 0), g_1 = (-1, 1) become (1/2, 1/2) + (0, 1)."""
+    jacobian = NestedJacobian([{"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([-1.0, 1.0])}])
+    update = Projection("whole")(jacobian, seeded())
+    torch.testing.assert_close(update["w"], torch.tensor([0.5, 1.5]))
+
+
+def test_golden_nested_rows():
+    """By hand: on the shared block both give way, outside it the full gradient is plain."""
+    jacobian = NestedJacobian([{"w": torch.tensor([2.0])}, {"w": torch.tensor([-1.0, 7.0])}])
+    nested = Projection("nested")(jacobian, seeded())["w"]
+    torch.testing.assert_close(nested, torch.tensor([0.0, 7.0]))
+    whole = Projection("whole")(jacobian, seeded())["w"]
+    # g_0 + 2/50 g_1 = (1.96, 0.28); g_1 + 2/4 g_0 = (0, 7): most of the conflict is left.
+    torch.testing.assert_close(whole, torch.tensor([1.96, 7.28]))
+
+
+def test_nested_keeps_what_only_the_full_model_owns():
+    """Outside the smaller blocks the update is the full model's gradient; `whole` leaks there."""
+    jacobian = nested_jacobian(conflict=3.0)
+    outside = padded(torch.ones(BLOCKS[1]), BLOCKS[2]) == 0
+    own = jacobian.rows[2]["weight"][outside]
+    nested = Projection("nested")(jacobian, seeded())["weight"]
+    whole = Projection("whole")(jacobian, seeded())["weight"]
+    torch.testing.assert_close(nested[outside], own)
+    assert not torch.allclose(whole[outside], own)
+
+
+def test_without_conflict_projection_is_the_sum():
+    """Rows that agree are added as they are."""
+    jacobian = NestedJacobian([{"w": torch.rand(2, 2)}, {"w": torch.rand(4, 4)}])
+    for granularity in GRANULARITIES:
+        update = Projection(granularity)(jacobian, seeded())["w"]
+        torch.testing.assert_close(update, Sum()(jacobian, seeded())["w"])
+
+
+def test_sum_adds_zero_padded_rows():
+    """The sum is that of the zero-padded gradients."""
+    jacobian = nested_jacobian()
+    for name, expected in naive_sum(jacobian).items():
+        torch.testing.assert_close(Sum()(jacobian, seeded())[name], expected)
+
+
+def test_mean_divides_by_the_owners():
+    """The mean is the sum over the number of sub-models that own a weight."""
+    jacobian = nested_jacobian()
+    owners = naive_owners(jacobian)
+    for name, expected in naive_sum(jacobian).items():
+        torch.testing.assert_close(Mean()(jacobian, seeded())[name], expected / owners[name])
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_a_single_network_keeps_its_gradient(name: str):
+    """With one sub-model every aggregator passes the gradient through."""
+    section = Aggregation(aggregator=name, granularity="nested", reduction="sum")
+    row = {"w": torch.randn(4, 3), "b": torch.randn(4)}
+    update = build_aggregator(section)(NestedJacobian([row]), seeded())
+    assert all(torch.equal(update[key], row[key]) for key in row)
+
+
+def test_orders_are_random_and_seeded():
+    """The others come in every order, the same for the same generator."""
+    orders = {str(projection_orders(3, seeded(seed))) for seed in range(40)}
+    assert len(orders) == 8
+    assert projection_orders(4, seeded()) == projection_orders(4, seeded())
+
+
+@pytest.mark.parametrize("per_kernel", [False, True])
+def test_shell_gramians_add_up_to_the_padded_inner_products(per_kernel: bool):
+    """Summed over kernels and shells they are the inner products of the zero-padded rows."""
+    jacobian = nested_jacobian()
+    for name in jacobian.shared_names:
+        gramian = jacobian.shell_gramians(name, per_kernel=per_kernel).sum(dim=(0, 1))
+        rows = [padded(row[name], jacobian.rows[-1][name].shape) for row in jacobian.rows]
+        flat = torch.stack([row.flatten() for row in rows])
+        torch.testing.assert_close(gramian, flat @ flat.T)
+
+
+def test_a_parameter_of_some_rows_only_is_refused():
+    """Neither private nor shared by all: an error that names the parameter."""
+    row = {"a": torch.zeros(1)}
+    with pytest.raises(ValueError, match="private") as error:
+        NestedJacobian([row | {"b": torch.zeros(1)}, row | {"b": torch.zeros(1)}, row])
+    assert str(error.value) == (
+        "A parameter must be private to one sub-model or shared by all. Found `b` in 2 of 3 rows."
+    )
+
+
+def test_cosines_equal_those_of_slices():
+    """Nested cosines are those on the smaller block, whole ones those of padded vectors."""
+    jacobian = nested_jacobian()
+    names = ("weight", "bias")
+
+    def flat(row: int, block: int) -> torch.Tensor:
+        parts = []
+        for name in names:
+            shape = jacobian.rows[block][name].shape
+            whole = padded(jacobian.rows[row][name], jacobian.rows[-1][name].shape)
+            parts.append(whole[tuple(slice(n) for n in shape)].flatten())
+        return torch.cat(parts)
+
+    gramian = gramians(jacobian, "nested")["weight"].squeeze(0)
+    nested = pairwise_cosines(gramian)
+    whole = pairwise_cosines(gramian.sum(dim=0, keepdim=True))
+    for i in range(3):
+        for j in range(3):
+            cosine = torch.nn.functional.cosine_similarity
+            on_block = cosine(flat(i, min(i, j)), flat(j, min(i, j)), dim=0)
+            torch.testing.assert_close(nested[i, j], on_block)
+            torch.testing.assert_close(whole[i, j], cosine(flat(i, 2), flat(j, 2), dim=0))
+
+
+def test_cosine_with_a_zero_gradient_is_zero():
+    """A row that is zero agrees and conflicts with nobody."""
+    jacobian = NestedJacobian([{"w": torch.zeros(2)}, {"w": torch.ones(3)}])
+    assert pairwise_cosines(jacobian.shell_gramians("w").squeeze(0))[0, 1] == 0.0

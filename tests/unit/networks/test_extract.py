@@ -1,0 +1,73 @@
+"""An extracted sub-model is what was trained."""
+
+import pytest
+import torch
+from torch import nn
+
+from sfsc.networks.build import BACKBONES, EmbeddingNetwork
+from sfsc.networks.cost import cost
+from sfsc.networks.extract import extract
+from sfsc.networks.switchable import SwitchableLayer
+
+WIDTHS = (0.125, 0.25, 0.5, 1.0)
+
+
+def trained_network(backbone: str) -> EmbeddingNetwork:
+    """Return a network whose batch norms have seen data, in evaluation mode."""
+    network = EmbeddingNetwork(backbone, widths=WIDTHS, embedding_dim=16, image_channels=3)
+    for switch in range(len(WIDTHS)):
+        network(torch.randn(8, 3, 32, 32), switch)
+    return network.eval()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("switch", range(4))
+def test_extracted_embeddings_equal_the_switched_ones(backbone: str, switch: int):
+    """A plain dense module gives the sub-model's embeddings, within 1e-5 in float32."""
+    network = trained_network(backbone)
+    images = torch.randn(4, 3, 32, 32)
+    dense = extract(network, switch)
+    assert not any(isinstance(layer, SwitchableLayer) for layer in dense.modules())
+    expected = network(images, switch).embedding
+    torch.testing.assert_close(dense(images), expected, rtol=0.0, atol=1e-5)
+
+
+def test_extracted_weights_are_its_own():
+    """Changing the extracted module leaves the switchable network alone."""
+    network = trained_network("small_resnet")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for parameter in extract(network, 1).parameters():
+        nn.init.zeros_(parameter)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_extraction_keeps_the_mode():
+    """A network in training mode gives a module in training mode."""
+    network = trained_network("small_resnet")
+    assert not extract(network, 0).training
+    assert extract(network.train(), 0).training
+
+
+def test_every_sub_model_has_one_embedding_dimension():
+    """Small and full sub-models embed into the same space."""
+    network = trained_network("small_resnet")
+    shapes = {network(torch.randn(2, 3, 32, 32), switch).embedding.shape for switch in range(4)}
+    assert shapes == {(2, 16)}
+
+
+def test_cost_of_a_known_network():
+    """Multiply-accumulates and parameters of the smallest sub-model, counted by hand."""
+    network = EmbeddingNetwork("small_resnet", widths=(0.125,), embedding_dim=8, image_channels=1)
+    channels = (2, 2, 4, 8, 16)
+    maps = (16, 16, 8, 4, 2)
+    macs = maps[0] ** 2 * 9 * 1 * 2 + 16 * 8
+    parameters = 9 * 1 * 2 + 2 * 2 + 16 * 8 + 8 + 2 * 8
+    for stage in range(1, 5):
+        n_in, n_out, area = channels[stage - 1], channels[stage], maps[stage] ** 2
+        macs += area * 9 * (n_in * n_out + n_out * n_out)
+        parameters += 9 * (n_in * n_out + n_out * n_out) + 4 * n_out
+        if stage > 1:
+            macs += area * n_in * n_out
+            parameters += n_in * n_out + 2 * n_out
+    found = cost(network, 0, (1, 16, 16))
+    assert (found.macs, found.parameters) == (macs, parameters)
