@@ -1,14 +1,14 @@
 # make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
 # make test        checks and tests; make check: the checks alone
 # make ui          browse the runs; STUDY=omniglot make reproduce: another study
-# make lock        resolve requirements.lock anew
+# make readme      copy the results into the README; make lock: resolve requirements.lock anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PORT   ?= 5000
 STUDY  ?=
-# PyPI's torch for Linux brings gigabytes of CUDA packages. Where this index cannot be reached, pip takes what it finds.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# On Linux pip may take a torch with gigabytes of CUDA packages: name an index of CPU wheels here to avoid that.
+TORCH_INDEX ?=
 
 VENV  := .venv
 READY := $(VENV)/.ready
@@ -18,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code each of the pipeline's processes would compile its imports again, seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test check ui lock
+.PHONY: reproduce test check ui lock readme
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
@@ -38,10 +38,10 @@ ui: $(READY)
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(PORT)
 
-# torch goes first and alone: the extra index is then asked for one package, not for each.
+# torch goes first and alone: another index is then asked for one package, not for each.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-deps --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --quiet --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
 	$(BIN)/pip install --quiet --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
@@ -51,3 +51,6 @@ lock: $(READY)
 	$(BIN)/pip-compile --quiet --extra=dev --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file=requirements.lock pyproject.toml
 	sed -i 's/^\(torch==[^+]*\)+cpu$$/\1/' requirements.lock
+
+readme: $(READY)
+	$(BIN)/python -m sfsc.reporting.readme README.md

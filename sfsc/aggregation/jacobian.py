@@ -108,7 +108,8 @@ def _block_gramians(gradients: Sequence[Tensor], *, per_kernel: bool) -> Tensor:
     shape = gradients[0].shape
     blocks = [_in_memory_order(leading_block(g, shape)) for g in gradients]
     if len(blocks) == 1 and not per_kernel:  # most of the weights: no copy for a mere norm
-        return torch.linalg.vector_norm(blocks[0]).double().square().reshape(1, 1, 1)
+        norm: Tensor = torch.linalg.vector_norm(blocks[0])
+        return norm.double().square().reshape(1, 1, 1)
     kernels = shape[0] if per_kernel else 1
     rows = torch.stack(blocks, dim=1 if per_kernel else 0).reshape(kernels, len(blocks), -1)
     return torch.bmm(rows, rows.mT).double()

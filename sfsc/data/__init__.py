@@ -1,1 +1,1 @@
-"""Data sets: one manifest, one packed form and one set of integrity checks for all of them (DESIGN.md 4)."""
+"""Data sets: one manifest, one packed form, one set of integrity checks (DESIGN.md 4)."""

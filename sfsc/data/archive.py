@@ -1,4 +1,4 @@
-"""Reading of downloaded zip archives that may be truncated, altered or hostile. Nothing is extracted to disk."""
+"""Zip archives that may be truncated, altered or hostile; they are read, never unpacked to disk."""
 
 import zipfile
 import zlib
@@ -8,7 +8,7 @@ from sfsc.data.prepared import file_digest
 from sfsc.errors import DataError
 
 LARGEST = 1 << 32
-"""Largest unpacked size that is read, bytes: a small archive may unpack to more than a machine holds."""
+"""Largest unpacked size that is read, bytes: a small archive may hold more than a machine does."""
 
 
 _MEND = "Delete it and fetch it again."
@@ -30,8 +30,10 @@ def check_archive(path: Path, *, sha256: str, source: str | None = None) -> None
     found = file_digest(path)
     if found != sha256:
         _list_members(path, source)  # has a more telling sentence, where there is one
-        msg = f"{source} must be the published archive (SHA-256 {sha256}). Found SHA-256 {found}: altered. {_MEND}"
-        raise DataError(msg)
+        raise DataError(
+            f"{source} must be the published archive (SHA-256 {sha256}). "
+            f"Found SHA-256 {found}: it was altered. {_MEND}"
+        )
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
@@ -51,29 +53,30 @@ def read_archive(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {member.filename: archive.read(member) for member in members}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        msg = f"{path} must be an undamaged zip archive. Found: {error}. {_MEND}"
-        raise DataError(msg) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise DataError(
+            f"{path} must be an undamaged zip archive. Found: {error}. {_MEND}"
+        ) from error
 
 
 def _check_exists(path: Path, source: str) -> None:
     if not path.is_file():
-        msg = f"{source} must be a zip archive. Found no such file. Fetch it first."
-        raise DataError(msg)
+        raise DataError(f"{source} must be a zip archive. Found no such file. Fetch it first.")
 
 
 def _list_members(path: Path, source: str) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-    except zipfile.BadZipFile as error:
-        msg = f"{source} must be a complete zip archive. Found a truncated file or one of another kind. {_MEND}"
-        raise DataError(msg) from error
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise DataError(
+            f"{source} must be a complete zip archive. "
+            f"Found a truncated file or one of another kind. {_MEND}"
+        ) from error
     for member in members:
         _check_member(member, source)
     if sum(member.file_size for member in members) > LARGEST:
-        msg = f"{source} must not unpack to more than {LARGEST} bytes. {_MEND}"
-        raise DataError(msg)
+        raise DataError(f"{source} must not unpack to more than {LARGEST} bytes. {_MEND}")
     return members
 
 
@@ -81,5 +84,7 @@ def _check_member(member: zipfile.ZipInfo, source: str) -> None:
     name = PurePosixPath(member.filename.replace("\\", "/"))
     has_drive = not name.parts or ":" in name.parts[0]
     if name.is_absolute() or ".." in name.parts or has_drive:
-        msg = f"{source} must hold paths within its own folder only. Found `{member.filename}`. Do not use it."
-        raise DataError(msg)
+        raise DataError(
+            f"{source} must hold paths within its own folder only. "
+            f"Found `{member.filename}`. Do not use it."
+        )

@@ -1,11 +1,13 @@
 """A picture of a data set that a person can look at: identities in rows, cameras in columns."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from sfsc.data.integrity import count_splits
 from sfsc.data.manifest import Split
 from sfsc.data.prepared import PreparedSet
 
@@ -20,7 +22,7 @@ PAPER, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
 
 
 def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> None:
-    """Draw the first image of some identities of each split in each camera; empty cells were not seen.
+    """Draw the first image of some identities in each camera; an empty cell was not seen.
 
     Args:
         prepared: The set.
@@ -36,7 +38,9 @@ def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> Non
     ]
     side = max(CELL // prepared.images.shape[1], 1) * prepared.images.shape[1]
     pitch = side + GAP
-    sheet = Image.new("RGB", (MARGIN[0] + pitch * len(cameras), MARGIN[1] + pitch * len(rows)), PAPER)
+    sheet = Image.new(
+        "RGB", (MARGIN[0] + pitch * len(cameras), MARGIN[1] + pitch * len(rows)), PAPER
+    )
     draw = ImageDraw.Draw(sheet)
     _write_labels(draw, prepared, rows, cameras, title=title, pitch=pitch)
     for y, (_, identity) in enumerate(rows):
@@ -53,7 +57,7 @@ def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> Non
 def _write_labels(
     draw: ImageDraw.ImageDraw,
     prepared: PreparedSet,
-    rows: list[tuple[str, int]],
+    rows: Sequence[tuple[str, int]],
     cameras: list[int],
     *,
     title: str,
@@ -62,7 +66,7 @@ def _write_labels(
     heading, small = ImageFont.load_default(17), ImageFont.load_default(12)
     sizes = ", ".join(
         f"{split} {count.identities} identities / {count.images} images"
-        for split, count in prepared.counts().items()
+        for split, count in count_splits(prepared.manifest).items()
     )
     draw.text((8, 6), title, fill=INK, font=heading)
     draw.text((8, 28), sizes, fill=INK, font=small)
@@ -71,7 +75,9 @@ def _write_labels(
     for y, (split, identity) in enumerate(rows):
         part = "test" if split == "query" else split
         draw.text((8, MARGIN[1] + y * pitch + pitch // 2 - 16), part, fill=INK, font=small)
-        draw.text((8, MARGIN[1] + y * pitch + pitch // 2), f"identity {identity}", fill=INK, font=small)
+        draw.text(
+            (8, MARGIN[1] + y * pitch + pitch // 2), f"identity {identity}", fill=INK, font=small
+        )
 
 
 def _enlarge(image: NDArray[np.uint8], side: int) -> Image.Image:

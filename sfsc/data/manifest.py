@@ -1,4 +1,4 @@
-"""The typed table that names every image of a prepared data set (DESIGN.md 4), validated on load."""
+"""The typed table that names every image of a data set, validated on load (DESIGN.md 4)."""
 
 import csv
 import hashlib
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The table of a data set, one numpy array of length N per column; row i is image i of the set."""
+    """The table of a data set: an array of length N per column; row i is image i of the set."""
 
     path: NDArray[np.str_]
     identity: NDArray[np.int64]
@@ -78,8 +78,9 @@ class Manifest:
             with path.open(newline="", encoding="utf-8") as file:
                 lines = list(csv.reader(file, strict=True))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            msg = f"{path} must be a readable CSV file. Found: {error}. Prepare the data set again."
-            raise DataError(msg) from error
+            raise DataError(
+                f"{path} must be a readable CSV file. Found: {error}. Prepare the data set again."
+            ) from error
         _check_header(path, lines)
         manifest = cls.from_rows(
             _parse_row(fields, source=f"{path}, line {number}")
@@ -98,12 +99,13 @@ class Manifest:
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """Return the ascending indices of the images of `split`."""
-        return np.flatnonzero(self.split == split).astype(np.int64)
+        rows: NDArray[np.int64] = np.flatnonzero(self.split == split)
+        return rows
 
     def identities(self, split: Split) -> NDArray[np.int64]:
         """Return the sorted distinct identities of `split`, junk left out."""
-        present = np.unique(self.identity[self.rows(split)])
-        return present[present != JUNK]
+        present: NDArray[np.int64] = np.unique(self.identity[self.rows(split)])
+        return np.delete(present, np.flatnonzero(present == JUNK))
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:
@@ -118,20 +120,23 @@ def pixel_digest(image: NDArray[np.uint8]) -> str:
 def _check_header(path: Path, lines: list[list[str]]) -> None:
     header = ",".join(lines[0]) if lines else ""
     if header != ",".join(COLUMNS):
-        msg = f"{path} must begin with the columns {','.join(COLUMNS)}. Found `{header}`."
-        raise DataError(msg)
+        raise DataError(
+            f"{path} must begin with the columns {','.join(COLUMNS)}. Found `{header}`."
+        )
     if len(lines) == 1:
-        msg = f"{path} must name at least one image. Found none. Prepare the data set again."
-        raise DataError(msg)
+        raise DataError(
+            f"{path} must name at least one image. Found none. Prepare the data set again."
+        )
 
 
 def _parse_row(fields: list[str], *, source: str) -> Row:
     if len(fields) != len(COLUMNS):
-        msg = f"{source} must have {len(COLUMNS)} fields. Found {len(fields)}."
-        raise DataError(msg)
+        raise DataError(f"{source} must have {len(COLUMNS)} fields. Found {len(fields)}.")
     path, identity, camera, split, digest = fields
     _check_field(source, "path", path, path != "", "not be empty")
-    _check_field(source, "digest", digest, bool(_DIGEST.fullmatch(digest)), "be 64 hexadecimal digits")
+    _check_field(
+        source, "digest", digest, bool(_DIGEST.fullmatch(digest)), "be 64 hexadecimal digits"
+    )
     return Row(
         path=path,
         identity=_parse_integer(source, "identity", identity, least=JUNK),
@@ -151,18 +156,18 @@ def _parse_split(source: str, text: str) -> Split:
     for split in SPLITS:
         if text == split:
             return split
-    msg = f"{source}: `split` must be one of {', '.join(SPLITS)}. Found `{text}`."
-    raise DataError(msg)
+    raise DataError(f"{source}: `split` must be one of {', '.join(SPLITS)}. Found `{text}`.")
 
 
-def _check_field(source: str, column: str, text: str, is_valid: bool, rule: str) -> None:  # noqa: FBT001
+def _check_field(source: str, column: str, text: str, is_valid: bool, rule: str) -> None:
     if not is_valid:
-        msg = f"{source}: `{column}` must {rule}. Found `{text}`."
-        raise DataError(msg)
+        raise DataError(f"{source}: `{column}` must {rule}. Found `{text}`.")
 
 
 def _check_paths(path: Path, manifest: Manifest) -> None:
     values, counts = np.unique(manifest.path, return_counts=True)
     if counts.max() > 1:
-        msg = f"{path} must name each image once. Found `{values[counts.argmax()]}` {counts.max()} times."
-        raise DataError(msg)
+        raise DataError(
+            f"{path} must name each image once. "
+            f"Found `{values[counts.argmax()]}` {counts.max()} times."
+        )

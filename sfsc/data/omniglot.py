@@ -1,10 +1,10 @@
 """Omniglot: handwriting, where a character is an identity and its drawer the camera (DESIGN.md 4).
 
-Lake, Salakhutdinov, Tenenbaum, "Human-level concept learning through probabilistic program induction", Science 2015;
-https://github.com/brendenlake/omniglot, MIT licence.
+Lake, Salakhutdinov, Tenenbaum, "Human-level concept learning through probabilistic program
+induction", Science 2015; https://github.com/brendenlake/omniglot, MIT licence.
 
-The two small archives share two alphabets, Greek and Latin, image for image, so that a split by archive leaks. The split
-here is by alphabet: the four of `TRAIN` against the four of `TEST`.
+The two small archives share two alphabets, Greek and Latin, image for image, so that a split by
+archive leaks. The split here is by alphabet: the four of `TRAIN` against the four of `TEST`.
 """
 
 import http.client
@@ -22,10 +22,12 @@ from PIL import Image, ImageOps
 
 from sfsc.config import Omniglot
 from sfsc.data.archive import check_archive, read_archive
+from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
-from sfsc.data.prepared import PreparedSet, SplitCount
+from sfsc.data.prepared import PreparedSet
 from sfsc.data.splits import hold_out
 from sfsc.errors import DataError
+from sfsc.files import replacing
 
 OFFICIAL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 ARCHIVES = {
@@ -35,14 +37,16 @@ ARCHIVES = {
 """SHA-256 of each archive."""
 TRAIN = ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit")
 TEST = ("Balinese", "Early_Aramaic", "Korean", "Tagalog")
-CHARACTERS = {"train": 139, "test": 103}
+TRAIN_CHARACTERS, TEST_CHARACTERS = 139, 103
 DRAWERS = 20
 SIDE = 105
 """Of the images in the archives, pixels."""
 TIMEOUT = 30.0
 """Longest silence of the server, seconds."""
 
-_MEMBER = re.compile(r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character\d+)/\d+_(?P<drawer>\d+)\.png")
+_MEMBER = re.compile(
+    r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character\d+)/\d+_(?P<drawer>\d+)\.png"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -65,7 +69,7 @@ class Drawing:
 
 
 def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
-    """Copy an archive from a mirror folder or download it, verify it and only then put it in its place.
+    """Copy an archive from a mirror or download it, verify it and only then put it in its place.
 
     Args:
         archive_name: A key of `ARCHIVES`.
@@ -76,20 +80,17 @@ def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
         DataError: If there is no such archive, it cannot be had or is not the published one.
     """
     if archive_name not in ARCHIVES:
-        msg = f"An archive of Omniglot must be one of {', '.join(ARCHIVES)}. Found `{archive_name}`."
-        raise DataError(msg)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.partial")
-    source = f"{OFFICIAL}/{archive_name}.zip" if mirror is None else str(mirror / "omniglot" / f"{archive_name}.zip")
-    try:
+        raise DataError(
+            f"An archive of Omniglot must be one of {', '.join(ARCHIVES)}. Found `{archive_name}`."
+        )
+    with replacing(output) as partial:
         if mirror is None:
+            source = f"{OFFICIAL}/{archive_name}.zip"
             _download(source, partial)
         else:
+            source = f"{mirror}/omniglot/{archive_name}.zip"
             _copy(Path(source), partial)
         check_archive(partial, sha256=ARCHIVES[archive_name], source=source)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def build(settings: Omniglot, raw_dir: Path, *, validation_fraction: float) -> PreparedSet:
@@ -103,26 +104,28 @@ def build(settings: Omniglot, raw_dir: Path, *, validation_fraction: float) -> P
         validation_fraction: Share of the training characters held out for validation.
 
     Raises:
-        DataError: If an archive is damaged, an image cannot be read or the characters are not the published ones.
+        DataError: If an archive is damaged, an image cannot be read or the characters are not the
+            published ones.
     """
     drawings = _read_drawings([raw_dir / f"{name}.zip" for name in ARCHIVES])
-    characters = _number_characters(drawings)
+    identities = _number_characters(drawings)
     held_out = _hold_out(validation_fraction)
     images, rows = [], []
-    for drawing, content in sorted(drawings.items(), key=lambda item: (characters[item[0].key], item[0])):
-        image = _decode(drawing, content, settings.image_size)
-        identity = characters[drawing.key]
-        split = _choose_split(identity, drawing.drawer, held_out=held_out, query_drawers=settings.query_drawers)
+    for drawing in sorted(drawings, key=lambda drawing: (identities[drawing.key], drawing)):
+        image = _decode(drawing, drawings[drawing], settings.image_size)
+        identity = identities[drawing.key]
+        split = _choose_split(
+            drawing, is_held_out=identity in held_out, query_drawers=settings.query_drawers
+        )
         images.append(image)
         rows.append(Row(str(drawing), identity, drawing.drawer, split, pixel_digest(image)))
     return PreparedSet(Manifest.from_rows(rows), np.stack(images))
 
 
 def expected_counts(settings: Omniglot, *, validation_fraction: float) -> dict[Split, SplitCount]:
-    """Return the size of each split: 139 characters to train on, 103 to test on, 20 drawings of each."""
+    """Return the published size of each split, the held-out characters taken off the training."""
     held_out = len(_hold_out(validation_fraction))
-    train = CHARACTERS["train"] - held_out
-    test = CHARACTERS["test"]
+    train, test = TRAIN_CHARACTERS - held_out, TEST_CHARACTERS
     return {
         "train": SplitCount(train, train * DRAWERS),
         "validation": SplitCount(held_out, held_out * DRAWERS),
@@ -136,16 +139,19 @@ def _download(url: str, path: Path) -> None:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as file:  # noqa: S310
             shutil.copyfileobj(response, file)
     except (OSError, http.client.HTTPException) as error:
-        msg = f"{url} must be reachable to fetch Omniglot. Found: {error}. Try again, or set a mirror folder."
-        raise DataError(msg) from error
+        raise DataError(
+            f"{url} must be reachable to fetch Omniglot. Found: {error}. "
+            "Try again, or set SFSC_MIRROR to a folder with the archives."
+        ) from error
 
 
 def _copy(source: Path, path: Path) -> None:
     try:
         shutil.copyfile(source, path)
     except OSError as error:
-        msg = f"{source} must be a readable archive of the mirror. Found: {error.strerror}."
-        raise DataError(msg) from error
+        raise DataError(
+            f"{source} must be a readable archive of the mirror. Found: {error.strerror}."
+        ) from error
 
 
 def _read_drawings(archives: Iterable[Path]) -> dict[Drawing, bytes]:
@@ -156,45 +162,52 @@ def _read_drawings(archives: Iterable[Path]) -> dict[Drawing, bytes]:
         for name, content in read_archive(path).items():
             drawing = _parse_name(path, name)
             if drawings.setdefault(drawing, content) != content:
-                msg = f"Drawing `{drawing}` must be the same in all archives. Found another in {path}."
-                raise DataError(msg)
+                raise DataError(
+                    f"Drawing `{drawing}` must be the same in all archives. "
+                    f"Found another in {path}."
+                )
     return drawings
 
 
 def _parse_name(path: Path, name: str) -> Drawing:
     match = _MEMBER.fullmatch(name)
     if match is None or match["alphabet"] not in (*TRAIN, *TEST):
-        msg = f"{path} must hold drawings of {', '.join((*TRAIN, *TEST))} only. Found `{name}`."
-        raise DataError(msg)
+        raise DataError(
+            f"{path} must hold drawings of {', '.join((*TRAIN, *TEST))} only. Found `{name}`."
+        )
     return Drawing(match["alphabet"], match["character"], int(match["drawer"]) - 1)
 
 
 def _number_characters(drawings: Iterable[Drawing]) -> dict[tuple[str, str], int]:
-    """Return the identity of each character: 0, 1, ... for the training alphabets, then those of the test."""
+    """Return the identity of each character: 0, 1, ..., those of the training alphabets first."""
     keys = sorted({drawing.key for drawing in drawings}, key=lambda key: (key[0] in TEST, key))
     return {key: identity for identity, key in enumerate(keys)}
 
 
-def _choose_split(identity: int, drawer: int, *, held_out: frozenset[int], query_drawers: int) -> Split:
-    if identity < CHARACTERS["train"]:
-        return "validation" if identity in held_out else "train"
-    return "query" if drawer < query_drawers else "gallery"
+def _choose_split(drawing: Drawing, *, is_held_out: bool, query_drawers: int) -> Split:
+    if drawing.alphabet in TRAIN:
+        return "validation" if is_held_out else "train"
+    return "query" if drawing.drawer < query_drawers else "gallery"
 
 
 def _hold_out(validation_fraction: float) -> frozenset[int]:
-    return hold_out(range(CHARACTERS["train"]), fraction=validation_fraction, seed=0)
+    return hold_out(range(TRAIN_CHARACTERS), fraction=validation_fraction, seed=0)
 
 
 def _decode(drawing: Drawing, content: bytes, size: int) -> NDArray[np.uint8]:
-    """Return a drawing as (size, size, 1), bright strokes on black, each pixel the mean of the area that it covers."""
+    """Return a drawing as (size, size, 1): bright on black, a pixel is the mean of its area."""
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             grey = picture.convert("L")
     except (OSError, SyntaxError, ValueError) as error:
-        msg = f"Image `{drawing}` must be a readable PNG file. Found: {error}. Fetch the archives again."
-        raise DataError(msg) from error
+        raise DataError(
+            f"Image `{drawing}` must be a readable PNG file. Found: {error}. "
+            "Fetch the archives again."
+        ) from error
     if grey.size != (SIDE, SIDE):
-        msg = f"Image `{drawing}` must have {SIDE} x {SIDE} pixels. Found {grey.width} x {grey.height}."
-        raise DataError(msg)
+        raise DataError(
+            f"Image `{drawing}` must have {SIDE} x {SIDE} pixels. "
+            f"Found {grey.width} x {grey.height}."
+        )
     strokes = ImageOps.invert(grey).resize((size, size), Image.Resampling.BOX)
     return np.asarray(strokes, dtype=np.uint8)[:, :, None]

@@ -12,6 +12,7 @@ import numpy as np
 from sfsc.config import PrepareJob, Synthetic
 from sfsc.data import omniglot, synthetic
 from sfsc.data.contact_sheet import write_contact_sheet
+from sfsc.data.integrity import check_counts, count_splits
 from sfsc.data.prepared import (
     CONTACT_SHEET,
     FILES,
@@ -19,7 +20,6 @@ from sfsc.data.prepared import (
     MANIFEST,
     SUMMARY,
     PreparedSet,
-    check_counts,
     file_digest,
 )
 
@@ -27,8 +27,9 @@ from sfsc.data.prepared import (
 def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 1) -> None:
     """Make a prepared set (see `sfsc.data.prepared`).
 
-    The set is written to a folder beside `output_dir`, opened again, checked, and moved into place file by file, its
-    summary last: what lies in `output_dir` is a whole checked set or has no summary and is refused.
+    The set is written to a folder beside `output_dir`, opened again, checked, and moved into place
+    file by file, its summary last: what lies in `output_dir` is a whole checked set or has no
+    summary and is refused.
 
     Args:
         job: Which set and how.
@@ -37,7 +38,8 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
         threads: Number of processes that render.
 
     Raises:
-        DataError: If an archive or an image is damaged or the set breaks a contract; nothing is left behind.
+        DataError: If an archive or an image is damaged or the set breaks a contract; nothing is
+            left behind.
     """
     with _workshop(output_dir) as folder:
         _write(_build(job, raw_dir, threads), job, folder)
@@ -53,7 +55,7 @@ def _build(job: PrepareJob, raw_dir: Path, threads: int) -> PreparedSet:
     else:
         prepared = omniglot.build(settings, raw_dir / "omniglot", validation_fraction=fraction)
         expected = omniglot.expected_counts(settings, validation_fraction=fraction)
-    check_counts(prepared, expected)
+    check_counts(prepared.manifest, expected)
     return prepared
 
 
@@ -67,7 +69,9 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
         "validation_fraction": job.validation_fraction,
         "image_shape": list(prepared.images.shape[1:]),
         "cameras": len(np.unique(prepared.manifest.camera)),
-        "splits": {split: asdict(count) for split, count in prepared.counts().items()},
+        "splits": {
+            split: asdict(count) for split, count in count_splits(prepared.manifest).items()
+        },
         "manifest_sha256": file_digest(folder / MANIFEST),
         "images_sha256": file_digest(folder / IMAGES),
     }

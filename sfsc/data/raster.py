@@ -1,7 +1,7 @@
 """Drawing in whole numbers: what the synthetic set is rendered with.
 
-Every step is integer arithmetic, so that an image is the same bit for bit on any machine, whatever its floating-point
-unit, compiler or number of processes.
+Every step is integer arithmetic, so that an image is the same bit for bit on any machine, whatever
+its floating-point unit, compiler or number of processes.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
-IntArray = NDArray[np.int32]
+IntArray = NDArray[np.int64]
 Points = Sequence[Sequence[int]]
 """Corners of a polygon, x and y each."""
 
@@ -41,7 +41,7 @@ def cosine(angle: int) -> int:
 
 
 def signed_area(points: Points) -> int:
-    """Return twice the signed area of a polygon: positive if it runs clockwise on a canvas (y points down).
+    """Return twice the signed area of a polygon, positive if clockwise on a canvas.
 
     Args:
         points: K corners x, y in order.
@@ -54,10 +54,10 @@ def signed_area(points: Points) -> int:
 
 
 def fill_convex(canvas: IntArray, points: Points, colour: Sequence[int]) -> None:
-    """Paint a convex polygon on a canvas, in place: the pixels whose centre is inside or on its border.
+    """Paint the pixels of a canvas whose centre is inside a convex polygon or on its border.
 
     Args:
-        canvas: (H, W, 3).
+        canvas: (H, W, 3), changed in place.
         points: K corners x, y in order, either way round, in 1/`SUBPIXEL` pixels; may lie outside.
         colour: Of the polygon.
     """
@@ -66,10 +66,10 @@ def fill_convex(canvas: IntArray, points: Points, colour: Sequence[int]) -> None
     area = signed_area(points)
     if area == 0 or not columns or not rows:
         return
-    corners = np.array(points if area > 0 else points[::-1], dtype=np.int32)
+    corners = np.array(points if area > 0 else points[::-1], dtype=np.int64)
     step = np.concatenate([corners[1:], corners[:1]]) - corners  # (K, 2)
-    x = np.arange(columns.start, columns.stop, dtype=np.int32) * SUBPIXEL + SUBPIXEL // 2
-    y = np.arange(rows.start, rows.stop, dtype=np.int32) * SUBPIXEL + SUBPIXEL // 2
+    x = np.arange(columns.start, columns.stop, dtype=np.int64) * SUBPIXEL + SUBPIXEL // 2
+    y = np.arange(rows.start, rows.stop, dtype=np.int64) * SUBPIXEL + SUBPIXEL // 2
     # Half-plane tests of all edges at once: (K, h, 1) against (K, 1, w).
     across = step[:, :1] * (y - corners[:, 1:])
     along = step[:, 1:] * (x - corners[:, :1])
@@ -86,7 +86,8 @@ def smooth(canvas: IntArray, *, axis: int) -> IntArray:
     """
     lines = canvas.swapaxes(0, axis)
     padded = np.concatenate([lines[:1], lines, lines[-1:]])
-    return ((padded[2:] + 2 * lines + padded[:-2] + 2) >> 2).swapaxes(0, axis)
+    smoothed: IntArray = (padded[2:] + 2 * lines + padded[:-2] + 2) // 4
+    return smoothed.swapaxes(0, axis)
 
 
 def shrink(canvas: IntArray, factor: int) -> IntArray:
@@ -101,7 +102,8 @@ def shrink(canvas: IntArray, factor: int) -> IntArray:
     """
     height, width, channels = canvas.shape
     blocks = canvas.reshape(height // factor, factor, width // factor, factor, channels)
-    return (blocks.sum(axis=(1, 3)) + factor * factor // 2) // (factor * factor)
+    sums: IntArray = blocks.sum(axis=(1, 3))
+    return (sums + factor * factor // 2) // (factor * factor)
 
 
 def _pixel_range(values: Sequence[int], limit: int) -> range:

@@ -1,7 +1,7 @@
 """Solids built of flat coloured faces: the material of the synthetic set's vehicles.
 
-Axes: x forward, y left, z up, in millimetres from the middle of the vehicle on the ground. All numbers are integers
-(see `sfsc.data.raster`).
+Axes: x forward, y left, z up, in millimetres from the middle of the vehicle on the ground. All
+numbers are integers (see `sfsc.data.raster`).
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sfsc.data.raster import TURN, Colour, IntArray, cosine, sine, ONE
+from sfsc.data.raster import ONE, TURN, Colour, IntArray, cosine, sine
 
 Face = Literal["front", "back", "left", "right", "top"]
 FACES: tuple[Face, ...] = get_args(Face)
@@ -36,7 +36,8 @@ class Block:
     def corners(self, face: Face) -> IntArray:
         """Return the (4, 3) corners of a face at (u, v) = (0, 0), (1, 0), (1, 1), (0, 1).
 
-        On the sides v runs up and u from the rear to the front; on the ends v runs up; on the top u runs forward.
+        On the sides v runs up and u from the rear to the front; on the ends v runs up; on the top u
+        runs forward.
         """
         (b0, b1), (t0, t1), (wb, wt), (zb, zt) = self.bottom, self.top, self.half_width, self.height
         table = {
@@ -80,27 +81,32 @@ class Decal:
     colour: Colour
 
 
-def rectangle(faces: Iterable[Face], u: tuple[int, int], v: tuple[int, int], colour: Colour) -> Decal:
-    """Return a decal that covers [u0, u1] x [v0, v1]; `u` counts from the rear on the sides of the vehicle."""
+def rectangle(
+    faces: Iterable[Face], u: tuple[int, int], v: tuple[int, int], colour: Colour
+) -> Decal:
+    """Return a decal that covers [u0, u1] x [v0, v1] of each of `faces`."""
     return Decal(tuple(faces), ((u[0], v[0]), (u[1], v[0]), (u[1], v[1]), (u[0], v[1])), colour)
 
 
-def build_part(block: Block, colours: dict[Face, Colour], decals: Iterable[Decal], *, level: int) -> Part:
+def build_part(
+    block: Block, colours: dict[Face, Colour], decals: Iterable[Decal], *, level: int
+) -> Part:
     """Return the faces of a block, each followed by the decals on it."""
     decals = tuple(decals)
     polygons = []
     for face in FACES:
         corners = block.corners(face)
-        polygons.append(Polygon(_turn_outwards(corners, face), colours[face], face))
-        for decal in decals:
-            if face in decal.faces:
-                polygons.append(Polygon(_turn_outwards(_place(corners, decal), face), decal.colour, face))
-    centre = ((block.bottom[0] + block.bottom[1]) // 2, 0)
-    return Part(level, centre, tuple(polygons))
+        marks = [(_place(corners, decal), decal.colour) for decal in decals if face in decal.faces]
+        polygons += [
+            Polygon(_turn_outwards(points, face), colour, face)
+            for points, colour in [(corners, colours[face]), *marks]
+        ]
+    return Part(level, ((block.bottom[0] + block.bottom[1]) // 2, 0), tuple(polygons))
 
 
-
-def build_disc(centre: tuple[int, int, int], radius: int, colours: tuple[Colour, Colour]) -> tuple[Polygon, ...]:
+def build_disc(
+    centre: tuple[int, int, int], radius: int, colours: tuple[Colour, Colour]
+) -> tuple[Polygon, ...]:
     """Return a wheel seen from its side: the tyre and, on it, the rim of 5/8 of its radius.
 
     Args:
@@ -116,14 +122,17 @@ def build_disc(centre: tuple[int, int, int], radius: int, colours: tuple[Colour,
 
 
 def _turn_outwards(points: IntArray, face: Face) -> IntArray:
-    """Return corners anticlockwise from outside: `u` runs forward on both sides, thus clockwise on the left."""
+    """Return corners anticlockwise from outside; those of a left face, u forward, are clockwise."""
     return points[::-1] if face == "left" else points
 
 
 def _circle(centre: tuple[int, int, int], radius: int) -> IntArray:
     around = range(0, TURN, TURN // 12)
     x, y, z = centre
-    return np.array([(x + radius * cosine(a) // ONE, y, z + radius * sine(a) // ONE) for a in around], dtype=np.int64)
+    return np.array(
+        [(x + radius * cosine(a) // ONE, y, z + radius * sine(a) // ONE) for a in around],
+        dtype=np.int64,
+    )
 
 
 def _place(corners: IntArray, decal: Decal) -> IntArray:
@@ -131,4 +140,5 @@ def _place(corners: IntArray, decal: Decal) -> IntArray:
     u, v = np.array(decal.corners, dtype=np.int64).T[:, :, None]
     low = corners[0] * (UV - u) + corners[1] * u
     high = corners[3] * (UV - u) + corners[2] * u
-    return (low * (UV - v) + high * v) // (UV * UV)
+    placed: IntArray = (low * (UV - v) + high * v) // (UV * UV)
+    return placed

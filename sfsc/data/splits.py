@@ -1,4 +1,4 @@
-"""Which training identities are held out for validation: a choice that only the data section decides."""
+"""Which training identities are held out for validation: decided by the data section alone."""
 
 import hashlib
 import math
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 def hold_out(identities: Iterable[int], *, fraction: float, seed: int) -> frozenset[int]:
     """Choose the identities held out for validation.
 
-    The identities with the smallest SHA-256 of "seed/identity": the same choice whatever the machine and the version
-    of any random number generator.
+    The identities with the smallest SHA-256 of "seed/identity": the same choice whatever the
+    machine and the version of any random number generator.
 
     Args:
         identities: The distinct training identities.

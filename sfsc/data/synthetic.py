@@ -1,7 +1,8 @@
-"""The synthetic re-identification set: vehicles seen by cameras, rendered from a seed (DESIGN.md 4).
+"""The synthetic re-identification set: rendered vehicles seen by cameras (DESIGN.md 4).
 
-Each vehicle, camera and picture has a generator of its own, seeded by its place in the set, and all arithmetic is on
-integers: the set is the same bit for bit on any machine and in any number of processes.
+Each vehicle, camera and picture has a generator of its own, seeded by its place in the set, and all
+arithmetic is on integers: the set is the same bit for bit on any machine and in any number of
+processes.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -12,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfsc.config import Synthetic
-from sfsc.data.cameras import build_camera, take_picture
+from sfsc.data.cameras import build_camera
+from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
-from sfsc.data.prepared import PreparedSet, SplitCount
+from sfsc.data.pictures import take_picture
+from sfsc.data.prepared import PreparedSet
 from sfsc.data.splits import hold_out
 from sfsc.data.vehicles import build_vehicle
 
@@ -25,8 +28,8 @@ _VEHICLE, _CAMERA, _SIGHTING, _PICTURE = range(4)
 def build(settings: Synthetic, *, validation_fraction: float, threads: int = 1) -> PreparedSet:
     """Render the set.
 
-    Identities 0, 1, ... are for training and validation, those behind them for the test. A test identity's first picture
-    in each camera is a query, the others are the gallery.
+    Identities 0, 1, ... are for training and validation, those behind them for the test. A test
+    identity's first picture in each camera is a query, the others are the gallery.
 
     Args:
         settings: The set is a function of these and `validation_fraction` alone.
@@ -38,7 +41,7 @@ def build(settings: Synthetic, *, validation_fraction: float, threads: int = 1) 
     if threads == 1:
         pictures = list(map(render, identities))
     else:
-        # A fresh interpreter per process: a fork would copy the threads' locks of numerical libraries.
+        # Fresh interpreters: a fork would copy the locks of threads that it does not copy.
         with ProcessPoolExecutor(threads, mp_context=get_context("spawn")) as pool:
             pictures = list(pool.map(render, identities, chunksize=8))
     images = np.concatenate(pictures)
@@ -55,13 +58,14 @@ def build(settings: Synthetic, *, validation_fraction: float, threads: int = 1) 
 def expected_counts(settings: Synthetic, *, validation_fraction: float) -> dict[Split, SplitCount]:
     """Return the size of each split."""
     held_out = len(_hold_out(settings, validation_fraction))
-    train, test, cameras = settings.train_identities, settings.test_identities, settings.cameras_per_identity
-    per_identity = cameras * settings.images_per_camera
+    train, test = settings.train_identities - held_out, settings.test_identities
+    queries = settings.cameras_per_identity
+    images = queries * settings.images_per_camera
     return {
-        "train": SplitCount(train - held_out, (train - held_out) * per_identity),
-        "validation": SplitCount(held_out, held_out * per_identity),
-        "query": SplitCount(test, test * cameras),
-        "gallery": SplitCount(test, test * (per_identity - cameras)),
+        "train": SplitCount(train, train * images),
+        "validation": SplitCount(held_out, held_out * images),
+        "query": SplitCount(test, test * queries),
+        "gallery": SplitCount(test, test * (images - queries)),
     }
 
 
@@ -74,7 +78,9 @@ def render_identity(settings: Synthetic, identity: int) -> NDArray[np.uint8]:
     vehicle = build_vehicle(_generator(settings.seed, _VEHICLE, identity))
     pictures = []
     for index in choose_cameras(settings, identity):
-        camera = build_camera(_generator(settings.seed, _CAMERA, index), index=index, count=settings.cameras)
+        camera = build_camera(
+            _generator(settings.seed, _CAMERA, index), index=index, count=settings.cameras
+        )
         for number in range(settings.images_per_camera):
             rng = _generator(settings.seed, _PICTURE, identity, index, number)
             pictures.append(take_picture(vehicle, camera, rng, size=settings.image_size))
@@ -82,12 +88,16 @@ def render_identity(settings: Synthetic, identity: int) -> NDArray[np.uint8]:
 
 
 def choose_cameras(settings: Synthetic, identity: int) -> list[int]:
-    """Return the sorted cameras that see an identity: neighbours on the ring of cameras, its start drawn at random."""
+    """Return the sorted cameras that see an identity: neighbours on the ring of cameras."""
     start = int(_generator(settings.seed, _SIGHTING, identity).integers(settings.cameras))
-    return sorted((start + step) % settings.cameras for step in range(settings.cameras_per_identity))
+    return sorted(
+        (start + step) % settings.cameras for step in range(settings.cameras_per_identity)
+    )
 
 
-def _list_rows(settings: Synthetic, validation_fraction: float) -> list[tuple[str, int, int, Split]]:
+def _list_rows(
+    settings: Synthetic, validation_fraction: float
+) -> list[tuple[str, int, int, Split]]:
     held_out = _hold_out(settings, validation_fraction)
     return [
         (
@@ -109,7 +119,9 @@ def _choose_split(identity: int, number: int, *, train: int, held_out: frozenset
 
 
 def _hold_out(settings: Synthetic, validation_fraction: float) -> frozenset[int]:
-    return hold_out(range(settings.train_identities), fraction=validation_fraction, seed=settings.seed)
+    return hold_out(
+        range(settings.train_identities), fraction=validation_fraction, seed=settings.seed
+    )
 
 
 def _generator(*words: int) -> np.random.Generator:

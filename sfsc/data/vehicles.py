@@ -1,7 +1,7 @@
 """Vehicles built of parts: what the identities of the synthetic set look like.
 
-Each identity draws its kind, proportions, paint and markings from its own generator. Lengths are integers, in
-millimetres.
+Each identity draws its kind, proportions, paint and markings from its own generator. Lengths are
+integers, in millimetres.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from sfsc.data.solids import (
     ENDS,
     FACES,
     SIDES,
+    UV,
     Block,
     Decal,
     Face,
@@ -27,24 +28,32 @@ GLASS: Colour = (46, 56, 66)
 TYRE: Colour = (24, 24, 26)
 HEADLIGHT: Colour = (236, 232, 206)
 TAIL_LIGHT: Colour = (188, 26, 24)
+NUMBER_PLATE: Colour = (218, 216, 200)
+GRILLE: Colour = (34, 36, 40)
+PLASTIC: Colour = (52, 54, 58)
+"""Bumpers, roof boxes and the floor of a bed."""
+CARGO: Colour = (212, 212, 208)
+SUNROOF: Colour = (28, 34, 42)
 PAINTS: tuple[Colour, ...] = (
-    (228, 228, 226),
-    (172, 174, 178),
-    (108, 110, 114),
-    (36, 37, 41),
-    (168, 36, 34),
-    (38, 72, 150),
-    (190, 160, 120),
-    (120, 170, 210),
-    (110, 60, 45),
+    (224, 224, 220),
+    (168, 170, 174),
+    (104, 107, 112),
+    (40, 41, 45),
+    (160, 38, 36),
+    (42, 72, 142),
+    (44, 88, 64),
+    (206, 166, 52),
+    (188, 168, 134),
+    (98, 68, 48),
 )
 ACCENTS: tuple[Colour, ...] = (
     (232, 232, 228),
     (30, 30, 34),
-    (200, 44, 40),
-    (48, 92, 180),
-    (220, 120, 40),
-    (140, 190, 225),
+    (196, 44, 40),
+    (48, 92, 176),
+    (226, 178, 44),
+    (56, 128, 76),
+    (214, 112, 36),
 )
 RIMS: tuple[Colour, ...] = ((190, 190, 192), (120, 120, 124), (44, 44, 46))
 
@@ -123,7 +132,8 @@ def _wheels(rng: np.random.Generator, hull: Block) -> Iterator[Part]:
     radius = _between(rng, (290, 390))
     rim = RIMS[rng.integers(len(RIMS))]
     width = hull.half_width[0]
-    for x in (hull.bottom[0] + _between(rng, (620, 980)), hull.bottom[1] - _between(rng, (620, 900))):
+    rear, front = _between(rng, (620, 980)), _between(rng, (620, 900))
+    for x in (hull.bottom[0] + rear, hull.bottom[1] - front):
         extent = (x - radius * 3 // 4, x + radius * 3 // 4)
         axle = Block(extent, extent, (width - 20, width - 20), (0, radius))
         yield build_part(axle, _plain(TYRE), (), level=0)
@@ -133,29 +143,31 @@ def _wheels(rng: np.random.Generator, hull: Block) -> Iterator[Part]:
 
 def _hull_decals(rng: np.random.Generator, design: Design) -> Iterator[Decal]:
     """Lights, number plates, bumpers and the markings of the hull."""
-    low, high, size = _between(rng, (420, 560)), _between(rng, (700, 820)), _between(rng, (130, 260))
-    for faces, colour in ((("front",), HEADLIGHT), (("back",), TAIL_LIGHT)):
-        yield rectangle(faces, (50, 50 + size), (low, high), colour)
-        yield rectangle(faces, (974 - size, 974), (low, high), colour)
-    yield rectangle(ENDS, (400, 624), (180, 360), (218, 216, 200))
-    yield rectangle(("front",), (330, 694), (460, 640), (34, 36, 40))
-    bumper = (52, 54, 58) if rng.integers(2) else design.paint
-    yield rectangle((*ENDS, *SIDES), (0, 1024), (0, 140), bumper)
+    height = (_between(rng, (420, 560)), _between(rng, (700, 820)))
+    size = _between(rng, (130, 260))
+    for across in ((50, 50 + size), (UV - 50 - size, UV - 50)):
+        yield rectangle(("front",), across, height, HEADLIGHT)
+        yield rectangle(("back",), across, height, TAIL_LIGHT)
+    yield rectangle(ENDS, (400, 624), (180, 360), NUMBER_PLATE)
+    yield rectangle(("front",), (330, 694), (460, 640), GRILLE)
+    bumper = PLASTIC if rng.integers(2) else design.paint
+    yield rectangle((*ENDS, *SIDES), (0, UV), (0, 140), bumper)
     yield from _markings(rng, design.accent)
 
 
 def _markings(rng: np.random.Generator, accent: Colour) -> Iterator[Decal]:
-    """Up to two of: a line around the hull, a door emblem, a bonnet stripe, a two-tone lower half."""
+    """Up to two of: a line around the hull, an emblem, a stripe on top, a lower half, a slash."""
     start = _between(rng, (280, 680))
     height = _between(rng, (90, 260))
     middle = _between(rng, (300, 720))
-    choices = (
+    slash = ((middle - 200, 140), (middle, 140), (middle + 200, 900), (middle, 900))
+    choices: tuple[list[Decal], ...] = (
         [],
-        [rectangle((*SIDES, *ENDS), (0, 1024), (start, start + height), accent)],
+        [rectangle((*SIDES, *ENDS), (0, UV), (start, start + height), accent)],
         [rectangle(SIDES, (middle - 90, middle + 90), (240, 860), accent)],
-        [rectangle(("top",), (0, 1024), (400, 624), accent)],
-        [rectangle((*SIDES, *ENDS), (0, 1024), (140, 480), accent)],
-        [Decal(SIDES, ((middle - 200, 140), (middle, 140), (middle + 200, 900), (middle, 900)), accent)],
+        [rectangle(("top",), (0, UV), (400, 624), accent)],
+        [rectangle((*SIDES, *ENDS), (0, UV), (140, 480), accent)],
+        [Decal(SIDES, slash, accent)],
     )
     first, second = rng.integers(len(choices), size=2).tolist()
     yield from choices[first]
@@ -167,10 +179,10 @@ def _roof_decals(rng: np.random.Generator, accent: Colour) -> Iterator[Decal]:
     """Perhaps a sunroof, a stripe along the roof or a field on it."""
     choice = rng.integers(5)
     if choice == 0:
-        yield rectangle(("top",), (420, 760), (200, 824), (28, 34, 42))
+        yield rectangle(("top",), (420, 760), (200, 824), SUNROOF)
     elif choice == 1:
-        yield rectangle(("top",), (0, 1024), (400, 624), accent)
-    elif choice == 2:  # noqa: PLR2004 (the third choice)
+        yield rectangle(("top",), (0, UV), (400, 624), accent)
+    elif choice == 2:
         yield rectangle(("top",), (180, 640), (240, 784), accent)
 
 
@@ -181,26 +193,30 @@ def _panel_decals(rng: np.random.Generator, accent: Colour) -> Iterator[Decal]:
     if choice == 0:
         yield rectangle(SIDES, (u, u + 380), (v, v + 260), accent)
     elif choice == 1:
-        yield Decal(SIDES, ((u, 0), (u + 200, 0), (u + 420, 1024), (u + 220, 1024)), accent)
-    elif choice == 2:  # noqa: PLR2004 (the third choice)
-        yield rectangle((*SIDES, "back"), (0, 1024), (v, v + 160), accent)
+        yield Decal(SIDES, ((u, 0), (u + 200, 0), (u + 420, UV), (u + 220, UV)), accent)
+    elif choice == 2:
+        yield rectangle((*SIDES, "back"), (0, UV), (v, v + 160), accent)
 
 
 def _roof_load(rng: np.random.Generator, cabin: Block, accent: Colour) -> Iterator[Part]:
     """Perhaps a light bar or a box on the roof."""
     choice = rng.integers(6)
     start, end = cabin.top
-    if choice > 1 or end - start < 700:  # noqa: PLR2004 (too short a roof)
+    if choice > 1 or end - start < 700:
         return
     middle, half = (start + end) // 2, (110, 420)[choice]
     width = (cabin.half_width[1] * 3 // 4, 360)[choice]
     extent = (middle - half, middle + half)
-    box = Block(extent, extent, (width, width), (cabin.height[1], cabin.height[1] + (130, 260)[choice]))
-    yield build_part(box, _plain((accent, (50, 50, 54))[choice]), (), level=4)
+    box = Block(
+        extent, extent, (width, width), (cabin.height[1], cabin.height[1] + (130, 260)[choice])
+    )
+    yield build_part(box, _plain((accent, PLASTIC)[choice]), (), level=4)
 
 
-def _build_car(rng: np.random.Generator, design: Design, *, overhang: Range, slope: Range) -> Iterator[Part]:
-    """A cabin with windows all around; `overhang` is the boot behind it, `slope` that of its rear window."""
+def _build_car(
+    rng: np.random.Generator, design: Design, *, overhang: Range, slope: Range
+) -> Iterator[Part]:
+    """A cabin with windows all around, `overhang` from the rear, its rear window `slope` long."""
     hull = design.hull
     start, end = hull.top[0] + _between(rng, overhang), hull.top[1] - _between(rng, (900, 1350))
     cabin = Block(
@@ -246,7 +262,11 @@ def _build_van(rng: np.random.Generator, design: Design) -> Iterator[Part]:
         rectangle(("front",), (70, 954), (100, 800), GLASS),
         rectangle(("back",), (120, 904), (350, 800), GLASS),
         rectangle(SIDES, (760, 960), (150, 780), GLASS),
-        *([rectangle(SIDES, (80, 700), (250, 780), GLASS)] if rng.integers(2) else _panel_decals(rng, design.accent)),
+        *(
+            [rectangle(SIDES, (80, 700), (250, 780), GLASS)]
+            if rng.integers(2)
+            else _panel_decals(rng, design.accent)
+        ),
         *_roof_decals(rng, design.accent),
     ]
     yield build_part(cabin, _plain(design.upper), decals, level=3)
@@ -271,7 +291,7 @@ def _build_pickup(rng: np.random.Generator, design: Design) -> Iterator[Part]:
         rectangle(SIDES, (120, 900), (150, 860), GLASS),
         *_roof_decals(rng, design.accent),
     ]
-    yield build_part(bed, _plain((54, 52, 50) if rng.integers(3) else design.accent), (), level=2)
+    yield build_part(bed, _plain(PLASTIC if rng.integers(3) else design.accent), (), level=2)
     yield build_part(cabin, _plain(design.upper), decals, level=3)
 
 
@@ -286,13 +306,15 @@ def _build_lorry(rng: np.random.Generator, design: Design) -> Iterator[Part]:
         height=(waist, design.roof - _between(rng, (0, 500))),
     )
     extent = (hull.top[0], split)
-    cargo = Block(extent, extent, (width + 60, width + 60), (waist, design.roof + _between(rng, (0, 400))))
+    cargo = Block(
+        extent, extent, (width + 60, width + 60), (waist, design.roof + _between(rng, (0, 400)))
+    )
     windows = [
         rectangle(("front",), (80, 944), (250, 850), GLASS),
         rectangle(SIDES, (300, 900), (250, 820), GLASS),
     ]
     panels = [*_panel_decals(rng, design.accent), *_roof_decals(rng, design.accent)]
-    box = _vary(rng, ((212, 212, 208),), 12) if rng.integers(3) == 0 else design.upper
+    box = _vary(rng, (CARGO,), 12) if rng.integers(3) == 0 else design.upper
     yield build_part(cab, _plain(design.paint), windows, level=3)
     yield build_part(cargo, _plain(box), panels, level=3)
 

@@ -12,6 +12,9 @@ from sfsc.reporting.names import method_colour, method_marker, method_name, widt
 from sfsc.reporting.runs import Float64s, Group
 from sfsc.reporting.style import FAINT, MUTED, PAGE, label_methods
 
+DODGE = 1.03
+"""Factor between the methods' points at one cost, so that their bars are apart."""
+
 
 def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
     """Draw mAP against the query's multiply-accumulates: self-tests, and in the full gallery.
@@ -22,10 +25,10 @@ def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
     figure = Figure(figsize=(PAGE, 2.6))
     own, full = figure.subplots(1, 2, sharex=True, sharey=True)
     figure.subplots_adjust(left=0.07, right=0.815, bottom=0.17, top=0.88, wspace=0.07)
-    for group in groups:
-        values = group.map_percent
-        _draw_method(own, group, np.diagonal(values, axis1=1, axis2=2))
-        _draw_method(full, group, values[:, :, -1])
+    for index, group in enumerate(groups):
+        values, shift = group.map_percent, DODGE ** (index - (len(groups) - 1) / 2)
+        _draw_method(own, group, np.diagonal(values, axis1=1, axis2=2), shift)
+        _draw_method(full, group, values[:, :, -1], shift)
     own.set_title("Gallery by the same sub-model")
     full.set_title("Gallery by the largest sub-model")
     own.set_ylabel("mAP (%)")
@@ -39,9 +42,9 @@ def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
             "Mean average precision against the multiply-accumulates that embedding one query "
             "takes, for each sub-model (grey lines: widths). Left: self-tests. Right: the "
             "same queries in the gallery that the method's largest sub-model indexed. "
-            "Bars: standard deviation over seeds. The dashed line is the unified network, the "
-            "smallest one deployed on every platform; full alone is one full-width network, which "
-            f"small platforms cannot run. {describe_protocol(groups)}"
+            "Bars: standard deviation over seeds, moved slightly apart. The dashed line is the "
+            "unified network, the smallest one deployed on every platform; full alone is one "
+            f"full-width network, which small platforms cannot run. {describe_protocol(groups)}"
         ),
         alternative="Points by method and width, self-test mAP: "
         + "; ".join(_in_words(group) for group in groups)
@@ -49,9 +52,9 @@ def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
     )
 
 
-def _draw_method(axes: Axes, group: Group, values: Float64s) -> None:
+def _draw_method(axes: Axes, group: Group, values: Float64s, shift: float) -> None:
     """Draw one line through a method's sub-models; `values` are (seeds, M)."""
-    macs = np.array(group.runs[0].record["macs"], dtype=np.float64)
+    macs = np.array(group.runs[0].record["macs"], dtype=np.float64) * shift
     colour, mean = method_colour(group.method), values.mean(axis=0)
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else None
     is_ours = group.method == "sfsc"

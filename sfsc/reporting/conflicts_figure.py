@@ -46,6 +46,7 @@ def draw_conflicts(groups: Sequence[Group]) -> Drawing:
     figure = Figure(figsize=(PAGE, 2.35))
     axes = figure.subplots(1, len(PANELS))
     figure.subplots_adjust(left=0.05, right=0.815, bottom=0.18, top=0.88, wspace=0.24)
+    axes[1].sharey(axes[0])
     fit_epochs(axes, groups)
     ends = []
     for panel, place in zip(PANELS, axes, strict=True):
@@ -54,13 +55,11 @@ def draw_conflicts(groups: Sequence[Group]) -> Drawing:
             curve.draw(place, method_colour(group.method))
         place.set(title=panel.title, xlabel="epoch")
         if panel.unit:
-            place.set_ylim(bottom=0)
             place.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=panel.unit))
         else:
             place.axhline(0, color=MUTED, lw=0.8)
             label_methods(place, groups, [curve.mean[-1] for curve in curves])
         ends.append(f"{panel.title.lower()}: {_in_words(groups, curves, panel)}")
-    axes[1].sharey(axes[0])
     axes[0].set_ylim(bottom=0)
     return Drawing(
         figure,

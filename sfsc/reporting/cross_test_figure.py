@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
 from sfsc.reporting.names import method_name, name_lines, width_name
@@ -39,7 +40,7 @@ def draw_cross_tests(groups: Sequence[Group]) -> Drawing:
     figure = Figure(figsize=(PAGE, height))
     means = {group.method: group.map_percent.mean(axis=0) for group in groups}
     scale = Normalize(min(m.min() for m in means.values()), max(m.max() for m in means.values()))
-    cell = SIDE / max((len(group.widths) for group in matrices), default=4)
+    cell = SIDE / max(4, *(len(group.widths) for group in groups))
     for index, group in enumerate(singles):
         axes = add_axes(figure, (0.1, height - HEAD - cell - 0.95 * index, cell, cell))
         _draw_single(axes, group, means[group.method], scale)
@@ -47,8 +48,9 @@ def draw_cross_tests(groups: Sequence[Group]) -> Drawing:
         row, column = divmod(index, columns)
         place = (left + 0.5 + PITCH * column, height - HEAD - SIDE - ROW * row, SIDE, SIDE)
         _draw_matrix(add_axes(figure, place), group, means[group.method], scale, column == 0)
-    if len(means) > 1 or matrices:
-        _draw_scale(figure, scale, (PAGE - 0.55, height - HEAD - SIDE, 0.1, SIDE))
+    if matrices:
+        right = left + 0.5 + PITCH * min(len(matrices), columns) + 0.05
+        _draw_scale(figure, scale, (right, height - HEAD - SIDE, 0.1, SIDE))
     return Drawing(
         figure,
         title="Self- and cross-tests",
@@ -131,5 +133,7 @@ def _draw_scale(figure: Figure, scale: Normalize, place: tuple[float, float, flo
     axes = add_axes(figure, place)
     bar = figure.colorbar(ScalarMappable(scale, HEAT_MAP), cax=axes)
     bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(5, integer=True)
+    bar.update_ticks()
     axes.grid(visible=False)
     axes.set_title("mAP (%)", size=7, weight="normal", pad=5)

@@ -8,8 +8,8 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.accuracy_cost_figure import draw_accuracy_cost
-from sfsc.reporting.cross_test_figure import draw_cross_tests
 from sfsc.reporting.conflicts_figure import draw_conflicts
+from sfsc.reporting.cross_test_figure import draw_cross_tests
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.retrieval_figure import draw_retrieval
 from sfsc.reporting.runs import Group, load_one_dataset

@@ -14,8 +14,8 @@ differ. Scores closer than `TOLERANCE` are therefore compared again in float64, 
 ranks are those of float64 scores: the same for every block size, and copies are true ties.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +57,20 @@ class Ragged:
         """Return the integers of one query."""
         return self.values[self.offsets[query] : self.offsets[query + 1]]
 
-    @property
+    @cached_property
     def counts(self) -> Integers:
         """Number of integers of each query, (Q,)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def owners(self) -> Integers:
+        """Query of each integer, (total,)."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    def block(self, start: int, stop: int) -> "Ragged":
+        """Return the part of some successive queries, numbered from 0."""
+        first, last = self.offsets[start], self.offsets[stop]
+        return Ragged(self.values[first:last], self.offsets[start : stop + 1] - first)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,12 @@ class Relevance:
     """Gallery indices of the same identity in the same camera."""
     junk: Integers
     """Gallery indices removed for every query."""
+
+    def block(self, start: int, stop: int) -> "Relevance":
+        """Return the part of some successive queries, numbered from 0."""
+        return Relevance(
+            self.positives.block(start, stop), self.removed.block(start, stop), self.junk
+        )
 
 
 def find_relevant(query: Labels, gallery: Labels) -> Relevance:
@@ -106,8 +122,8 @@ def positive_ranks(
 ) -> Ragged:
     """Return the ranks of every query's positives, best first, from 1.
 
-    Memory: `block_queries` x G scores and a few rows of G flags. Time: the matrix product, and per
-    positive two comparisons with every image that is ahead of the query's worst positive.
+    Memory: `block_queries` x G scores and flags. Time: the matrix product, and per positive two
+    comparisons with every image that is ahead of the query's worst positive.
 
     Args:
         query: Unit vectors, (Q, D).
@@ -117,55 +133,74 @@ def positive_ranks(
     """
     positives = relevance.positives
     ranks = np.empty_like(positives.values)
-    counter = _Counter(gallery)
-    for index, scores in _score_rows(query, gallery, relevance, block_queries):
-        found = counter.ranks(scores, query[index], positives[index])
-        found.sort()
-        ranks[positives.offsets[index] : positives.offsets[index + 1]] = found
-    return Ragged(ranks, positives.offsets)
-
-
-def _score_rows(
-    query: Float32s, gallery: Float32s, relevance: Relevance, block_queries: int
-) -> Iterator[tuple[int, Float32s]]:
-    """Yield each query that has positives with its scores (G,), what is removed at -inf."""
-    buffer = np.empty((min(block_queries, len(query)), len(gallery)), dtype=np.float32)
-    has_positive = relevance.positives.counts > 0
+    counter = _Counter(gallery, min(block_queries, len(query)))
     for start in range(0, len(query), block_queries):
-        block = query[start : start + block_queries]
-        scores = np.matmul(block, gallery.T, out=buffer[: len(block)])
-        scores[:, relevance.junk] = -np.inf
-        for index, row in enumerate(scores, start):
-            if has_positive[index]:
-                row[relevance.removed[index]] = -np.inf
-                yield index, row
+        stop = min(start + block_queries, len(query))
+        span = slice(positives.offsets[start], positives.offsets[stop])
+        ranks[span] = counter.ranks(query[start:stop], relevance.block(start, stop))
+    return Ragged(ranks[np.lexsort((ranks, positives.owners))], positives.offsets)
 
 
 class _Counter:
-    """Counts the images ahead of each positive; its flags are too many to allocate per query."""
+    """Counts the images ahead of each positive; its arrays are too large to allocate per block."""
 
-    def __init__(self, gallery: Float32s) -> None:
+    def __init__(self, gallery: Float32s, block_queries: int) -> None:
         self.gallery = gallery
+        self.scores = np.empty((block_queries, len(gallery)), dtype=np.float32)
+        self.is_rival = np.empty(self.scores.shape, dtype=np.bool_)
         self.flags = np.empty((2, _PARALLEL_POSITIVES * len(gallery)), dtype=np.bool_)
 
-    def ranks(self, scores: Float32s, query: Float32s, positives: Integers) -> Integers:
-        """Return the rank of each of one query's positives, in their order."""
-        own = scores[positives]
-        images = np.flatnonzero(scores >= own.min() - TOLERANCE)  # only these can be ahead of any
-        scores = scores[images]
-        ranks = np.empty_like(positives)
-        for start in range(0, len(positives), _PARALLEL_POSITIVES):
-            part = slice(start, start + _PARALLEL_POSITIVES)
-            ahead, level = self._compare(scores, own[part])
-            # Row by row: numpy counts a contiguous row several times faster than along an axis.
-            ranks[part] = [np.count_nonzero(row) + 1 for row in ahead]
-            if np.count_nonzero(level) > np.count_nonzero(ahead) + len(ahead):
-                is_close = np.not_equal(level, ahead, out=level)
-                ranks[part] += self._ahead_among_close(query, positives[part], images, is_close)
+    def ranks(self, query: Float32s, relevance: Relevance) -> Integers:
+        """Return the ranks of the positives of a block of queries, in their order."""
+        positives = relevance.positives
+        scores = self._score(query, relevance)
+        own = scores[positives.owners, positives.values]
+        rivals, rival_scores = self._find_rivals(scores, own, positives)
+        ranks = np.empty_like(positives.values)
+        for row in np.flatnonzero(positives.counts).tolist():
+            mine = slice(positives.offsets[row], positives.offsets[row + 1])
+            theirs = slice(rivals.offsets[row], rivals.offsets[row + 1])
+            for start in range(mine.start, mine.stop, _PARALLEL_POSITIVES):
+                part = slice(start, min(start + _PARALLEL_POSITIVES, mine.stop))
+                ahead, level = self._compare(rival_scores[theirs], own[part])
+                # Row by row: numpy counts a contiguous row faster than along an axis.
+                counts = [np.count_nonzero(flags) + 1 for flags in ahead]
+                ranks[part] = counts
+                if np.count_nonzero(level) > sum(counts):  # not only each positive with itself
+                    is_close = np.not_equal(level, ahead, out=level)
+                    ranks[part] += self._ahead_among_close(
+                        query[row], positives.values[part], rivals.values[theirs], is_close
+                    )
         return ranks
 
+    def _score(self, query: Float32s, relevance: Relevance) -> Float32s:
+        """Return the scores (B, G) of a block, what is removed at -inf."""
+        scores = np.matmul(query, self.gallery.T, out=self.scores[: len(query)])
+        scores[:, relevance.junk] = -np.inf
+        scores[relevance.removed.owners, relevance.removed.values] = -np.inf
+        return scores
+
+    def _find_rivals(
+        self, scores: Float32s, own: Float32s, positives: Ragged
+    ) -> tuple[Ragged, Float32s]:
+        """Return the images that may be ahead of a positive of a query, and their scores.
+
+        They are those level with its worst positive, the positives themselves among them.
+        """
+        n, width = scores.shape
+        worst = np.full(n, np.inf, dtype=np.float32)
+        has_positive = positives.counts > 0
+        if len(own):
+            worst[has_positive] = np.minimum.reduceat(own, positives.offsets[:-1][has_positive])
+        is_rival = self.is_rival[:n]
+        np.greater_equal(scores, (worst - TOLERANCE)[:, None], out=is_rival)
+        places = np.flatnonzero(is_rival)
+        offsets = np.searchsorted(places, np.arange(n + 1) * width)
+        images = places - np.repeat(np.arange(n) * width, np.diff(offsets))
+        return Ragged(images, offsets), scores.ravel()[places]
+
     def _compare(self, scores: Float32s, own: Float32s) -> tuple[Mask, Mask]:
-        """Return which scores (G',) are ahead of each of `own` (P,), and which at least level."""
+        """Return which scores (R,) are ahead of each of `own` (P,), and which at least level."""
         shape = (len(own), len(scores))
         ahead, level = (flags[: shape[0] * shape[1]].reshape(shape) for flags in self.flags)
         np.greater(scores, (own + TOLERANCE)[:, None], out=ahead)

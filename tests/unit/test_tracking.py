@@ -11,6 +11,8 @@ from sfsc import tracking
 from sfsc.errors import ResultError
 from sfsc.tracking import MlflowClient, mirror
 
+pytestmark = pytest.mark.xdist_group("tracking")  # the empty store is made once
+
 STEPS = 1200
 STAMP = Path("results/toy/mlflow.json")
 FIGURES = Path("reports/toy/figures")

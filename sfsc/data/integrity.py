@@ -1,0 +1,144 @@
+"""The integrity checks that every data set passes before it is used (DESIGN.md 4).
+
+Each checks one contract and raises one sentence about the first image or identity that breaks it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfsc.data.manifest import JUNK, SPLITS, Manifest, Split, pixel_digest
+from sfsc.errors import DataError
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """Size of one split."""
+
+    identities: int
+    """Junk left out."""
+    images: int
+
+
+def count_splits(manifest: Manifest) -> dict[Split, SplitCount]:
+    """Return the size of each split."""
+    return {
+        split: SplitCount(len(manifest.identities(split)), len(manifest.rows(split)))
+        for split in SPLITS
+    }
+
+
+def check_packing(manifest: Manifest, images: NDArray[np.uint8]) -> None:
+    """Check that there is one image per row of the manifest.
+
+    Raises:
+        DataError: If shape, type or number of the images are wrong.
+    """
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
+        raise DataError(
+            "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
+            f"Found {images.dtype} of shape {shape}. Prepare the data set again."
+        )
+    if len(images) != len(manifest):
+        raise DataError(
+            "A prepared set must hold one image per row of its manifest. "
+            f"Found {len(images)} images, {len(manifest)} rows. Prepare the data set again."
+        )
+
+
+def check_counts(manifest: Manifest, expected: Mapping[Split, SplitCount]) -> None:
+    """Check the size of each split against the published table of the data set.
+
+    Raises:
+        DataError: If a split has another size.
+    """
+    for split, count in count_splits(manifest).items():
+        if count != expected[split]:
+            raise DataError(
+                f"Split `{split}` must have {expected[split].identities} identities and "
+                f"{expected[split].images} images. Found {count.identities} and {count.images}."
+            )
+
+
+def check_splits(manifest: Manifest) -> None:
+    """Check that no split is empty and that training, validation and test share no identity.
+
+    Query and gallery are the two halves of the test and share their identities.
+
+    Raises:
+        DataError: If a split is empty, an identity is in two parts, or a part other than the
+            gallery has junk.
+    """
+    part_of: dict[int, str] = {}
+    for split in SPLITS:
+        _check_split(manifest, split)
+        part = split if split in ("train", "validation") else "test"
+        for identity in manifest.identities(split).tolist():
+            other = part_of.setdefault(identity, part)
+            if other != part:
+                raise DataError(
+                    "Train, validation and test identities must be disjoint. "
+                    f"Found identity {identity} in {other} and {part}."
+                )
+
+
+def _check_split(manifest: Manifest, split: Split) -> None:
+    rows = manifest.rows(split)
+    if len(rows) == 0:
+        raise DataError(f"Split `{split}` must have images. Found none.")
+    if split != "gallery" and JUNK in manifest.identity[rows]:
+        raise DataError(
+            f"Only the gallery may have junk (identity {JUNK}). Found some in split `{split}`."
+        )
+
+
+def check_positives(manifest: Manifest) -> None:
+    """Check that each query has an image of its identity from another camera in the gallery.
+
+    Raises:
+        DataError: If a query has none.
+    """
+    cameras_of: dict[int, set[int]] = {}
+    for row in manifest.rows("gallery").tolist():
+        cameras_of.setdefault(int(manifest.identity[row]), set()).add(int(manifest.camera[row]))
+    for row in manifest.rows("query").tolist():
+        cameras = cameras_of.get(int(manifest.identity[row]), set())
+        if not cameras - {int(manifest.camera[row])}:
+            raise DataError(
+                "Each query must have a gallery image of its identity from another camera. "
+                f"Found none for query `{manifest.path[row]}`."
+            )
+
+
+def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:
+    """Check that each image has the digest that the manifest gives it.
+
+    Raises:
+        DataError: If an image was altered.
+    """
+    for image, digest, path in zip(images, manifest.digest, manifest.path, strict=True):
+        if pixel_digest(image) != digest:
+            raise DataError(
+                f"Image `{path}` must have the digest that the manifest gives it ({digest}). "
+                "Found another: it was altered. Prepare the data set again."
+            )
+
+
+def check_duplicates(manifest: Manifest) -> None:
+    """Check that no image is in two splits.
+
+    Raises:
+        DataError: If two splits share an image, pixel for pixel.
+    """
+    seen: dict[str, int] = {}
+    for row, digest in enumerate(manifest.digest.tolist()):
+        first = seen.setdefault(digest, row)
+        if manifest.split[first] != manifest.split[row]:
+            raise DataError(
+                "No image may be in two splits. "
+                f"Found `{manifest.path[first]}` in {manifest.split[first]} and, "
+                f"pixel for pixel the same, `{manifest.path[row]}` in {manifest.split[row]}."
+            )

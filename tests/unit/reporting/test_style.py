@@ -1,0 +1,52 @@
+"""Names, colours and labels."""
+
+import numpy as np
+import pytest
+
+from sfsc.reporting.names import METHODS, method_colour, method_marker, method_name, name_lines
+from sfsc.reporting.style import readable, spread, width_colours
+
+
+def test_methods_differ_in_colour_and_in_marker():
+    """Two cues, so that a colour-blind reader or a grey print keeps them apart."""
+    assert len({method_colour(method) for method in METHODS}) == len(METHODS)
+    assert len({method_marker(method) for method in METHODS}) == len(METHODS)
+
+
+def test_an_unknown_method_has_a_name_and_always_the_same_colour():
+    """Its colour is none of the known ones."""
+    assert method_name("sfsc_without_projection") == "Sfsc without projection"
+    assert method_colour("sfsc_without_projection") == method_colour("sfsc_without_projection")
+    assert method_colour("sfsc_without_projection") not in {row[1] for row in METHODS.values()}
+
+
+def test_long_qualifiers_go_to_a_second_line():
+    """Short ones stay."""
+    assert name_lines("sfsc") == ("SFSC (ours)", "")
+    assert name_lines("bct_s_classifier_all") == ("BCT-S", "(classifier moved by all)")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_labels_keep_their_order_and_their_distance(seed: int):
+    """However close the lines end."""
+    wanted = np.random.default_rng(seed).random(6)
+    places = spread(wanted, 0.1)
+    order = np.argsort(wanted)
+    assert np.all(np.diff(places[order]) >= 0.1 - 1e-9)
+
+
+def test_labels_that_fit_stay_in_place():
+    """Nothing is moved without need."""
+    assert spread(np.array([0.9, 0.1, 0.5]), 0.1) == pytest.approx([0.9, 0.1, 0.5])
+
+
+def test_words_are_dark_enough_on_white():
+    """A colour with enough contrast is kept."""
+    assert readable("#1a1a1a") == "#1a1a1a"
+    assert readable("#56B4E9") != "#56b4e9"
+
+
+def test_sub_models_have_colours_of_their_own():
+    """Light for the smallest, dark for the full one."""
+    assert len(set(width_colours(8))) == 8
+    assert len(width_colours(1)) == 1
