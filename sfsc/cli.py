@@ -68,10 +68,8 @@ def _embed(options: Namespace) -> None:
 
 
 def _evaluate(options: Namespace) -> None:
-    from sfsc.determinism import make_deterministic
     from sfsc.retrieval.evaluate import evaluate
 
-    make_deterministic(options.threads)
     section = load_slice(Evaluate, options.config)
     evaluate(section, options.embeddings, options.data, options.output)
 
@@ -135,10 +133,8 @@ def _parser() -> argparse.ArgumentParser:
         add(_prepare, "Render or unpack a data set.", "config", "raw", "output"),
         add(_train, "Train one network; resumes where it was killed.", "config", "data", "output"),
         add(_embed, "Embed the test images in every sub-model.", "run", "data", "output"),
-        add(
-            _evaluate, "Self- and cross-tests of one run.", "config", "embeddings", "data", "output"
-        ),
     )
+    add(_evaluate, "Self- and cross-tests of one run.", "config", "embeddings", "data", "output")
     for stage in threaded:
         stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
     tables = add(_tables, "Tables of a study.", "output", "metrics")

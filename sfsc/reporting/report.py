@@ -175,13 +175,14 @@ def _provenance(groups: Sequence[Group]) -> list[tuple[str, str]]:
         ", ".join(f"{name} {value}" for name, value in record["environment"].items())
         for record in records
     )
-    hours = sum(float(record["wall_seconds"]) for record in records) / 3600
+    minutes = sum(float(record["wall_seconds"]) for record in records) / 60
+    is_clean = all(record["git_clean"] for record in records)
     return [
         ("Git revision", values("git_revision")),
-        ("Working tree clean at training", values("git_clean")),
+        ("Sources as in that revision", "yes" if is_clean else "no: changed when trained"),
         ("Data digests", values("data_digest")),
         ("Environment", "; ".join(machines)),
-        ("Training time, all runs", f"{hours:.2f} hours"),
+        ("Training time, all runs", f"{minutes:.1f} minutes"),
     ]
 
 

@@ -46,4 +46,4 @@ rule evaluate:
         data=subpath(input.manifest, parent=True),
     shell:
         "sfsc evaluate --config {input.config} --embeddings {input.embeddings} --data {params.data}"
-        " --output {output} --threads {threads} > {log} 2>&1"
+        " --output {output} > {log} 2>&1"

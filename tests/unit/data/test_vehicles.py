@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from sfsc.data.solids import FACES, Block, Face, Part, build_part, rectangle
+from sfsc.data.vehicles import KINDS, build_vehicle
+
+
+def _vehicle(seed: int) -> tuple[Part, ...]:
+    return build_vehicle(np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_vehicle_stands_on_the_ground_and_is_symmetric(seed: int):
+    """Wheels touch the ground, nothing is below it, and left mirrors right."""
+    points = np.concatenate([p.points for part in _vehicle(seed) for p in part.polygons])
+    assert points[:, 2].min() == 0
+    assert points[:, 1].max() == -points[:, 1].min()
+    assert 3500 <= np.ptp(points[:, 0]) <= 6400
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_all_faces_look_outwards(seed: int):
+    """Corners run anticlockwise seen from outside: the normal points along the face's direction."""
+    outwards = {
+        "front": (1, 0, 0), "back": (-1, 0, 0), "left": (0, 1, 0), "right": (0, -1, 0),
+        "top": (0, 0, 1),
+    }  # fmt: skip
+    for part in _vehicle(seed):
+        for polygon in part.polygons:
+            a, b, c = polygon.points[[0, 1, 2]].astype(float)
+            normal = np.cross(b - a, c - b)
+            assert normal @ np.array(outwards[polygon.face]) >= 0
+
+
+def test_identities_differ():
+    """No two vehicles of a set are the same."""
+    shapes = [
+        str([polygon.points.tolist() for part in _vehicle(seed) for polygon in part.polygons])
+        for seed in range(50)
+    ]
+    assert len(set(shapes)) == 50
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_decal_over_the_whole_face_is_the_face(face: Face):
+    """Decals are placed in the face's own coordinates."""
+    block = Block((-100, 120), (-80, 90), (50, 40), (10, 60))
+    decal = rectangle((face,), (0, 1024), (0, 1024), (1, 2, 3))
+    part = build_part(block, dict.fromkeys(FACES, (9, 9, 9)), [decal], level=0)
+    mark = next(p for p in part.polygons if p.colour == (1, 2, 3))
+    base = next(p for p in part.polygons if p.face == face)
+    assert (mark.points == base.points).all()
+
+
+def test_every_kind_is_drawn():
+    """All kinds of vehicle occur."""
+    levels = {len(_vehicle(seed)) for seed in range(60)}
+    assert len(KINDS) == 6
+    assert len(levels) >= 3
