@@ -65,11 +65,11 @@ def _write_labels(
 ) -> None:
     heading, small = ImageFont.load_default(17), ImageFont.load_default(12)
     sizes = ", ".join(
-        f"{split} {count.identities} identities / {count.images} images"
+        f"{split} {count.identities} / {count.images:,}"
         for split, count in count_splits(prepared.manifest).items()
     )
     draw.text((8, 6), title, fill=INK, font=heading)
-    draw.text((8, 28), sizes, fill=INK, font=small)
+    draw.text((8, 28), f"Identities / images: {sizes}", fill=INK, font=small)
     for x, camera in enumerate(cameras):
         draw.text((MARGIN[0] + x * pitch, MARGIN[1] - 17), f"cam {camera}", fill=INK, font=small)
     for y, (split, identity) in enumerate(rows):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colormaps
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
 from sfsc.reporting.names import method_name, name_lines, width_name
 from sfsc.reporting.runs import Float64s, Group
-from sfsc.reporting.style import HEAT_MAP, INK, MUTED, PAGE, add_axes
+from sfsc.reporting.style import HEAT_MAP, MUTED, PAGE, add_axes
 
 SIDE, PITCH, ROW = 1.42, 1.58, 2.25
 """Of a matrix: its side, and the distances to its neighbours to the right and below; inches."""
@@ -71,10 +71,9 @@ def _mean_text(group: Group) -> str:
 
 
 def _draw_single(axes: Axes, group: Group, means: Float64s, scale: Normalize) -> None:
-    _prepare(axes, 1)
-    _draw_cell(axes, 0, 0, means[0, 0], scale)
+    _draw_cells(axes, means, scale)
     _write_head(axes, group, f"{_mean_text(group)} %")
-    axes.text(0.62, 0, f"width\n{width_name(group.widths[0])}", va="center", size=7)
+    axes.text(1.12, 0.5, f"width\n{width_name(group.widths[0])}", va="center", size=7)
     axes.set_axis_off()
 
 
@@ -85,15 +84,12 @@ def _draw_matrix(
     scale: Normalize,
     is_left: bool,
 ) -> None:
-    n = len(group.widths)
-    _prepare(axes, n)
-    for y in range(n):
-        for x in range(n):
-            _draw_cell(axes, x, y, means[y, x], scale)
+    _draw_cells(axes, means, scale)
     _write_head(axes, group, f"mean {_mean_text(group)} %")
     names = [width_name(width) for width in group.widths]
-    axes.set_xticks(range(n), names)
-    axes.set_yticks(range(n), names)
+    centres = np.arange(len(names)) + 0.5
+    axes.set_xticks(centres, names, rotation=0)
+    axes.set_yticks(centres, names, rotation=0)
     axes.set_xlabel("gallery width")
     if is_left:
         axes.set_ylabel("query width")
@@ -101,10 +97,26 @@ def _draw_matrix(
         axes.tick_params(labelleft=False)
 
 
-def _prepare(axes: Axes, n: int) -> None:
-    axes.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+def _draw_cells(axes: Axes, means: Float64s, scale: Normalize) -> None:
+    """Draw an annotated heat map, the self-tests framed."""
+    sns.heatmap(
+        means,
+        ax=axes,
+        annot=True,
+        fmt=".1f",
+        annot_kws={"size": 7},
+        cmap=HEAT_MAP,
+        norm=scale,
+        linewidths=1,
+        linecolor="white",
+        cbar=False,
+    )
+    for i, annotation in enumerate(axes.texts[:: len(means) + 1]):
+        ink = annotation.get_color()
+        axes.add_patch(
+            Rectangle((i + 0.07, i + 0.07), 0.86, 0.86, fill=False, edgecolor=ink, lw=0.8)
+        )
     axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
 
 
@@ -117,16 +129,6 @@ def _write_head(axes: Axes, group: Group, text: str) -> None:
         (4, text, {"color": MUTED, "size": 7}),
     ):
         axes.annotate(line, (0, 1), (0, lift), "axes fraction", "offset points", **style)
-
-
-def _draw_cell(axes: Axes, x: int, y: int, value: float, scale: Normalize) -> None:
-    colour = colormaps[HEAT_MAP](scale(value))
-    ink = INK if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
-    if x == y:
-        frame = Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, fill=False, edgecolor=ink, lw=0.8)
-        axes.add_patch(frame)
-    axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=ink, size=7)
 
 
 def _draw_scale(figure: Figure, scale: Normalize, place: tuple[float, float, float, float]) -> None:

@@ -85,7 +85,7 @@ def readable(colour: str) -> str:
     """Return a colour for words on white: darkened until its contrast is 4.5, as WCAG asks.
 
     >>> readable("#1A1A1A"), readable("#56B4E9")
-    ('#1a1a1a', '#3a799d')
+    ('#1a1a1a', '#3c7da2')
     """
     rgb = np.array(to_rgb(colour))
     while True:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_QUERIES = 128
+BLOCK_QUERIES = 256
 """Queries scored at once: enough for the matrix product to run at full speed."""
 TOLERANCE = np.float32(2.0**-19)
 """Several times the error of a float32 product of unit vectors. Larger is as right, only slower."""

@@ -88,18 +88,24 @@ def test_a_duplicate_image_across_splits_is_refused():
     [
         (
             np.zeros((7, 4, 4, 2), dtype=np.uint8),
-            "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
-            "Found uint8 of shape (7, 4, 4, 2). Prepare the data set again.",
+            (
+                "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
+                "Found uint8 of shape (7, 4, 4, 2). Prepare the data set again."
+            ),
         ),
         (
             np.zeros((7, 4, 4, 3), dtype=np.float32),
-            "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
-            "Found float32 of shape (7, 4, 4, 3). Prepare the data set again.",
+            (
+                "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
+                "Found float32 of shape (7, 4, 4, 3). Prepare the data set again."
+            ),
         ),
         (
             np.zeros((6, 4, 4, 3), dtype=np.uint8),
-            "A prepared set must hold one image per row of its manifest. "
-            "Found 6 images, 7 rows. Prepare the data set again.",
+            (
+                "A prepared set must hold one image per row of its manifest. "
+                "Found 6 images, 7 rows. Prepare the data set again."
+            ),
         ),
     ],
 )

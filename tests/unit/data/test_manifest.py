@@ -69,8 +69,10 @@ def test_rows_and_identities_of_a_split():
         ),
         (
             f"{HEADER}\na.png,0,0,test,{DIGEST}\n",
-            "{path}, line 2: `split` must be one of train, validation, query, gallery. "
-            "Found `test`.",
+            (
+                "{path}, line 2: `split` must be one of train, validation, query, gallery. "
+                "Found `test`."
+            ),
         ),
         (
             f"{HEADER}\na.png,0,0,train,12\n",

@@ -55,13 +55,11 @@ def test_the_split_is_by_alphabet_and_drawer(raw_dir: Path):
     assert len(manifest.identities("train")) == 4
 
 
-def test_strokes_are_bright_and_pixels_the_mean_of_their_area(raw_dir: Path):
+def test_strokes_are_bright_and_pixels_the_mean_of_their_area():
     """Black ink becomes 255; shrinking keeps the mean brightness."""
-    (drawings,) = [
-        content for path, content in draw_alphabet("Greek", 1).items() if path.endswith("_01.png")
-    ]
-    image = omniglot._decode(omniglot.Drawing("Greek", "character01", 0), drawings, 21)
-    full = omniglot._decode(omniglot.Drawing("Greek", "character01", 0), drawings, 105)
+    drawing = omniglot.Drawing("Greek", "character01", 0)
+    image = omniglot._decode(drawing, draw_png(0), 21)
+    full = omniglot._decode(drawing, draw_png(0), 105)
     means = full.reshape(21, 5, 21, 5).mean(axis=(1, 3))
     assert set(np.unique(full)) == {0, 255}
     assert np.abs(image[:, :, 0] - means).max() <= 1
@@ -79,10 +77,7 @@ def test_an_unreadable_image_is_refused(raw_dir: Path):
 def test_a_truncated_image_is_refused(raw_dir: Path):
     """A PNG file that ends early is refused, not filled up."""
     _spoil(raw_dir, {"two/Latin/character01/0001_01.png": draw_png(0)[:200]})
-    assert _refusal(raw_dir) == (
-        "Image `Latin/character01/01` must be a readable PNG file. "
-        "Found: image file is truncated (0 bytes not processed). Fetch the archives again."
-    ) or _refusal(raw_dir).startswith(
+    assert _refusal(raw_dir).startswith(
         "Image `Latin/character01/01` must be a readable PNG file. Found: "
     )
 
@@ -116,14 +111,15 @@ def test_a_drawing_that_differs_between_archives_is_refused(raw_dir: Path):
 
 
 def test_preparing_checks_the_published_counts_and_leaves_nothing(raw_dir: Path, tmp_path: Path):
-    """A set with a character too few is refused and nothing is written."""
-    greek = draw_alphabet("Greek", 3) | draw_alphabet("Latin", 1)
-    _spoil(raw_dir, {f"two/{path}": content for path, content in greek.items()})
+    """A set with a drawing too few is refused and nothing is written."""
+    latin = draw_alphabet("Latin", 2)
+    del latin["Latin/character01/0001_04.png"]
+    _spoil(raw_dir, {f"two/{path}": content for path, content in latin.items()})
     job = PrepareJob(dataset="omniglot", validation_fraction=0.2, settings=SETTINGS)
     with pytest.raises(DataError) as raised:
         prepare(job, raw_dir, tmp_path / "prepared" / "omniglot")
     assert str(raised.value) == (
-        "Split `train` must have 4 identities and 16 images. Found 3 and 12."
+        "Split `train` must have 4 identities and 16 images. Found 4 and 15."
     )
     assert list((tmp_path / "prepared").iterdir()) == []
 
@@ -194,19 +190,19 @@ def test_fetching_from_a_mirror_without_the_archive_is_refused(raw_dir: Path, tm
     )
 
 
-def test_an_unreachable_server_is_a_sentence(
-    raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_unreachable_server_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without network the mend is named."""
-    monkeypatch.setattr(omniglot, "OFFICIAL", (tmp_path / "nowhere").as_uri())
+    address = (tmp_path / "nowhere").as_uri()
+    monkeypatch.setattr(omniglot, "OFFICIAL", address)
     with pytest.raises(DataError) as raised:
-        fetch("one", tmp_path / "one.zip", None)
+        fetch("images_background_small1", tmp_path / "new" / "one.zip", None)
     assert str(raised.value).startswith(
-        f"{(tmp_path / 'nowhere').as_uri()}/one.zip must be reachable to fetch Omniglot. Found: "
+        f"{address}/images_background_small1.zip must be reachable to fetch Omniglot. Found: "
     )
     assert str(raised.value).endswith(
         "Try again, or set SFSC_MIRROR to a folder with the archives."
     )
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_an_unknown_archive_is_refused(tmp_path: Path):
