@@ -1,0 +1,30 @@
+"""The benchmarks run and print the figures that they promise; the figures are not timed here."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import step
+from sfsc.config import load_params
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_step_measures_time_and_memory():
+    """One round on small images gives positive times and a plausible extra memory."""
+    job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
+    result = step.measure(job, image_size=16, rounds=1)
+    assert set(step.LIMITS) < set(result)
+    assert result["step_seconds"] > 0
+    assert result["dense_seconds"] > 0
+    assert 0 < result["extra_memory_over_gradients"] < step.LIMITS["extra_memory_over_gradients"]
+
+
+def test_step_prints_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """`--json` prints one object with the limits beside the figures."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["step", "--json", "--rounds", "1", "--image-size", "16"])
+    step.main()
+    assert json.loads(capsys.readouterr().out)["limits"] == step.LIMITS
