@@ -80,7 +80,9 @@ def protocol(groups: Sequence[Group]) -> str:
         "gallery sub-model (for one network: its self-test); self-tests: both the same; "
         "cross-tests: different ones; rank-1 and mINP: means over all pairs. "
         f"Average precision: {definition} definition. Same identity and camera removed, junk "
-        f"removed, distractors kept; queries without a positive, left out: {skips}."
+        f"removed, distractors kept; queries without a positive, left out: {skips}. Bold: the best "
+        "mean of a column, without a test; full alone, which small platforms cannot run, does not "
+        "compete."
     )
 
 
