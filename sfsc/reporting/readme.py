@@ -8,7 +8,9 @@ replaces what stands between `<!-- results: <study> -->` and `<!-- end -->` by w
 
 import re
 import sys
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -37,20 +39,28 @@ def render(readme: Path) -> str:
 
 
 def _finding(dataset: object, rows: pd.DataFrame) -> str:
-    """One sentence: SFSC's average mAP, and by how much each other method is below or above."""
-    by_method = rows.set_index("method")
-    ours = by_method.loc["sfsc"]
+    """SFSC's average mAP against each other method's, its worst pair against the unified one."""
+    by_method = {str(record["method"]): record for record in rows.to_dict("records")}
+    ours = by_method.pop("sfsc")
     comparisons = [
-        f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'} `{method}` "
-        f"({row.average_map_mean:.1f} ± {row.average_map_std:.1f})"
-        for method, row in by_method.drop("sfsc").iterrows()
-        for gap in [ours.average_map_mean - row.average_map_mean]
+        f"{_gap(ours['average_map_mean'] - row['average_map_mean'])} `{method}` "
+        f"({_mean(row, 'average_map')})"
+        for method, row in by_method.items()
     ]
+    worst = _gap(ours["worst_map_mean"] - by_method["unified"]["worst_map_mean"])
     return (
-        f"On `{dataset}`, over {ours.n_seeds} seeds, `sfsc` reaches an average mAP of "
-        f"{ours.average_map_mean:.1f} ± {ours.average_map_std:.1f} %: "
-        f"{', '.join(comparisons[:-1])} and {comparisons[-1]}."
+        f"On `{dataset}`, over {ours['n_seeds']} seeds, `sfsc` reaches an average mAP of "
+        f"{_mean(ours, 'average_map')} %: {', '.join(comparisons[:-1])} and {comparisons[-1]}. "
+        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
     )
+
+
+def _mean(row: Mapping[Hashable, Any], measure: str) -> str:
+    return f"{row[f'{measure}_mean']:.1f} ± {row[f'{measure}_std']:.1f}"
+
+
+def _gap(points: float) -> str:
+    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
 
 
 if __name__ == "__main__":

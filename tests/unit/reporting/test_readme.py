@@ -8,10 +8,10 @@ from sfsc.reporting.readme import BLOCK, render
 
 README = Path(__file__).parents[3] / "README.md"
 TABLE = """\
-dataset,method,n_seeds,average_map_mean,average_map_std
-omniglot,unified,3,50.25,1.0
-omniglot,bct_s,3,58.5,0.25
-omniglot,sfsc,3,57.75,0.5
+dataset,method,n_seeds,average_map_mean,average_map_std,worst_map_mean,worst_map_std
+omniglot,unified,3,50.25,1.0,50.25,1.0
+omniglot,bct_s,3,58.5,0.25,44.0,1.0
+omniglot,sfsc,3,57.75,0.5,46.0,2.0
 """
 
 
@@ -32,7 +32,8 @@ def test_a_block_is_the_sentence_and_the_table(readme: Path):
     assert render(readme) == (
         "before\n<!-- results: small -->\n"
         "On `omniglot`, over 3 seeds, `sfsc` reaches an average mAP of 57.8 ± 0.5 %: "
-        "7.5 points above `unified` (50.2 ± 1.0) and 0.8 points below `bct_s` (58.5 ± 0.2).\n\n"
+        "7.5 points above `unified` (50.2 ± 1.0) and 0.8 points below `bct_s` (58.5 ± 0.2). "
+        "Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.2 points below `unified`.\n\n"
         "| a |\n<!-- end -->\nafter\n"
     )
 
