@@ -3,7 +3,6 @@
     SfscError               what a user can mend; the command line prints it without a traceback
     ├── ConfigError         params.yaml or a study overlay
     ├── DataError           an archive, an image or a prepared set
-    ├── CheckpointError     a checkpoint that cannot be used
     ├── DivergenceError     a training whose loss is not finite
     └── ResultError         a result file that a later stage cannot use
 
@@ -21,10 +20,6 @@ class ConfigError(SfscError):
 
 class DataError(SfscError):
     """An archive, an image or a prepared set is missing, damaged or breaks its contract."""
-
-
-class CheckpointError(SfscError):
-    """A checkpoint is missing, damaged or belongs to another run."""
 
 
 class DivergenceError(SfscError):

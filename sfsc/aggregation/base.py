@@ -23,7 +23,7 @@ class Aggregator(ABC):
         """Return the weights of the rows, as `NestedJacobian.combine` takes them.
 
         Args:
-            jacobian: Gradients of M > 1 sub-models.
+            jacobian: Gradients of M sub-models; one alone shares nothing and has no weights.
             generator: Source of every random choice, on the CPU.
         """
 

@@ -22,8 +22,8 @@ HIT, MISS = "#009E73", "#C1272D"
 INK, MUTED, FAINT = "#1A1A1A", "#6B6B6B", "#DDDDDD"
 HEAT_MAP = "YlGnBu"
 
-COLUMN, PAGE = 3.4, 7.1
-"""Widths of a figure in one column and across both of a paper, inches."""
+PAGE = 7.1
+"""Width of a figure across both columns of a paper, inches."""
 PNG_DPI = 200
 
 _THEME: dict[Any, Any] = {
