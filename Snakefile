@@ -13,12 +13,18 @@ configfile: "params.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/networks.smk"
 include: "workflow/rules/fingerprints.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/ablation.smk"
+include: "workflow/rules/robustness.smk"
+include: "workflow/rules/assemble.smk"
+include: "workflow/rules/other.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/track.smk"
+include: "workflow/rules/cost.smk"
 
 
 rule all:

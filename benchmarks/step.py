@@ -22,16 +22,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sfsc import parts
 from sfsc.aggregation.build import build_aggregator
-from sfsc.config import TrainJob, load_params
+from sfsc.config import TrainJob
 from sfsc.determinism import generator_for
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.extract import extract
+from sfsc.params import load_params
 from sfsc.training.loop import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.records import step_record
 from sfsc.training.step import apply_update, compute_gradients
 
+BACKBONES = parts.names("networks.backbones")
 IDENTITIES = 153
 LIMITS = {"step_over_dense": 1.15, "extra_memory_over_gradients": 2.0}
 Step = Callable[[], object]
@@ -128,7 +131,12 @@ def measure(job: TrainJob, *, image_size: int, rounds: int) -> dict[str, float]:
         for switch in range(len(job.network.widths))
     ]
     dense_steps = [dense_step(job, model, images, labels) for model in dense]
-    model = IdentityModel(network, embedding_dim=job.network.embedding_dim, identities=IDENTITIES)
+    model = IdentityModel(
+        network,
+        embedding_dim=job.network.embedding_dim,
+        identities=IDENTITIES,
+        base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
+    )
     sfsc_step = switchable_step(job, channels_last(model).train(), images, labels)
     for step in (*dense_steps, sfsc_step, *dense_steps, sfsc_step):
         step()
@@ -154,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--backbone", choices=["small_resnet", "resnet18"], default="small_resnet")
+    parser.add_argument("--backbone", choices=BACKBONES, default="small_resnet")
     parser.add_argument("--image-size", type=int, default=32, help="pixels, square")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=30, help="paired rounds")

@@ -12,7 +12,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import Evaluate, PrepareJob, load_params, load_slice
+from sfsc.config import Evaluate, PrepareJob, StudyJob, load_slice
 from sfsc.errors import SfscError
 
 
@@ -36,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: Namespace) -> None:
+    from sfsc.params import load_params
+
     load_params(options.files)
     sys.stdout.write("The parameters are valid.\n")
 
 
 def _fetch(options: Namespace) -> None:
-    from sfsc.data.omniglot import fetch
+    from sfsc.data.sets.omniglot import fetch
 
     fetch(options.archive, output=options.output, mirror=options.mirror)
 
@@ -56,7 +58,25 @@ def _prepare(options: Namespace) -> None:
 def _train(options: Namespace) -> None:
     from sfsc.training.run import train
 
-    train(options.config, data_dir=options.data, output_dir=options.output, threads=options.threads)
+    train(
+        options.config,
+        data_dir=options.data,
+        output_dir=options.output,
+        threads=options.threads,
+        reference_dir=options.reference,
+    )
+
+
+def _assemble(options: Namespace) -> None:
+    from sfsc.training.assemble import assemble
+
+    assemble(
+        options.config,
+        options.networks,
+        data_dir=options.data,
+        output_dir=options.output,
+        threads=options.threads,
+    )
 
 
 def _embed(options: Namespace) -> None:
@@ -71,30 +91,52 @@ def _evaluate(options: Namespace) -> None:
     from sfsc.retrieval.evaluate import evaluate
 
     section = load_slice(Evaluate, options.config)
-    evaluate(section, options.embeddings, options.data, options.output)
+    evaluate(section, options.embeddings, options.data, options.output, options.queries)
 
 
 def _tables(options: Namespace) -> None:
     from sfsc.reporting.tables import write_tables
 
-    write_tables(options.runs, options.output, options.metrics)
+    job = load_slice(StudyJob, options.config)
+    write_tables(job, options.results, options.output, options.metrics, options.choices)
 
 
 def _figure(options: Namespace) -> None:
     from sfsc.reporting.figures import write_figure
 
-    write_figure(options.name, options.runs, options.output, options.data)
+    write_figure(
+        options.name,
+        load_slice(StudyJob, options.config),
+        options.results,
+        dataset=options.dataset,
+        output=options.output,
+        data_dir=options.data,
+    )
+
+
+def _claims(options: Namespace) -> None:
+    from sfsc.reporting.claims import write_claims
+
+    write_claims(load_slice(StudyJob, options.config), options.results, options.output)
+
+
+def _choices(options: Namespace) -> None:
+    from sfsc.reporting.choices import write_choices
+
+    write_choices(load_slice(StudyJob, options.config), options.results, options.output)
 
 
 def _report(options: Namespace) -> None:
     from sfsc.reporting.report import write_report
 
     write_report(
-        options.study,
-        options.runs,
-        table=options.table,
+        load_slice(StudyJob, options.config),
+        options.results,
+        tables=options.tables,
+        claims=options.claims,
         figures=options.figures,
         sheets=options.sheets,
+        choices=options.choices,
         output=options.output,
     )
 
@@ -129,24 +171,37 @@ def _parser() -> argparse.ArgumentParser:
         default=Path(mirror) if mirror else None,
         help="folder that holds <data set>/<archive>.zip; default: the variable SFSC_MIRROR",
     )
-    threaded = (
-        add(_prepare, "Render or unpack a data set.", "config", "raw", "output"),
-        add(_train, "Train one network; resumes where it was killed.", "config", "data", "output"),
-        add(_embed, "Embed the test images in every sub-model.", "run", "data", "output"),
+    prepare = add(_prepare, "Render or unpack a data set.", "config", "raw", "output")
+    train = add(
+        _train, "Train one network; resumes where it was killed.", "config", "data", "output"
     )
-    add(_evaluate, "Self- and cross-tests of one run.", "config", "embeddings", "data", "output")
-    for stage in threaded:
+    train.add_argument(
+        "--reference", type=Path, metavar="PATH", help="training of the frozen full network"
+    )
+    assemble = add(_assemble, "Join networks, one per width, to a run.", "config", "data", "output")
+    assemble.add_argument(
+        "--networks", type=Path, nargs="+", required=True, metavar="PATH", help="ascending widths"
+    )
+    embed = add(_embed, "Embed the test images in every sub-model.", "run", "data", "output")
+    add(
+        _evaluate, "Self- and cross-tests of one run.",
+        "config", "embeddings", "data", "output", "queries",
+    )  # fmt: skip
+    for stage in (prepare, train, assemble, embed):
         stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
-    tables = add(_tables, "Tables of a study.", "output", "metrics")
-    figure = add(_figure, "One figure of one data set.", "output")
+    study = ("config", "results", "output")
+    tables = add(_tables, "Tables of a study.", *study, "metrics")
+    figure = add(_figure, "One figure of one data set.", *study)
     figure.add_argument("--name", required=True, help="name of the figure")
+    figure.add_argument("--dataset", required=True, help="data set of the study")
     figure.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
-    report = add(_report, "The HTML report of a study.", "table", "output")
-    report.add_argument("--study", required=True, help="name of the study")
-    for stage in (tables, figure, report):
-        stage.add_argument("--runs", type=Path, nargs="+", required=True, metavar="PATH")
+    add(_claims, "Verdicts on the paper's claims.", *study)
+    add(_choices, "What the searches of a study choose on validation identities.", *study)
+    report = add(_report, "The HTML report of a study.", *study, "tables", "claims")
     for name in ("figures", "sheets"):
         report.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="PATH")
+    for stage in (tables, report):
+        stage.add_argument("--choices", type=Path, metavar="PATH", help="file of `sfsc choices`")
     track = add(_track, "Mirror a study's runs into MLflow.", "study", "report", "stamp")
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
     return parser

@@ -1,22 +1,48 @@
-"""The typed form of `params.yaml`: one model per section, all mistakes reported at once.
+"""The typed sections of `params.yaml`, and the slices of it that jobs depend on.
 
-The only importer of pydantic and yaml. A stage never sees the whole `Params`: the workflow writes
-the slice that a job depends on to a file beside its results, and `load_slice` reads it back as one
-of the `...Job` models below.
+A stage never sees the whole `sfsc.params.Params`: the workflow writes the slice that a job depends
+on to a file beside its results, and `load_slice` reads it back as one of the `...Job` models below.
+Only this module and `sfsc.params` import pydantic.
 """
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from sfsc import parts
 from sfsc.errors import ConfigError
 
-DatasetName = Literal["synthetic", "omniglot"]
+
+def _is_part(kind: parts.Kind) -> Callable[[str], str]:
+    """Return the check that a value names a part: a file of that kind's package."""
+
+    def check(name: str) -> str:
+        known = parts.names(kind)
+        if name not in known:
+            rule = "Input should be {known}, a file of sfsc/{folder}"
+            values = {"known": " or ".join(known), "folder": kind.replace(".", "/")}
+            raise PydanticCustomError("part", rule, values)
+        return name
+
+    return check
+
+
+DatasetName = Annotated[str, AfterValidator(_is_part("data.sets"))]
+BackboneName = Annotated[str, AfterValidator(_is_part("networks.backbones"))]
+BaseLossName = Annotated[str, AfterValidator(_is_part("losses.base_losses"))]
+AggregatorName = Annotated[str, AfterValidator(_is_part("aggregation.aggregators"))]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
@@ -71,18 +97,49 @@ class Omniglot(Section):
 
 
 class Data(Section):
-    """What the prepared sets are made from."""
+    """What the prepared sets are made from: one more key for each further file of sfsc/data/sets.
+
+    Such a key's section is the class `Settings` of that file.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     validation_fraction: float = Field(gt=0.0, lt=0.5)
     """Share of the training identities held out for validation."""
     synthetic: Synthetic
     omniglot: Omniglot
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_further_sets(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        further = {key: value for key, value in tree.items() if key not in cls.model_fields}
+        unknown = further.keys() - set(parts.names("data.sets"))
+        if unknown:
+            key, known = min(unknown), [*cls.model_fields, *parts.names("data.sets")]
+            raise ValueError(f"`{key}` is not a known key.{nearest(key, known)}")
+        problems: list[str] = []
+        for key, value in further.items():
+            section: type[Section] = parts.load("data.sets", key).Settings
+            try:
+                further[key] = validate(section, value, source=key, prefix=f"{key}.")
+            except ConfigError as error:
+                problems += [line.removeprefix("  - ") for line in str(error).splitlines()[1:]]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return tree | further
+
+    def settings(self, dataset: str) -> Section | None:
+        """Return the section of a data set, None if there is none."""
+        section: Section | None = getattr(self, dataset, None)
+        return section
+
 
 class Network(Section):
     """The switchable network (DESIGN.md 2.1)."""
 
-    backbone: Literal["small_resnet", "resnet18"]
+    backbone: BackboneName
     widths: tuple[float, ...] = Field(min_length=1, max_length=8)
     """r_1 < ... < r_M, each in (0, 1]."""
     embedding_dim: int = Field(ge=2, le=4096)
@@ -98,14 +155,32 @@ class Network(Section):
 
 
 class Loss(Section):
-    """The losses of the sub-models (DESIGN.md 2.2)."""
+    """The losses of the sub-models (DESIGN.md 2.2, 2.4)."""
 
+    base: BaseLossName
+    """Base loss: softmax cross-entropy, or one with a margin on the cosine."""
+    scale: Positive
+    """Of the cosine in base losses with a margin."""
+    margin: NonNegative
+    """Of base losses with a margin: radians in `arcface`, a cosine in the others."""
     label_smoothing: float = Field(ge=0.0, lt=1.0)
     """Share of the target mass spread evenly over all identities."""
     triplet_weight: NonNegative
     """Weight of the batch-hard triplet loss on the embedding before the neck; 0 turns it off."""
     triplet_margin: NonNegative
     """Margin of the triplet loss, Euclidean distance."""
+    submodel_base_weight: NonNegative
+    """Weight of the base loss of every sub-model of a switchable network but the full one."""
+    influence_weight: NonNegative
+    """Weight of the base loss through the frozen reference's classifier; 0 turns it off."""
+    asymmetric: Literal["regression", "contrastive", "triplet"]
+    """Asymmetric loss towards the embeddings of the reference or of the full sub-model."""
+    asymmetric_weight: NonNegative
+    """Weight of the asymmetric loss; 0 turns it off."""
+    asymmetric_margin: NonNegative
+    """Of `contrastive` and `triplet`: Euclidean distance of unit vectors."""
+    asymmetric_detach: bool
+    """Whether the asymmetric loss leaves the full sub-model alone that others are drawn to."""
     compatible_weight: NonNegative
     """Weight of the evidential compatible loss; 0 turns it off."""
     compatible_on: Literal["submodels", "all"]
@@ -123,11 +198,20 @@ class Loss(Section):
 class Aggregation(Section):
     """How the sub-models' gradients become one update (DESIGN.md 2.3)."""
 
-    aggregator: Literal["sum", "mean", "projection"]
+    aggregator: AggregatorName
     granularity: Literal["nested", "whole", "layer", "kernel"]
-    """Of the projection: what an inner product and its subtraction run over."""
+    """What the inner products run over."""
     reduction: Literal["sum", "mean"]
     """Of the projection: how the projected gradients become one."""
+
+    @model_validator(mode="after")
+    def _check_granularity(self) -> Self:
+        if self.granularity == "kernel" and self.aggregator in {"upgrad", "mgda", "cagrad"}:
+            raise ValueError(
+                "`granularity: kernel` would solve a program for each output channel and must not "
+                f"be used with TorchJD's aggregators. Found `aggregator = {self.aggregator}`."
+            )
+        return self
 
 
 class Train(Section):
@@ -200,174 +284,80 @@ class Evaluate(Section):
         return self
 
 
-class Method(Section):
-    """A row of `methods`: what differs from the sections of the same name (DESIGN.md 2.4)."""
-
-    variant_of: Name | None = None
-    """The row that this one starts from; a variant is trained by that row's rule."""
-    switches: Literal["all", "smallest", "largest"] | None = None
-    """Which of `network.widths` the method's network has."""
-    network: dict[str, Any] = {}
-    loss: dict[str, Any] = {}
-    aggregation: dict[str, Any] = {}
-
-
 class PrepareJob(Section):
     """The slice that preparing one data set depends on."""
 
     dataset: DatasetName
     validation_fraction: float
-    settings: Synthetic | Omniglot
+    settings: dict[str, Any]
+    """Of the data set's section."""
 
 
 class TrainJob(Section):
     """The slice that one training depends on: everything resolved, nothing left to look up."""
 
     dataset: DatasetName
-    method: Name
+    method: str
+    """Name of the run."""
     seed: int
+    reference: str | None
+    """The run whose full network is the frozen reference, if there is one."""
     network: Network
     loss: Loss
     aggregation: Aggregation
     train: Train
     augmentation: Augmentation
 
-
-class Params(Section):
-    """The whole of `params.yaml`, overlays applied."""
-
-    study: Name
-    datasets: tuple[DatasetName, ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    compare: tuple[Name, ...] = Field(min_length=1)
-    """Rows of `methods` that the study trains."""
-    data: Data
-    network: Network
-    loss: Loss
-    aggregation: Aggregation
-    train: Train
-    augmentation: dict[DatasetName, Augmentation]
-    evaluate: Evaluate
-    methods: dict[Name, Method]
-
-    @model_validator(mode="after")
-    def _check_references(self) -> Self:
-        problems = list(self._reference_problems()) or list(self._row_problems())
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
-
-    def _reference_problems(self) -> Iterator[str]:
-        """Yield what is wrong between sections."""
-        for key in ("datasets", "seeds", "compare"):
-            values = getattr(self, key)
-            if len(set(values)) < len(values):
-                yield f"`{key}` must not repeat an entry. Found {list(values)}."
-        for name in self.compare:
-            if name not in self.methods:
-                nearest = _nearest(name, self.methods)
-                yield f"`compare` must name rows of `methods`. Found '{name}'.{nearest}"
-        for name, row in self.methods.items():
-            if row.variant_of and row.variant_of not in self._own_rows():
-                nearest = _nearest(row.variant_of, self._own_rows())
-                yield (
-                    f"`methods.{name}.variant_of` must name another row of `methods` that is no "
-                    f"variant itself. Found '{row.variant_of}'.{nearest}"
-                )
-        for name in self.datasets:
-            if name not in self.augmentation:
-                rule = "`augmentation` must have a row for each data set of `datasets`."
-                yield f"{rule} Found none for '{name}'."
-        if self.network.widths[-1] != 1.0:
-            yield f"`network.widths` must end with 1.0. Found {list(self.network.widths)}."
-
-    def _row_problems(self) -> Iterator[str]:
-        """Yield what is wrong in the rows of `methods`, each laid over the sections."""
-        for name in self.methods:
-            try:
-                self.resolve(name, dataset=self.datasets[0], seed=self.seeds[0])
-            except ConfigError as error:
-                yield from (line.removeprefix("  - ") for line in str(error).splitlines()[1:])
-
-    def _own_rows(self) -> list[str]:
-        return [name for name, row in self.methods.items() if not row.variant_of]
-
-    def family(self, method: str) -> str:
-        """Return the row whose rule trains `method`: itself or the one it is a variant of."""
-        return self.methods[method].variant_of or method
-
-    def resolve(self, method: str, *, dataset: DatasetName, seed: int) -> TrainJob:
-        """Return the complete settings of one training.
-
-        Args:
-            method: A row of `methods`.
-            dataset: A data set of the study.
-            seed: A seed of the study.
-
-        Raises:
-            ConfigError: If the row's values are not valid in the sections that they overlay.
-        """
-        row = self.methods[method]
-        rows = ([self.methods[row.variant_of]] if row.variant_of else []) + [row]
-        switches = next((r.switches for r in reversed(rows) if r.switches), "all")
-        sections = {}
-        for key in ("network", "loss", "aggregation"):
-            sections[key] = getattr(self, key).model_dump()
-            for overlay in rows:
-                sections[key] |= getattr(overlay, key)
-        widths = tuple(sections["network"]["widths"])
-        sections["network"]["widths"] = {
-            "all": widths, "smallest": widths[:1], "largest": widths[-1:]
-        }[switches]  # fmt: skip
-        job = {
-            "dataset": dataset, "method": method, "seed": seed, **sections,
-            "train": self.train.model_dump(),
-            "augmentation": self.augmentation[dataset].model_dump(),
-        }  # fmt: skip
-        return _validate(TrainJob, job, source=f"methods.{method}", prefix=f"methods.{method}.")
-
-    def prepare_job(self, dataset: DatasetName) -> PrepareJob:
-        """Return the slice that preparing `dataset` depends on."""
-        settings: Synthetic | Omniglot = getattr(self.data, dataset)
-        return PrepareJob(
-            dataset=dataset, validation_fraction=self.data.validation_fraction, settings=settings
-        )
+    def modules(self) -> list[str]:
+        """Return the modules of the parts that the training is made of."""
+        return [
+            parts.module_name("networks.backbones", self.network.backbone),
+            parts.module_name("losses.base_losses", self.loss.base),
+            parts.module_name("aggregation.aggregators", self.aggregation.aggregator),
+        ]
 
 
-def load_params(paths: Sequence[Path]) -> Params:
-    """Read `params.yaml` and the overlays behind it.
+class Part(NamedTuple):
+    """A network of a run that has one for each width."""
 
-    Args:
-        paths: The file and its overlays; later files win, key by key.
-
-    Raises:
-        ConfigError: If a file is unreadable or a value is not allowed; all problems in one message.
-    """
-    merged: dict[str, Any] = {}
-    for path in paths:
-        try:
-            tree = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            msg = f"{path} must be a readable YAML file. Found: {' '.join(str(error).split())}"
-            raise ConfigError(msg) from error
-        if not isinstance(tree, dict):
-            msg = f"{path} must hold a mapping of sections. Found a {type(tree).__name__}."
-            raise ConfigError(msg)
-        merged = merge(merged, tree)
-    return parse_params(merged, source=", ".join(map(str, paths)))
+    run: str
+    """The run that trains it."""
+    width: float
 
 
-def parse_params(tree: Mapping[str, Any], *, source: str = "params.yaml") -> Params:
-    """Validate a loaded parameter tree.
+class Condition(Section):
+    """A run of a variation."""
 
-    Args:
-        tree: The merged content of `params.yaml` and its overlays.
-        source: Where it is from, for messages.
+    method: str
+    """The row that is varied."""
+    condition: str
+    run: str
+    """Its folder: that of another run, if the settings are the same."""
 
-    Raises:
-        ConfigError: If a value is not allowed; all problems in one message.
-    """
-    return _validate(Params, tree, source=source)
+
+class StudyJob(Section):
+    """The slice that the reporting stages depend on: which runs a study has, and what they mean."""
+
+    study: str
+    datasets: tuple[str, ...]
+    compare: tuple[str, ...]
+    seeds: tuple[int, ...]
+    variation_seeds: tuple[int, ...]
+    ablation: dict[str, tuple[Condition, ...]]
+    robustness: dict[str, tuple[Condition, ...]]
+    search: dict[str, tuple[Condition, ...]]
+
+    def variations(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions of all ablations, robustness studies and searches."""
+        return {**self.ablation, **self.robustness, **self.search}
+
+    def runs(self) -> dict[str, tuple[int, ...]]:
+        """Return every run and its seeds: the compared rows, then what variations add."""
+        runs = dict.fromkeys(self.compare, self.seeds)
+        for conditions in self.variations().values():
+            for condition in conditions:
+                runs.setdefault(condition.run, self.variation_seeds)
+        return runs
 
 
 def load_slice(model: type[S], path: Path) -> S:
@@ -385,25 +375,21 @@ def load_slice(model: type[S], path: Path) -> S:
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{path} must be a fingerprint file written by the workflow. Found: {error}"
         raise ConfigError(msg) from error
-    return _validate(model, tree, source=str(path))
+    return validate(model, tree, source=str(path))
 
 
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the values of `overlay`, mappings merged key by key.
+def validate(model: type[S], tree: Mapping[str, Any], *, source: str, prefix: str = "") -> S:
+    """Return a tree as a section.
 
-    >>> merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}})
-    {'a': {'x': 1, 'y': 3}}
+    Args:
+        model: The section.
+        tree: Its content.
+        source: Where it is from, for the message.
+        prefix: Of the keys in the message.
+
+    Raises:
+        ConfigError: If a value is not allowed; all problems in one message.
     """
-    both = dict(base)
-    for key, value in overlay.items():
-        old = both.get(key)
-        both[key] = (
-            merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-        )
-    return both
-
-
-def _validate(model: type[S], tree: Mapping[str, Any], *, source: str, prefix: str = "") -> S:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
@@ -433,8 +419,8 @@ def _describe(model: type[Section], problem: dict[str, Any], prefix: str) -> lis
             f"{key}: {line}" if key else line for line in str(problem["ctx"]["error"]).splitlines()
         ]
     if problem["type"] == "extra_forbidden":
-        nearest = _nearest(str(location[-1]), _known_keys(model, location[:-1]))
-        return [f"`{key}` is not a known key.{nearest}"]
+        near = nearest(str(location[-1]), _known_keys(model, location[:-1]))
+        return [f"`{key}` is not a known key.{near}"]
     if problem["type"] == "missing":
         return [f"`{key}` must be set. Found nothing."]
     if problem["type"] == "model_type":
@@ -453,6 +439,7 @@ def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[s
     return list(fields)
 
 
-def _nearest(word: str | None, known: Sequence[str] | Mapping[str, Any]) -> str:
+def nearest(word: str | None, known: Sequence[str] | Mapping[str, Any]) -> str:
+    """Return the question whether the nearest known word was meant; empty if none is near."""
     match = difflib.get_close_matches(str(word), list(known), n=1)
     return f" Did you mean '{match[0]}'?" if match else ""

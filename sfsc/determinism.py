@@ -31,4 +31,5 @@ def make_deterministic(threads: int) -> None:
         threads: Threads of torch's operators; a sum's order of addition depends on their number.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True)
+    # What `use_deterministic_algorithms` does, but for importing a compiler that takes a second.
+    torch.set_deterministic_debug_mode("error")

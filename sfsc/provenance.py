@@ -26,12 +26,15 @@ from sfsc.files import replacing
 PACKAGE = __name__.partition(".")[0]
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
-NOT_HASHED = frozenset({"sfsc.cli", "sfsc.config", "sfsc.errors"})
+NOT_HASHED = frozenset(
+    f"{PACKAGE}.{name}" for name in ("cli", "config", "errors", "params", "parts", "provenance")
+)
 """Modules that cannot change a result, left out of digests with what only they import.
 
-`sfsc.config` because the values it validates are in the slice beside the digest, and a new knob
-of one stage must not rerun all the others; `sfsc.cli` because it only passes paths on;
-`sfsc.errors` because a sentence is no result.
+`config` and `params` because the values they validate are in the slice beside the digest, and a
+new knob of one stage must not rerun all the others; `parts` because it only finds the modules that
+the slice names, and those are hashed with the stage; `cli` because it only passes paths on;
+`errors` because a sentence is no result; this module because it describes results and makes none.
 """
 
 TRACKED_PACKAGES = ("torch", "numpy", "kornia", "pandas", "safetensors")
@@ -43,7 +46,8 @@ def write_fingerprint(path: Path, config: Mapping[str, object], *, modules: Sequ
     Args:
         path: The fingerprint file, `{"config": ..., "code": ...}`.
         config: The job's slice of the configuration, JSON values only.
-        modules: The stage modules whose import closure does the job's work.
+        modules: The modules whose import closure does the job's work: the stage's, and those of
+            the parts that the slice names, which no import shows.
 
     Returns:
         `path`.

@@ -1,4 +1,6 @@
-"""Mirrors result files into MLflow: one MLflow run per training, under experiment `sfsc/<study>`.
+"""Mirrors result files into MLflow: one MLflow run per run, under experiment `sfsc/<study>`.
+
+A run that was assembled of networks, one per width, is one run; its networks are none.
 
 The files are the truth; MLflow is a view of them that can be rebuilt at any time. Mirroring again
 is idempotent: a run carries the digest of its training's files, set last, so that a run that is
@@ -42,10 +44,12 @@ DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlartifacts")
 BATCH = 1000
 """Metrics that MLflow accepts in one call."""
-CURVE_POINTS = 500
-"""Most points of a mirrored curve; the Parquet artifact has them all."""
+CURVE_POINTS = 100
+"""Most points of a mirrored curve, enough for a chart; the Parquet artifact has them all."""
 FILES = ("run.json", "cross_test.json", "training.parquet", "model.safetensors")
 """What a finished training consists of, in its folder."""
+MODEL_TYPES = {"train": "switchable network", "assemble": "one network per width"}
+"""What a run is, by the stage that made it."""
 UNREACHABLE = (MlflowException, SQLAlchemyError, OSError)
 
 
@@ -107,6 +111,11 @@ class Training:
     def cross_test(self) -> dict[str, Any]:
         """`cross_test.json`."""
         return _read_json(self.folder / "cross_test.json")
+
+    @property
+    def stage(self) -> str:
+        """The stage that made it: `train`, or `assemble` for one network per width."""
+        return "assemble" if (self.folder / "config" / "assemble.json").exists() else "train"
 
     def check(self) -> None:
         """Refuse a training with a missing or unreadable file before anything is mirrored.
@@ -204,21 +213,34 @@ def _log_training(client: MlflowClient, experiment: str, training: Training, fig
 
 
 def _tags(training: Training) -> dict[str, str]:
-    study, dataset, method, seed = training.folder.parts[-4:]
+    study, dataset, name, seed = training.folder.parts[-4:]
     run = training.run
     return {
         "study": study,
         "dataset": dataset,
-        "method": method,
+        **_tags_of_name(name),
         "seed": seed.removeprefix("seed"),
         "sfsc.key": training.key,
         **{key: str(run[key]) for key in ("config_digest", "code_digest", "data_digest")},
         **{f"environment.{key}": str(value) for key, value in run["environment"].items()},
         "git_clean": str(run["git_clean"]),
-        "mlflow.source.name": "sfsc train",
+        "mlflow.source.name": f"sfsc {training.stage}",
         "mlflow.source.git.commit": run["git_revision"],
         "mlflow.note.content": _note(training),
     }
+
+
+def _tags_of_name(run: str) -> dict[str, str]:
+    """Return which row a run trains and, of an ablation or a robustness study, where it differs.
+
+    >>> _tags_of_name("sfsc@kl_weight=0.005")
+    {'method': 'sfsc', 'variation': 'kl_weight', 'condition': '0.005'}
+    >>> _tags_of_name("sfsc")
+    {'method': 'sfsc'}
+    """
+    method, _, rest = run.partition("@")
+    variation, _, condition = rest.partition("=")
+    return {"method": method} | ({"variation": variation, "condition": condition} if rest else {})
 
 
 def _note(training: Training) -> str:
@@ -313,7 +335,9 @@ def _dataset(training: Training) -> DatasetInput:
 def _log_artifacts(client: MlflowClient, run_id: str, training: Training) -> None:
     for name in ("run.json", "cross_test.json", "training.parquet"):
         client.log_artifact(run_id, str(training.folder / name))
-    client.log_artifact(run_id, str(training.folder / "config" / "train.json"), "fingerprint")
+    client.log_artifact(
+        run_id, str(training.folder / "config" / f"{training.stage}.json"), "fingerprint"
+    )
     client.log_artifact(run_id, str(training.folder / "model.safetensors"), "model")
     matrix = {"widths": training.run["widths"], **training.cross_test["matrices"]}
     client.log_dict(run_id, matrix, "matrix.json")
@@ -323,10 +347,10 @@ def _log_model(client: MlflowClient, experiment: str, run_id: str, training: Tra
     """Show the weights among the experiment's models: safetensors and JSON, no pickle."""
     model = client.create_logged_model(
         experiment,
-        name=training.name.replace("/", "-"),
+        name=training.name.translate(str.maketrans("/.", "-_")),  # no model may have them
         source_run_id=run_id,
         tags={"sfsc.key": training.key},
-        model_type="switchable network",
+        model_type=MODEL_TYPES[training.stage],
     )
     for name in ("model.safetensors", "run.json"):
         client.log_model_artifact(model.model_id, str(training.folder / name))

@@ -1,7 +1,7 @@
 """The result files of a made-up study: shapes and sizes of a real one, numbers of a formula."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
+from sfsc.config import Condition, StudyJob
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.prepared import file_digest
 
@@ -17,71 +18,180 @@ MACS = (220_000, 790_000, 3_000_000, 11_700_000)
 METHODS = {
     "full_alone": (0.69, (1.0,)),
     "unified": (0.545, (0.125,)),
+    "independent": (0.60, WIDTHS),
+    "bct": (0.57, WIDTHS),
+    "asymmetric": (0.55, WIDTHS),
     "bct_s": (0.575, WIDTHS),
     "bct_s_classifier_all": (0.515, WIDTHS),
+    "asymmetric_s": (0.56, WIDTHS),
     "sfsc": (0.60, WIDTHS),
 }
 """Level of mAP and widths of each run."""
+SEPARATE = frozenset({"independent", "bct", "asymmetric"})
+"""Methods with a network per width: no pairs of gradients."""
+N_QUERIES = 40
+
+ABLATION = {
+    "parts": {
+        "both": "sfsc",
+        "without_compatible": "sfsc@parts=without_compatible",
+        "without_projection": "sfsc@parts=without_projection",
+        "neither": "bct_s",
+    },
+    "granularity": {"nested": "sfsc"}
+    | {name: f"sfsc@granularity={name}" for name in ("whole", "layer", "kernel")},
+}
+KL_WEIGHT = {
+    name: "sfsc" if name == "0.0005" else f"sfsc@kl_weight={name}"
+    for name in ("0", "5e-05", "0.0005", "0.005", "0.05")
+}
+"""SFSC alone is varied: BCT-S has no such loss."""
+BASE_LOSS = ("softmax", "arcface", "circle_triplet")
 
 
-def write_study(
-    root: Path, *, dataset: str = "synthetic", seeds: int = 3, steps: int = 400
-) -> list[Path]:
-    """Write the results of every method and seed; return their folders, method by method."""
-    return [
-        write_run(root, dataset=dataset, method=method, seed=seed, steps=steps)
-        for method in METHODS
-        for seed in range(seeds)
-    ]
+def study_job(**changes: object) -> StudyJob:
+    """Return a study with two seeds, ablations, robustness studies and a search."""
+    values: dict[str, Any] = {
+        "study": "toy",
+        "datasets": ("synthetic",),
+        "compare": tuple(METHODS),
+        "seeds": (0, 1),
+        "variation_seeds": (0, 1),
+        "ablation": {name: conditions("sfsc", runs) for name, runs in ABLATION.items()},
+        "robustness": {
+            "kl_weight": conditions("sfsc", KL_WEIGHT),
+            "base_loss": [
+                condition
+                for method in ("bct_s", "sfsc")
+                for condition in conditions(
+                    method,
+                    {
+                        name: method if name == "softmax" else f"{method}@base_loss={name}"
+                        for name in BASE_LOSS
+                    },
+                )
+            ],
+        },
+        "search": {
+            "label_smoothing": conditions("sfsc", {"0": "sfsc@label_smoothing=0", "0.1": "sfsc"})
+        },
+    }
+    return StudyJob(**values | changes)
+
+
+def small_job(*compare: str, **changes: object) -> StudyJob:
+    """Return a study of some compared rows without variations."""
+    values: dict[str, object] = {"compare": compare, "ablation": {}, "robustness": {}, "search": {}}
+    return study_job(**values | changes)
+
+
+def conditions(method: str, runs: Mapping[str, str]) -> list[Condition]:
+    """Return the conditions of a method by their names."""
+    return [Condition(method=method, condition=name, run=run) for name, run in runs.items()]
+
+
+def write_study(root: Path, job: StudyJob, *, steps: int = 60) -> Path:
+    """Write the results of every run of a study; return `results/<study>`."""
+    for dataset in job.datasets:
+        for run, seeds in job.runs().items():
+            for seed in seeds:
+                write_run(root, dataset=dataset, method=run, seed=seed, steps=steps)
+    return root
 
 
 def write_run(
     root: Path, *, dataset: str = "synthetic", method: str = "sfsc", seed: int = 0, steps: int = 60
 ) -> Path:
-    """Write `run.json`, `cross_test.json` and `training.parquet` of one training."""
+    """Write the files of one training and its tests; return its folder."""
     folder = root / dataset / method / f"seed{seed}"
     folder.mkdir(parents=True)
     generator = np.random.default_rng([seed, *method.encode()])
-    level, widths = METHODS.get(method, (0.5, WIDTHS))
+    row, _, condition = method.partition("@")
+    level, widths = METHODS.get(row, (0.5, WIDTHS))
+    level -= 0.02 * bool(condition)
+    values = _query_values(generator, level, widths, dataset)
+    if row == "independent":
+        values[:, ~np.eye(len(widths), dtype=bool)] = 0.01
     (folder / "run.json").write_text(json.dumps(_record(dataset, method, seed, widths, steps)))
-    (folder / "cross_test.json").write_text(json.dumps(_test(generator, level, widths)))
+    write_test(folder, values)
     _curves(generator, method, widths, steps).to_parquet(folder / "training.parquet")
     return folder
+
+
+def write_test(folder: Path, values: np.ndarray) -> None:
+    """Write `cross_test.json` and `query_metrics.safetensors`.
+
+    Args:
+        folder: Of the run.
+        values: mAP (step) of each cell and query, (Q, M, M); the other metrics are shifted.
+    """
+    shifts = {"map_step": 0, "map_trapezoidal": -0.01, "minp": -0.3, "cmc_1": 0.2, "cmc_5": 0.3}
+    queries = {
+        name: np.moveaxis(values + shift, 0, -1).clip(0, 1).astype(np.float32)
+        for name, shift in shifts.items()
+    }
+    matrices = {name: value.astype(np.float64).mean(-1) for name, value in queries.items()}
+    test = {
+        "average_precision": "step", "n_query": len(values), "n_gallery": 1440,
+        "n_skipped_queries": 0, "summary": {},
+        "matrices": {name: matrix.tolist() for name, matrix in matrices.items()},
+    }  # fmt: skip
+    (folder / "cross_test.json").write_text(json.dumps(test))
+    save_file(
+        {name: np.ascontiguousarray(value) for name, value in queries.items()},
+        folder / "query_metrics.safetensors",
+    )
+
+
+def _query_values(
+    generator: np.random.Generator, level: float, widths: tuple[float, ...], dataset: str
+) -> np.ndarray:
+    """Return mAP of each query and cell: queries differ the same way for all methods."""
+    size = np.log2(np.array(widths)) if len(widths) > 1 else np.zeros(1)
+    matrix = (
+        level + 0.018 * (size[:, None] + size + 3) + generator.normal(0, 0.006, (len(widths),) * 2)
+    )
+    hardness = np.random.default_rng([*dataset.encode()]).normal(0, 0.05, N_QUERIES)
+    noise = generator.normal(0, 0.03, (N_QUERIES, *matrix.shape))
+    return (matrix + hardness[:, None, None] + noise).clip(0, 1)
 
 
 def _record(
     dataset: str, method: str, seed: int, widths: tuple[float, ...], steps: int
 ) -> dict[str, Any]:
-    loss = {"classifier_gradient": "all" if method.endswith("_all") else "full"}
+    row, _, condition = method.partition("@")
     macs = [MACS[WIDTHS.index(width)] for width in widths]
+    settings = {
+        "network": {"backbone": "small_resnet", "widths": widths, "embedding_dim": 128},
+        "loss": {
+            "base": "softmax", "label_smoothing": 0.1, "triplet_weight": 0.0,
+            "compatible_weight": 1.0 if row == "sfsc" else 0.0, "kl_weight": 5e-4,
+            "classifier_gradient": "all" if row.endswith("_all") else "full",
+        },
+        "aggregation": {"aggregator": "projection" if row == "sfsc" else "sum"},
+        "train": {
+            "epochs": 20, "optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine",
+            "weight_decay": 5e-4, "warmup": 0.1, "gradient_clip": 10.0,
+            "identities_per_batch": 16, "images_per_identity": 4,
+        },
+        "augmentation": {"flip": True, "rotation": 10.0},
+    }  # fmt: skip
+    if condition:
+        variation, _, value = condition.partition("=")
+        key = variation if variation in settings["loss"] else "base"
+        settings["loss"][key] = value
     return {
         "dataset": dataset, "method": method, "seed": seed, "widths": widths,
-        "settings": {"loss": loss}, "macs": macs, "parameters": macs,
+        "network": {"kind": "each" if row in SEPARATE else "switchable"},
+        "settings": settings, "macs": macs, "parameters": macs,
         "epochs": 20, "steps": steps, "wall_seconds": 123.4, "threads": 1,
         "git_revision": "0123456789abcdef" * 2 + "01234567", "git_clean": True,
         "config_digest": "c" * 64, "code_digest": "d" * 16, "data_digest": "e" * 64,
         "environment": {"python": "3.11.9", "torch": "2.13.0", "cpu": "A processor", "cpus": "2"},
-        "validation": [{"epoch": 20, "map": [[0.5]], "average_map": 0.5}],
-    }  # fmt: skip
-
-
-def _test(
-    generator: np.random.Generator, level: float, widths: tuple[float, ...]
-) -> dict[str, Any]:
-    size = np.log2(np.array(widths)) if len(widths) > 1 else np.zeros(1)
-    matrix = (
-        level + 0.018 * (size[:, None] + size + 3) + generator.normal(0, 0.006, (len(widths),) * 2)
-    )
-    off_diagonal = matrix[~np.eye(len(widths), dtype=bool)]
-    names = {"map_step": 0, "map_trapezoidal": -0.01, "minp": -0.3, "cmc_1": 0.2, "cmc_5": 0.3}
-    return {
-        "average_precision": "step", "n_query": 720, "n_gallery": 1440, "n_skipped_queries": 0,
-        "matrices": {name: (matrix + shift).clip(0, 1).tolist() for name, shift in names.items()},
-        "summary": {
-            "average_map": matrix.mean(), "diagonal_map": np.diagonal(matrix).mean(),
-            "off_diagonal_map": off_diagonal.mean() if len(off_diagonal) else None,
-            "worst_map": matrix.min(),
-        },
+        "validation": [
+            {"epoch": 10, "map": [[0.9]], "average_map": 0.9},
+            {"epoch": 20, "map": [[0.5]], "average_map": 0.5 + 0.01 * seed + 0.1 * bool(condition)},
+        ],
     }  # fmt: skip
 
 
@@ -91,14 +201,15 @@ def _curves(
     """Norms and uncertainties that fall, cosines that rise, all noisy."""
     rows = []
     per_epoch = max(steps // 20, 1)
-    for step in range(1, steps + 1):
-        time, epoch = step / steps, (step - 1) // per_epoch
+    balance = 0.3 if method.startswith("sfsc") else 1.0
+    for step in range(steps):
+        time, epoch = step / steps, step // per_epoch
         for switch, width in enumerate(widths):
-            norm = (1.2 + width) * np.exp(-time + generator.normal(0, 0.25))
+            norm = (1.2 + balance * width) * np.exp(-time + generator.normal(0, 0.25))
             rows.append((step, epoch, "gradient_norm", switch, -1, "", norm))
-            u = 0.62 - 0.3 * time * (1 + 0.3 * width) + generator.normal(0, 0.01)
+            u = 0.7 - 0.3 * time - 0.1 * width + generator.normal(0, 0.01)
             rows.append((step, epoch, "uncertainty", switch, -1, "", u))
-        if step % 10 == 1:
+        if step % 10 == 0 and method.partition("@")[0] not in SEPARATE:
             rows += _cosines(generator, method, widths, step, epoch, time)
     columns = ["step", "epoch", "metric", "switch", "other", "layer", "value"]
     return pd.DataFrame(rows, columns=columns).astype({"metric": "category", "value": "float32"})
@@ -110,6 +221,9 @@ def _cosines(
 ) -> Iterator[tuple[int, int, str, int, int, str, float]]:  # fmt: skip
     shift = {"sfsc": 0.35, "bct_s": 0.25}.get(method, 0.15) + 0.3 * time
     for switch in range(len(widths)):
+        if len(widths) > 1:
+            cosine = shift + generator.normal(0, 0.2)
+            yield (step, epoch, "cosine_update", switch, -1, "", cosine)
         for other in range(switch + 1, len(widths)):
             for metric, layers in (
                 ("cosine_whole", ("",)),

@@ -6,9 +6,18 @@ from sfsc.config import Loss, Train
 def loss_section(**changes: object) -> Loss:
     """Return a loss section with everything on."""
     values = {
+        "base": "softmax",
+        "scale": 16.0,
+        "margin": 0.2,
         "label_smoothing": 0.1,
         "triplet_weight": 1.0,
         "triplet_margin": 0.3,
+        "submodel_base_weight": 1.0,
+        "influence_weight": 0.0,
+        "asymmetric": "regression",
+        "asymmetric_weight": 0.0,
+        "asymmetric_margin": 0.3,
+        "asymmetric_detach": True,
         "compatible_weight": 1.0,
         "compatible_on": "submodels",
         "evidence": "softplus",

@@ -1,6 +1,7 @@
 """The contracts of aggregation: from M gradients to one update (DESIGN.md 2.3)."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -54,3 +55,26 @@ def gramians(jacobian: NestedJacobian, granularity: Granularity) -> dict[str, Te
     if granularity == "whole":
         total = total.sum(dim=1, keepdim=True)
     return dict.fromkeys(names, total)
+
+
+def map_distinct(
+    solve: Callable[[Tensor], Tensor], compared: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Apply `solve` to the Gramian of each parameter, only once to one that several share.
+
+    Args:
+        solve: Gramians (K, S, M, M) to weights (K, S, M).
+        compared: Parameter name to Gramians, from `gramians`.
+
+    Returns:
+        Parameter name to weights.
+    """
+    distinct = {id(gramian): gramian for gramian in compared.values()}
+    solved = {key: solve(gramian) for key, gramian in distinct.items()}
+    return {name: solved[id(gramian)] for name, gramian in compared.items()}
+
+
+def owner_share(jacobian: NestedJacobian) -> Tensor:
+    """Return 1 over the number of sub-models that own each shell: 1 / (M - k), shape (M, 1)."""
+    owners = torch.arange(len(jacobian.rows), 0, -1, device=jacobian.device)
+    return 1.0 / owners[:, None].double()

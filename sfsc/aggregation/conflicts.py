@@ -1,7 +1,12 @@
 """How far the sub-models' gradients disagree in direction (claim C5, DESIGN.md 1)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
+
+from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.networks.switchable import leading_block
 
 
 def pairwise_cosines(gramian: Tensor) -> Tensor:
@@ -28,3 +33,26 @@ def pairwise_cosines(gramian: Tensor) -> Tensor:
     is_defined = product > 0
     cosine = inner / torch.where(is_defined, product, 1.0)
     return torch.where(is_defined, cosine, 0.0).clamp(-1.0, 1.0)
+
+
+def update_cosines(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> Tensor:
+    """Return the cosine of the update with each row, on the row's block of the shared parameters.
+
+    Negative where following the update goes against a sub-model.
+
+    Args:
+        jacobian: Gradients of M sub-models.
+        update: Parameter name to update, from an aggregator.
+
+    Returns:
+        Shape (M,), in [-1, 1]; 0 where either is zero on the block.
+    """
+    cosines = []
+    for row in jacobian.rows:
+        pairs = [
+            (row[name].flatten(), leading_block(update[name], row[name].shape).flatten())
+            for name in jacobian.shared_names
+        ]
+        own, step = (torch.cat(vectors).double() for vectors in zip(*pairs, strict=True))
+        cosines.append(torch.nn.functional.cosine_similarity(own, step, dim=0))
+    return torch.stack(cosines)

@@ -101,9 +101,7 @@ def check_positives(manifest: Manifest) -> None:
     Raises:
         DataError: If a query has none.
     """
-    cameras_of: dict[int, set[int]] = {}
-    for row in manifest.rows("gallery").tolist():
-        cameras_of.setdefault(int(manifest.identity[row]), set()).add(int(manifest.camera[row]))
+    cameras_of = _cameras_of(manifest, "gallery")
     for row in manifest.rows("query").tolist():
         cameras = cameras_of.get(int(manifest.identity[row]), set())
         if not cameras - {int(manifest.camera[row])}:
@@ -111,6 +109,31 @@ def check_positives(manifest: Manifest) -> None:
                 "Each query must have a gallery image of its identity from another camera. "
                 f"Found none for query `{manifest.path[row]}`."
             )
+
+
+def check_validation(manifest: Manifest) -> None:
+    """Check that each validation identity is seen by two cameras or more.
+
+    Validation tests every image against all others of the split but those of its identity and
+    camera: with one camera an identity would have no positive.
+
+    Raises:
+        DataError: If an identity has one camera only.
+    """
+    for identity, cameras in _cameras_of(manifest, "validation").items():
+        if len(cameras) == 1:
+            raise DataError(
+                "Each validation identity must have images of at least two cameras. "
+                f"Found identity {identity} with camera {min(cameras)} alone."
+            )
+
+
+def _cameras_of(manifest: Manifest, split: Split) -> dict[int, set[int]]:
+    """Return the cameras that see each identity of a split."""
+    cameras: dict[int, set[int]] = {}
+    for row in manifest.rows(split).tolist():
+        cameras.setdefault(int(manifest.identity[row]), set()).add(int(manifest.camera[row]))
+    return cameras
 
 
 def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sfsc.config import PrepareJob, Synthetic
-from sfsc.data import omniglot, synthetic
+from sfsc import parts
+from sfsc.config import PrepareJob, validate
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
 from sfsc.data.prepared import (
@@ -22,6 +22,7 @@ from sfsc.data.prepared import (
     PreparedSet,
     file_digest,
 )
+from sfsc.files import move_into_place
 
 
 def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 1) -> None:
@@ -33,11 +34,12 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
 
     Args:
         job: Which set and how.
-        raw_dir: Folder with the downloaded archives (`data/raw`).
+        raw_dir: Folder with a folder of raw files per data set (`data/raw`).
         output_dir: Folder of the prepared set; other files in it are left alone.
         threads: Number of processes that render.
 
     Raises:
+        ConfigError: If the settings are not those of the data set.
         DataError: If an archive or an image is damaged or the set breaks a contract; nothing is
             left behind.
     """
@@ -48,13 +50,13 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
 
 
 def _build(job: PrepareJob, raw_dir: Path, threads: int) -> PreparedSet:
-    settings, fraction = job.settings, job.validation_fraction
-    if isinstance(settings, Synthetic):
-        prepared = synthetic.build(settings, validation_fraction=fraction, threads=threads)
-        expected = synthetic.expected_counts(settings, validation_fraction=fraction)
-    else:
-        prepared = omniglot.build(settings, raw_dir / "omniglot", validation_fraction=fraction)
-        expected = omniglot.expected_counts(settings, validation_fraction=fraction)
+    data_set = parts.load("data.sets", job.dataset)
+    settings = validate(data_set.Settings, job.settings, source=f"data.{job.dataset}")
+    fraction = job.validation_fraction
+    prepared: PreparedSet = data_set.build(
+        settings, raw_dir / job.dataset, validation_fraction=fraction, threads=threads
+    )
+    expected = data_set.expected_counts(settings, validation_fraction=fraction)
     check_counts(prepared.manifest, expected)
     return prepared
 
@@ -65,7 +67,7 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
     write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.dataset)
     summary = {
         "dataset": job.dataset,
-        "settings": job.settings.model_dump(),
+        "settings": job.settings,
         "validation_fraction": job.validation_fraction,
         "image_shape": list(prepared.images.shape[1:]),
         "cameras": len(np.unique(prepared.manifest.camera)),
@@ -94,4 +96,4 @@ def _publish(folder: Path, output_dir: Path) -> None:
     output_dir.mkdir(exist_ok=True)
     (output_dir / SUMMARY).unlink(missing_ok=True)  # from here to the end the old set is not whole
     for name in FILES:
-        (folder / name).replace(output_dir / name)
+        move_into_place(folder / name, output_dir / name)

@@ -22,6 +22,7 @@ from sfsc.data.integrity import (
     check_packing,
     check_positives,
     check_splits,
+    check_validation,
 )
 from sfsc.data.manifest import Manifest
 from sfsc.errors import DataError
@@ -75,6 +76,7 @@ class PreparedSet:
         check_packing(self.manifest, self.images)
         check_splits(self.manifest)
         check_positives(self.manifest)
+        check_validation(self.manifest)
         check_digests(self.manifest, self.images)
         check_duplicates(self.manifest)
 

@@ -10,23 +10,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sfsc import parts
 from sfsc.errors import ResultError
-from sfsc.networks.resnet import ResNet, resnet18, small_resnet
+from sfsc.networks.backbone import Backbone
+from sfsc.networks.per_width import NetworkPerWidth
 from sfsc.networks.switchable import Embeddings, SwitchableBatchNorm, SwitchableLinear, Widths
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-BACKBONES: dict[str, Callable[[int, Widths], ResNet]] = {
-    "small_resnet": small_resnet,
-    "resnet18": resnet18,
-}
 
 
 class EmbeddingNetwork(nn.Module):
     """Images to embeddings of one dimension, whatever the sub-model.
 
     Args:
-        backbone: A name in `BACKBONES`.
+        backbone: Name of a part, a file of `sfsc/networks/backbones`.
         widths: Ascending crop ratios; sub-model `switch` has `widths[switch]`.
         embedding_dim: D.
         image_channels: Channels of the images.
@@ -37,7 +34,8 @@ class EmbeddingNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        self.backbone = BACKBONES[backbone](image_channels, widths)
+        part = parts.load("networks.backbones", backbone)
+        self.backbone: Backbone = part.build(image_channels, self.widths)
         self.projection = SwitchableLinear(
             self.backbone.out_channels, embedding_dim, widths=self.widths
         )
@@ -57,13 +55,34 @@ class EmbeddingNetwork(nn.Module):
         return Embeddings(before_neck, self.neck(before_neck, switch))
 
 
+def network_per_width(
+    backbone: str, *, widths: Widths, embedding_dim: int, image_channels: int
+) -> NetworkPerWidth:
+    """Return one embedding network for each width; the arguments are `EmbeddingNetwork`'s."""
+    return NetworkPerWidth(
+        EmbeddingNetwork(
+            backbone, widths=(width,), embedding_dim=embedding_dim, image_channels=image_channels
+        )
+        for width in widths
+    )
+
+
+Network = EmbeddingNetwork | NetworkPerWidth
+
+KINDS: dict[str, Callable[..., Network]] = {
+    "switchable": EmbeddingNetwork,
+    "each": network_per_width,
+}
+"""What the `network` of a `run.json` can be, by its `kind`."""
+
+
 def channels_last(module: ModuleT) -> ModuleT:
     """Lay a module's 4-d parameters out channels last, the fastest format of its convolutions."""
     moved: ModuleT = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 
-def load_network(run_dir: Path) -> EmbeddingNetwork:
+def load_network(run_dir: Path) -> Network:
     """Return a finished run's network, in evaluation mode.
 
     Args:
@@ -74,12 +93,16 @@ def load_network(run_dir: Path) -> EmbeddingNetwork:
     """
     try:
         settings = json.loads((run_dir / "run.json").read_text())["network"]
-        network = EmbeddingNetwork(**settings)
+        network = KINDS[settings.pop("kind", "switchable")](**settings)
         weights = load_file(run_dir / "model.safetensors")
+        prefix = "network."  # the classifiers beside it are for training only
         network.load_state_dict(
-            {key.removeprefix("network."): w for key, w in weights.items() if "network." in key}
+            {key.removeprefix(prefix): w for key, w in weights.items() if key.startswith(prefix)}
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (
+        *(OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError),
+        *(ImportError, SafetensorError),
+    ) as error:
         raise ResultError(
             f"{run_dir} must hold the run.json and model.safetensors of one finished training. "
             f"Found: {' '.join(str(error).split())[:200]} Train it again."

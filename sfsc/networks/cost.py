@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sfsc.networks.build import EmbeddingNetwork
+from sfsc.networks.build import Network
 from sfsc.networks.extract import extract
 
 
@@ -19,11 +19,11 @@ class Cost:
     """Numbers that the extracted sub-model stores, batch-norm statistics not counted."""
 
 
-def cost(network: EmbeddingNetwork, switch: int, image_shape: tuple[int, int, int]) -> Cost:
+def cost(network: Network, switch: int, image_shape: tuple[int, int, int]) -> Cost:
     """Count what embedding one image in sub-model `switch` costs.
 
     Args:
-        network: The switchable network.
+        network: A switchable network, or one network per width.
         switch: Index of the sub-model.
         image_shape: (C, H, W).
     """

@@ -1,14 +1,11 @@
-"""Switchable residual backbones of basic blocks (He et al., arXiv 1512.03385).
-
-`small_resnet` is the embedded scale: one block a stage on small images. `resnet18` is ResNet-18
-with its convolutional stem.
-"""
+"""Switchable residual backbones of basic blocks (He et al., arXiv 1512.03385)."""
 
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sfsc.networks.backbone import Backbone
 from sfsc.networks.switchable import SwitchableBatchNorm, SwitchableConv2d, Widths
 
 
@@ -23,6 +20,7 @@ class ConvNorm(nn.Module):
         *,
         widths: Widths,
         stride: int = 1,
+        groups: int = 1,
         crop_input: bool = True,
     ) -> None:
         super().__init__()
@@ -32,6 +30,7 @@ class ConvNorm(nn.Module):
             kernel_size,
             widths=widths,
             stride=stride,
+            groups=groups,
             crop_input=crop_input,
         )
         self.norm = SwitchableBatchNorm(self.conv.out_channels)
@@ -69,7 +68,7 @@ class BasicBlock(nn.Module):
         return functional.relu(y + shortcut)
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """Stem, stages of basic blocks, global average pooling.
 
     Args:
@@ -114,17 +113,3 @@ class ResNet(nn.Module):
         for block in self.blocks:
             x = block(x, switch)
         return x.mean(dim=(2, 3))
-
-
-def small_resnet(image_channels: int, widths: Widths) -> ResNet:
-    """Return the embedded-scale residual network: 16-32-64-128 channels, one block a stage."""
-    return ResNet(
-        image_channels, channels=(16, 32, 64, 128), blocks=1, large_stem=False, widths=widths
-    )
-
-
-def resnet18(image_channels: int, widths: Widths) -> ResNet:
-    """Return ResNet-18: 64-128-256-512 channels, two blocks a stage."""
-    return ResNet(
-        image_channels, channels=(64, 128, 256, 512), blocks=2, large_stem=True, widths=widths
-    )

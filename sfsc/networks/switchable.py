@@ -74,7 +74,10 @@ class SwitchableConv2d(SwitchableLayer):
         uncropped = (in_channels,) * len(widths)
         self.in_channels = crop_channels(in_channels, widths) if crop_input else uncropped
         self.out_channels = crop_channels(out_channels, widths)
-        self.groups = _crop_groups(self.in_channels, self.out_channels, groups)
+        self.groups = (1,) * len(widths)
+        if groups > 1:
+            fans = in_channels // groups, out_channels // groups
+            self.groups = _crop_groups(self.in_channels, self.out_channels, *fans)
         self.kernel_size, self.stride = kernel_size, stride
         self.weight = nn.Parameter(torch.empty(self.block(len(widths) - 1)["weight"]))
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
@@ -246,11 +249,9 @@ def block_leaves(
 
 
 def _crop_groups(
-    in_channels: Sequence[int], out_channels: Sequence[int], groups: int
+    in_channels: Sequence[int], out_channels: Sequence[int], fan_in: int, fan_out: int
 ) -> tuple[int, ...]:
-    if groups == 1:
-        return (1,) * len(in_channels)
-    fan_in, fan_out = in_channels[-1] // groups, out_channels[-1] // groups
+    """Each sub-model's number of groups of `fan_in` input and `fan_out` output channels."""
     counts = tuple(channels // fan_in for channels in in_channels)
     for count, n_in, n_out in zip(counts, in_channels, out_channels, strict=True):
         if (count * fan_in, count * fan_out) != (n_in, n_out):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
-from sfsc.reporting.names import method_colour, method_marker, method_name, width_name
+from sfsc.reporting.names import TWINS, method_colour, method_marker, method_name, width_name
 from sfsc.reporting.runs import Float64s, Group
 from sfsc.reporting.style import FAINT, MUTED, PAGE, label_methods
 
@@ -28,7 +28,8 @@ def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
     for index, group in enumerate(groups):
         values, shift = group.map_percent, DODGE ** (index - (len(groups) - 1) / 2)
         _draw_method(own, group, np.diagonal(values, axis1=1, axis2=2), shift)
-        _draw_method(full, group, values[:, :, -1], shift)
+        if group.method != TWINS:
+            _draw_method(full, group, values[:, :, -1], shift)
     own.set_title("Gallery by the same sub-model")
     full.set_title("Gallery by the largest sub-model")
     own.set_ylabel("mAP (%)")
@@ -44,7 +45,8 @@ def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
             "same queries in the gallery that the method's largest sub-model indexed. "
             "Bars: standard deviation over seeds, moved slightly apart. The dashed line is the "
             "unified network, the smallest one deployed on every platform; full alone is one "
-            f"full-width network, which small platforms cannot run. {describe_protocol(groups)}"
+            "full-width network, which small platforms cannot run; independent networks have no "
+            f"gallery in common and are not at the right. {describe_protocol(groups)}"
         ),
         alternative="Points by method and width, self-test mAP: "
         + "; ".join(_in_words(group) for group in groups)

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from sfsc.reporting.curves import Curve, fit_epochs, join_seeds, read_metric, smooth
-from sfsc.reporting.drawing import Drawing, describe_data
-from sfsc.reporting.names import method_colour, method_name
-from sfsc.reporting.runs import Group
+from sfsc.reporting.curves import Curve, fit_epochs, has_metric, join_seeds, read_metric, smooth
+from sfsc.reporting.drawing import Drawing, describe_data, draw_nothing
+from sfsc.reporting.names import method_colour, method_name, name_lines
+from sfsc.reporting.runs import Group, Results
 from sfsc.reporting.style import MUTED, PAGE, label_methods
 
 WINDOW = 0.1
@@ -34,25 +34,31 @@ PANELS = (
 )
 
 
-def draw_conflicts(groups: Sequence[Group]) -> Drawing:
+def draw_conflicts(results: Results) -> Drawing:
     """Draw the share of conflicting pairs of sub-models, and their cosine, by method.
 
-    Args:
-        groups: Of one data set; those of one network have no pairs and are left out.
+    The methods are the compared ones and the ablation `parts`; those of one network, or of one
+    per width, have no pairs and are left out.
     """
-    groups = [group for group in groups if group.is_switchable] or list(groups)
-    if not groups[0].is_switchable:
-        return _say_no_conflicts(groups)
-    figure = Figure(figsize=(PAGE, 2.35))
+    candidates = results.compared_and("parts")
+    groups = [group for group in candidates if has_metric(group, PANELS[0].metric)]
+    if not groups:
+        text = "No method here has several sub-models in one network: no pairs, no conflicts."
+        return draw_nothing("Conflicting gradients", text, candidates)
+    lines = sum(1 + bool(name_lines(group.method)[1]) for group in groups)
+    height = max(2.35, 1.2 + 0.15 * lines)
+    figure = Figure(figsize=(PAGE, height))
     axes = figure.subplots(1, len(PANELS))
-    figure.subplots_adjust(left=0.05, right=0.815, bottom=0.18, top=0.88, wspace=0.24)
+    figure.subplots_adjust(
+        left=0.05, right=0.815, bottom=0.42 / height, top=1 - 0.28 / height, wspace=0.24
+    )
     axes[1].sharey(axes[0])
     fit_epochs(axes, groups)
     ends = []
     for panel, place in zip(PANELS, axes, strict=True):
         curves = [_read_curve(group, panel) for group in groups]
         for group, curve in zip(groups, curves, strict=True):
-            curve.draw(place, method_colour(group.method))
+            curve.draw(place, method_colour(group.method), opacity=min(0.18, 0.6 / len(groups)))
         place.set(title=panel.title, xlabel="epoch")
         if panel.unit:
             place.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=panel.unit))
@@ -74,13 +80,6 @@ def draw_conflicts(groups: Sequence[Group]) -> Drawing:
         ),
         alternative=f"Curves over epochs. At the end of training: {'; '.join(ends)}.",
     )
-
-
-def _say_no_conflicts(groups: Sequence[Group]) -> Drawing:
-    text = "No method here has several sub-models: no pairs, no conflicts."
-    figure = Figure(figsize=(PAGE, 0.6))
-    figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
-    return Drawing(figure, "Conflicting gradients", f"{text} {describe_data(groups)}", text)
 
 
 def _read_curve(group: Group, panel: Panel) -> Curve:

@@ -1,6 +1,6 @@
 """Heat maps of the cross-tests side by side, one per method, on one scale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
@@ -12,11 +12,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
-from sfsc.reporting.names import method_name, name_lines, width_name
+from sfsc.reporting.names import TWINS, method_name, name_lines, width_name
 from sfsc.reporting.runs import Float64s, Group
 from sfsc.reporting.style import HEAT_MAP, MUTED, PAGE, add_axes
 
-SIDE, PITCH, ROW = 1.42, 1.58, 2.25
+SIDE, PITCH, ROW = 1.42, 1.58, 2.32
 """Of a matrix: its side, and the distances to its neighbours to the right and below; inches."""
 HEAD = 0.55
 """Height of the words above a matrix, inches."""
@@ -39,7 +39,7 @@ def draw_cross_tests(groups: Sequence[Group]) -> Drawing:
     height = ROW * max(1, -(-len(matrices) // columns), -(-len(singles) // 2)) + 0.1
     figure = Figure(figsize=(PAGE, height))
     means = {group.method: group.map_percent.mean(axis=0) for group in groups}
-    scale = Normalize(min(m.min() for m in means.values()), max(m.max() for m in means.values()))
+    scale = _scale(means)
     cell = SIDE / max(4, *(len(group.widths) for group in groups))
     for index, group in enumerate(singles):
         axes = add_axes(figure, (0.1, height - HEAD - cell - 0.95 * index, cell, cell))
@@ -58,12 +58,19 @@ def draw_cross_tests(groups: Sequence[Group]) -> Drawing:
             "Mean average precision (%) for queries embedded by one sub-model (rows) in a gallery "
             "indexed by another (columns), mean over seeds; the diagonal, framed, holds the "
             "self-tests. Above each matrix its mean ± standard deviation over seeds. Methods of "
-            f"one network have one number, at the left. {describe_protocol(groups)}"
+            "one network have one number, at the left. The colours span what compatible methods "
+            f"reach. {describe_protocol(groups)}"
         ),
         alternative="Heat maps of mAP by query and gallery width. Means over the matrices: "
         + "; ".join(f"{method_name(group.method)} {_mean_text(group)} %" for group in groups)
         + ".",
     )
+
+
+def _scale(means: Mapping[str, Float64s]) -> Normalize:
+    """Return the colours' range; independent networks, not compatible at all, do not widen it."""
+    counted = [mean for method, mean in means.items() if method != TWINS] or list(means.values())
+    return Normalize(min(m.min() for m in counted), max(m.max() for m in counted), clip=True)
 
 
 def _mean_text(group: Group) -> str:

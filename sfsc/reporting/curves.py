@@ -28,9 +28,9 @@ class Curve:
     high: Float64s
     """(T,), largest seed."""
 
-    def draw(self, axes: Axes, colour: str) -> None:
+    def draw(self, axes: Axes, colour: str, *, opacity: float = 0.18) -> None:
         """Draw the mean as a line, the range of the seeds as a band."""
-        axes.fill_between(self.epoch, self.low, self.high, color=colour, alpha=0.18, lw=0)
+        axes.fill_between(self.epoch, self.low, self.high, color=colour, alpha=opacity, lw=0)
         axes.plot(self.epoch, self.mean, color=colour, solid_capstyle="round")
 
 
@@ -44,7 +44,7 @@ def read_metric(run: Run, metric: str) -> pd.DataFrame:
     Raises:
         ResultError: If there is none.
     """
-    curves = run.curves()
+    curves = run.curves
     records: pd.DataFrame = curves[(curves["metric"] == metric) & np.isfinite(curves["value"])]
     if records.empty:
         raise ResultError(
@@ -52,6 +52,11 @@ def read_metric(run: Run, metric: str) -> pd.DataFrame:
             "Train it again."
         )
     return records
+
+
+def has_metric(group: Group, metric: str) -> bool:
+    """Whether the trainings of a method recorded a metric: separate networks have no pairs, say."""
+    return all((run.curves["metric"] == metric).any() for run in group.runs)
 
 
 def curves_by_switch(group: Group, metric: str) -> list[Curve]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from sfsc.reporting.runs import Group
+from sfsc.reporting.style import MUTED, PAGE
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,13 @@ class Drawing:
     """What is shown, of which data, seeds and protocol."""
     alternative: str
     """What a person who cannot see the picture needs to know."""
+
+
+def draw_nothing(title: str, text: str, groups: Sequence[Group]) -> Drawing:
+    """Draw a sentence where a study has nothing to show."""
+    figure = Figure(figsize=(PAGE, 0.6))
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
+    return Drawing(figure, title, f"{text} {describe_data(groups)}", text)
 
 
 def describe_data(groups: Sequence[Group]) -> str:

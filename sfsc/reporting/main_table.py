@@ -1,120 +1,133 @@
 """The main table of a study: its frame, its note and its cells as a reader sees them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from sfsc.reporting.names import method_name
-from sfsc.reporting.runs import Group, Run
+from sfsc.reporting.effects import differences
+from sfsc.reporting.fairness import budget, origin
+from sfsc.reporting.measures import MEASURES, Measure
+from sfsc.reporting.names import method_colour, method_name
+from sfsc.reporting.runs import Group
+from sfsc.reporting.table import NONE, Cell, Table, mean_text
+from sfsc.statistics.paired import paired_effect
 
-MEASURES: dict[str, tuple[str, Callable[[Run], float | None]]] = {
-    "average_map": ("mAP", lambda run: run.test["summary"]["average_map"]),
-    "diagonal_map": ("self-tests", lambda run: run.test["summary"]["diagonal_map"]),
-    "off_diagonal_map": ("cross-tests", lambda run: run.test["summary"]["off_diagonal_map"]),
-    "worst_map": ("worst pair", lambda run: run.test["summary"]["worst_map"]),
-    "cmc_1": ("rank-1", lambda run: float(run.matrix("cmc_1").mean())),
-    "minp": ("mINP", lambda run: float(run.matrix("minp").mean())),
-}
-"""Column of the tables: heading, and a run's value as a fraction (None: it has no such pair)."""
-
-REFERENCE = "full_alone"
-"""Too large for the small platforms: a bound, never the best of the comparison."""
-NONE = "\N{EN DASH}"
-"""In a cell without a value."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Mean and standard deviation over seeds."""
-
-    text: str
-    is_best: bool
-    """Whether the mean is the best of its column and data set."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A method on a data set."""
-
-    method: str
-    name: str
-    classifier: str
-    """Whose losses move the classifier."""
-    n_seeds: int
-    cells: Mapping[str, Cell]
-    """By key of `MEASURES`."""
+REFERENCES = frozenset({"full_alone", "independent"})
+"""Bounds, never the best of the comparison: small platforms cannot run the full network, and
+independent networks are not compatible."""
 
 
 def main_frame(groups: Sequence[Group]) -> pd.DataFrame:
-    """Return one row per data set and method.
+    """Return one row per data set and compared method.
 
     Columns `<measure>_mean` and `<measure>_std` are percent; the standard deviation is that of a
     sample of seeds (n - 1), missing for one seed; a measure that a method does not have is missing.
+    `leads` names the measures in which the method is the best by more than chance: the 95 %
+    interval of its paired effect on the second best is above 0.
     """
-    return pd.DataFrame([_frame_row(group) for group in groups])
+    leaders = {
+        dataset: _leaders([group for group in groups if group.dataset == dataset])
+        for dataset in {group.dataset for group in groups}
+    }
+    return pd.DataFrame(
+        [
+            _frame_row(group)
+            | {"leads": " ".join(m for m, best in leaders[group.dataset].items() if best is group)}
+            for group in groups
+        ]
+    )
+
+
+def map_columns(group: Group, measures: Mapping[str, Measure]) -> dict[str, object]:
+    """Return mean and sample standard deviation over seeds of some measures, percent."""
+    columns: dict[str, object] = {}
+    for name, measure in measures.items():
+        values = pd.Series([measure.of_run(run) for run in group.runs], dtype=float) * 100
+        columns[f"{name}_mean"], columns[f"{name}_std"] = values.mean(), values.std(ddof=1)
+    return columns
 
 
 def _frame_row(group: Group) -> dict[str, object]:
-    row: dict[str, object] = {
-        "dataset": group.dataset, "method": group.method, "n_seeds": len(group.runs)
-    }  # fmt: skip
-    for name, (_, measure) in MEASURES.items():
-        values = pd.Series([measure(run) for run in group.runs], dtype=float) * 100
-        row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std(ddof=1)
     first = group.runs[0]
-    row["average_precision"] = first.test["average_precision"]
-    row["classifier_gradient"] = first.record["settings"]["loss"]["classifier_gradient"]
-    row["seeds"] = " ".join(map(str, group.seeds))
-    return row
+    return {
+        "dataset": group.dataset,
+        "method": group.method,
+        "n_seeds": len(group.runs),
+        **map_columns(group, MEASURES),
+        "average_precision": first.test["average_precision"],
+        "classifier_gradient": first.settings["loss.classifier_gradient"],
+        "seeds": " ".join(map(str, group.seeds)),
+    }
 
 
-def protocol(groups: Sequence[Group]) -> str:
-    """Return the sentences that a reader needs under a table of these runs."""
-    definition = groups[0].runs[0].test["average_precision"]
-    skipped = {g.dataset: g.runs[0].test["n_skipped_queries"] for g in groups}
-    skips = ", ".join(f"{count} on {dataset}" for dataset, count in skipped.items())
+def _leaders(groups: Sequence[Group]) -> dict[str, Group | None]:
+    """Return for each measure the method of a data set that is best by more than chance."""
+    return {name: _leader(measure, groups) for name, measure in MEASURES.items()}
+
+
+def _leader(measure: Measure, groups: Sequence[Group]) -> Group | None:
+    means = {
+        index: pd.Series([measure.of_run(run) for run in group.runs], dtype=float).mean()
+        for index, group in enumerate(groups)
+        if group.method not in REFERENCES
+    }
+    ranking = sorted((i for i, mean in means.items() if mean == mean), key=lambda i: -means[i])  # noqa: PLR0124
+    if len(ranking) < 2:
+        return None
+    best, second = groups[ranking[0]], groups[ranking[1]]
+    effect = paired_effect(differences(best, second, measure.of_queries))
+    return best if effect.n_seeds > 1 and effect.ci_low > 0 else None
+
+
+def main_note(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return the sentences that a reader needs under the table.
+
+    Args:
+        groups: The compared rows of all data sets.
+        choices: Content of the file of `sfsc choices`, None if there is none.
+    """
     return (
         "Percent, mean ± standard deviation over seeds. mAP: mean over all pairs of a query and a "
         "gallery sub-model (for one network: its self-test); self-tests: both the same; "
         "cross-tests: different ones; rank-1 and mINP: means over all pairs. "
-        f"Average precision: {definition} definition. Same identity and camera removed, junk "
-        f"removed, distractors kept; queries without a positive, left out: {skips}. Bold: the best "
-        "mean of a column, without a test; full alone, which small platforms cannot run, does not "
-        "compete."
+        f"{protocol(groups)} Bold: the best of a column where the 95 % interval of its paired "
+        "effect on the second best, by bootstrap over seeds and queries, excludes 0; full alone, "
+        "which small platforms cannot run, and independent, whose networks are not compatible, do "
+        f"not compete. {budget(groups)} {origin(groups, choices)}"
     )
 
 
-def table_rows(frame: pd.DataFrame) -> dict[str, list[Row]]:
-    """Return the rows of each data set as a reader sees them.
+def protocol(groups: Sequence[Group]) -> str:
+    """Return the sentences on average precision, removals and seeds."""
+    definition = groups[0].runs[0].test["average_precision"]
+    skipped = {g.dataset: g.runs[0].test["n_skipped_queries"] for g in groups}
+    skips = ", ".join(f"{count} on {dataset}" for dataset, count in skipped.items())
+    seeds = ", ".join(dict.fromkeys(" ".join(map(str, group.seeds)) for group in groups))
+    return (
+        f"Average precision: {definition} definition. Same identity and camera removed, junk "
+        f"removed, distractors kept; queries without a positive, left out: {skips}. Seeds: {seeds}."
+    )
 
-    The best mean of a column is marked; the full network alone is a bound and does not compete.
-    """
-    return {
-        str(dataset): [_row(row, _best(rows)) for _, row in rows.iterrows()]
+
+def main_tables(frame: pd.DataFrame) -> list[Table]:
+    """Return the table of each data set."""
+    head = ("method", "classifier moved by", "seeds", *(m.heading for m in MEASURES.values()))
+    return [
+        Table(str(dataset), head, 2, tuple(_row(row) for _, row in rows.iterrows()))
         for dataset, rows in frame.groupby("dataset", sort=False)
-    }
+    ]
 
 
-def _best(rows: pd.DataFrame) -> dict[str, float]:
-    competitors = rows[rows["method"] != REFERENCE]
-    return {name: competitors[f"{name}_mean"].max() for name in MEASURES}
-
-
-def _row(row: "pd.Series[Any]", best: Mapping[str, float]) -> Row:
-    method = str(row["method"])
+def _row(row: "pd.Series[Any]") -> tuple[Cell, ...]:
+    method, leads = str(row["method"]), str(row["leads"]).split()
     is_one_network = pd.isna(row["off_diagonal_map_mean"])
-    cells = {}
-    for name in MEASURES:
-        mean, std = row[f"{name}_mean"], row[f"{name}_std"]
-        text = f"{mean:.1f}" if pd.isna(std) else f"{mean:.1f} ± {std:.1f}"
-        is_best = method != REFERENCE and mean == best[name]
-        cells[name] = Cell(NONE if pd.isna(mean) else text, is_best=is_best)
-    return Row(
-        method=method,
-        name=method_name(method),
-        classifier=NONE if is_one_network else str(row["classifier_gradient"]),
-        n_seeds=int(str(row["n_seeds"])),
-        cells=cells,
+    return (
+        Cell(method_name(method), colour=method_colour(method)),
+        Cell(NONE if is_one_network else str(row["classifier_gradient"])),
+        Cell(str(row["n_seeds"])),
+        *(
+            Cell(mean_text(row[f"{name}_mean"], row[f"{name}_std"]), is_best=name in leads)
+            for name in MEASURES
+        ),
     )

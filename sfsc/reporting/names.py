@@ -1,38 +1,107 @@
-"""What methods and sub-models are called, and the colour and marker each method has everywhere."""
+"""What methods, conditions and sub-models are called; the colour and marker of each method."""
 
+import re
 import zlib
 from fractions import Fraction
+
+OURS, RIVAL, TWINS = "sfsc", "bct_s", "independent"
+"""Rows of `methods` that have a part in a claim: the paper's, the one it is measured by, and the
+networks that its sub-models are measured by."""
 
 METHODS = {
     "full_alone": ("Full alone", "#595959", "s"),
     "unified": ("Unified", "#E69F00", "D"),
+    "independent": ("Independent", "#9A9A9A", "d"),
+    "bct": ("BCT", "#009E73", "<"),
+    "asymmetric": ("Asymmetric", "#8F7A00", ">"),
+    "asymmetric_regression": ("Asymmetric (regression)", "#5E5000", "h"),
+    "asymmetric_contrastive": ("Asymmetric (contrastive)", "#6B8E23", "P"),
+    "asymmetric_triplet": ("Asymmetric (triplet)", "#BDB76B", "H"),
     "bct_s": ("BCT-S", "#56B4E9", "^"),
     "bct_s_classifier_all": ("BCT-S (classifier moved by all)", "#0072B2", "v"),
+    "asymmetric_s": ("Asymmetric-S", "#CC79A7", "p"),
+    "asymmetric_s_regression": ("Asymmetric-S (regression)", "#882255", "8"),
+    "asymmetric_s_contrastive": ("Asymmetric-S (contrastive)", "#AA4499", "X"),
+    "asymmetric_s_triplet": ("Asymmetric-S (triplet)", "#DDA0C0", "*"),
     "sfsc": ("SFSC (ours)", "#D55E00", "o"),
+    "sfsc@parts=without_compatible": ("SFSC without compatible loss", "#332288", "$c$"),
+    "sfsc@parts=without_projection": ("SFSC without projection", "#44AA99", "$p$"),
 }
-"""Display name, colour (Okabe and Ito's palette, safe for the colour-blind) and marker."""
-OTHER_COLOURS = ("#009E73", "#CC79A7", "#8F7A00", "#332288", "#882255")
-OTHER_MARKERS = ("P", "X", "<", ">", "p")
+"""Display name, colour (Okabe and Ito's palette, safe for the colour-blind, and shades), marker."""
+OTHER_COLOURS = ("#117733", "#7B5EA7", "#A0522D", "#4E6E81", "#B5306A")
+OTHER_MARKERS = ("$1$", "$2$", "$3$", "$4$", "$5$")
+SPELLINGS = {
+    "kl": "KL", "mgda": "MGDA", "upgrad": "UPGrad", "cagrad": "CAGrad", "arcface": "ArcFace",
+    "cosface": "CosFace", "resnet": "ResNet", "resnet18": "ResNet-18", "mobilenet": "MobileNet",
+    "v2": "V2", "dim": "dimension",
+}  # fmt: skip
+"""Words of `params.yaml` that a reader sees otherwise."""
 
 
 def method_name(method: str) -> str:
-    """Return the name that a reader sees.
+    """Return the name that a reader sees, of a row of `methods` or of a condition of a variation.
 
-    >>> method_name("bct_s"), method_name("sfsc_without_projection")
-    ('BCT-S', 'Sfsc without projection')
+    >>> method_name("bct_s"), method_name("my_idea")
+    ('BCT-S', 'My idea')
+    >>> method_name("sfsc@kl_weight=0.005")
+    'SFSC, KL weight: 0.005'
     """
     known = METHODS.get(method)
-    return known[0] if known else method.replace("_", " ").capitalize()
+    row, _, condition = method.partition("@")
+    if known:
+        return known[0]
+    if condition:
+        variation, _, value = condition.partition("=")
+        return f"{short_name(row)}, {in_words(variation)}: {in_words(value)}"
+    return heading(method)
+
+
+def short_name(method: str) -> str:
+    """Return the name without what is in brackets.
+
+    >>> short_name("sfsc"), short_name("asymmetric_triplet")
+    ('SFSC', 'Asymmetric')
+    """
+    return method_name(method).partition(" (")[0]
 
 
 def name_lines(method: str) -> tuple[str, str]:
-    """Return a method's name and, for a second line, what its name has in brackets.
+    """Return a method's name and, for a second line, what follows its first word or so.
 
     >>> name_lines("bct_s_classifier_all")
     ('BCT-S', '(classifier moved by all)')
+    >>> name_lines("sfsc@parts=without_projection")
+    ('SFSC', 'without projection')
     """
-    name, bracket, qualifier = method_name(method).partition(" (")
-    return (name, f"({qualifier}") if bracket and len(qualifier) > 6 else (method_name(method), "")
+    name = method_name(method)
+    if len(name) <= 14:
+        return name, ""
+    for mark in (" (", ", ", " without "):
+        first, found, rest = name.partition(mark)
+        if found:
+            return first, mark.lstrip(" ,") + rest
+    return name, ""
+
+
+def in_words(name: str) -> str:
+    """Return a name of `params.yaml`, or a list of widths, as a reader sees it.
+
+    >>> in_words("kl_weight"), in_words("0.25-0.5-1")
+    ('KL weight', '1/4, 1/2, 1')
+    """
+    if re.fullmatch(r"[\d.]+(-[\d.]+)+", name):
+        return ", ".join(width_name(float(width)) for width in name.split("-"))
+    return " ".join(SPELLINGS.get(word, word) for word in name.split("_"))
+
+
+def heading(name: str) -> str:
+    """Return `in_words` with a capital.
+
+    >>> heading("base_loss")
+    'Base loss'
+    """
+    text = in_words(name)
+    return text[:1].upper() + text[1:]
 
 
 def method_colour(method: str) -> str:

@@ -3,7 +3,7 @@
     python -m sfsc.reporting.readme README.md
 
 replaces what stands between `<!-- results: <study> -->` and `<!-- end -->` by what the study's
-`reports/<study>/tables/main.csv` says, in words and as a table.
+`reports/<study>/` says: its main table in words and as a table, and the verdicts on the claims.
 """
 
 import re
@@ -15,12 +15,16 @@ from typing import Any
 import pandas as pd
 
 from sfsc.files import replacing
+from sfsc.reporting.claims import load_claims, verdict_tables
+from sfsc.reporting.main_table import REFERENCES
+from sfsc.reporting.table import to_markdown
+from sfsc.reporting.tables import read_frame
 
 BLOCK = re.compile(r"<!-- results: (?P<study>\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def render(readme: Path) -> str:
-    """Return the README with its result blocks as the tables beside it have them.
+    """Return the README with its result blocks as the reports beside it have them.
 
     Args:
         readme: The README; its folder holds `reports/`.
@@ -28,29 +32,33 @@ def render(readme: Path) -> str:
     reports = readme.parent / "reports"
 
     def block(match: re.Match[str]) -> str:
-        tables = reports / match["study"] / "tables"
-        frame = pd.read_csv(tables / "main.csv")
+        report = reports / match["study"]
+        frame = read_frame(report / "tables" / "main.csv")
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
-        table = (tables / "main.md").read_text().strip()
-        content = "\n\n".join([*sentences, table])
+        tables = verdict_tables(load_claims(report / "claims.json"))
+        verdicts = to_markdown(tables, "").strip()
+        table = (report / "tables" / "main.md").read_text().strip()
+        content = "\n\n".join([*sentences, verdicts, table])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 
     return BLOCK.sub(block, readme.read_text())
 
 
 def _finding(dataset: object, rows: pd.DataFrame) -> str:
-    """SFSC's average mAP against each other method's, its worst pair against the unified one."""
+    """SFSC's average mAP against the unified network's and the best other compatible method's."""
     by_method = {str(record["method"]): record for record in rows.to_dict("records")}
-    ours = by_method.pop("sfsc")
+    ours, unified = by_method.pop("sfsc"), by_method.pop("unified")
+    rivals = {name: row for name, row in by_method.items() if name not in REFERENCES}
+    best = max(rivals, key=lambda name: rivals[name]["average_map_mean"])
     comparisons = [
-        f"{_gap(ours['average_map_mean'] - row['average_map_mean'])} `{method}` "
+        f"{_gap(ours['average_map_mean'] - row['average_map_mean'])} {name} "
         f"({_mean(row, 'average_map')})"
-        for method, row in by_method.items()
+        for name, row in (("`unified`", unified), (f"`{best}`, the best other", rivals[best]))
     ]
-    worst = _gap(ours["worst_map_mean"] - by_method["unified"]["worst_map_mean"])
+    worst = _gap(ours["worst_map_mean"] - unified["worst_map_mean"])
     return (
         f"On `{dataset}`, over {ours['n_seeds']} seeds, `sfsc` reaches an average mAP of "
-        f"{_mean(ours, 'average_map')} %: {', '.join(comparisons[:-1])} and {comparisons[-1]}. "
+        f"{_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
         f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
     )
 

@@ -7,34 +7,50 @@ paths and holds everything else itself, so its folder can be moved or sent as a 
 import base64
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.files import replacing
-from sfsc.reporting.drawing import percent
-from sfsc.reporting.main_table import MEASURES, Row, protocol, table_rows
+from sfsc.reporting.choices import NOTE as CHOICES_NOTE
+from sfsc.reporting.choices import choice_tables, load_choices
+from sfsc.reporting.claims import as_part, load_claims, verdict_tables
+from sfsc.reporting.main_table import main_note
 from sfsc.reporting.names import method_colour, method_name
-from sfsc.reporting.runs import Group, load_groups
+from sfsc.reporting.runs import Group, load_results
+from sfsc.reporting.table import Table, mean_text
+from sfsc.reporting.tables import read_frame, tables_of
+from sfsc.reporting.variation_tables import ABLATION_NOTE, ROBUSTNESS_NOTE
 
 TEMPLATE = "report.html.j2"
-OURS = "sfsc"
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How SFSC compares with another method, paired by seed."""
+class Bar:
+    """A method's average mAP."""
 
     name: str
     colour: str
+    percent: float
     text: str
-    ahead: int
-    """Seeds in which SFSC has the higher mAP."""
-    seeds: int
+
+
+@dataclass(frozen=True)
+class ClaimEntry:
+    """What a claim was judged by."""
+
+    id: str
+    verdict: str
+    explanation: str
+    parts: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -57,56 +73,79 @@ class Section:
     """All of one data set."""
 
     dataset: str
-    rows: Sequence[Row]
-    differences: Sequence[Difference]
+    bars: Sequence[Bar]
+    main: Table
+    verdicts: Table
+    claims: Sequence[ClaimEntry]
+    ablation: Sequence[Table]
+    robustness: Sequence[Table]
     figures: Sequence[FigureEntry]
     sheet: str
     """The contact sheet, base64; empty if there is none."""
 
 
 def write_report(
-    study: str,
-    runs: Sequence[Path],
+    job: StudyJob,
+    results: Path,
     *,
-    table: Path,
+    tables: Path,
+    claims: Path,
     figures: Sequence[Path],
     sheets: Sequence[Path],
+    choices: Path | None,
     output: Path,
 ) -> None:
     """Write the page.
 
     Args:
-        study: Its name.
-        runs: Folders of all runs.
-        table: The CSV file of `sfsc tables`.
+        job: Which runs the study has.
+        results: `results/<study>`.
+        tables: Folder of `sfsc tables`.
+        claims: JSON file of `sfsc claims`.
         figures: SVG files of `sfsc figure`, in the order to be shown.
         sheets: Contact sheets, `<data set>/contact_sheet.png`.
+        choices: JSON file of `sfsc choices`, None if there is none.
         output: The HTML file.
 
     Raises:
         ResultError: If an input is missing or damaged or the inputs do not fit each other.
     """
-    groups = load_groups(runs)
-    frame = _read_table(table, groups)
+    groups = [of.group(run) for of in load_results(job, results) for run in job.runs()]
+    compared = [group for group in groups if group.method in job.compare]
+    frames = {n: read_frame(tables / f"{n}.csv") for n in ("main", "ablation", "robustness")}
+    _check_rows(tables / "main.csv", frames["main"], compared)
     entries = [_read_figure(path, output, number) for number, path in enumerate(figures, start=1)]
-    encoded = {path.parent.name: _encode(path) for path in sheets}
-    folder = Path(__file__).parent
+    judged = load_claims(claims)
+    chosen = load_choices(choices) if choices else None
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    environment.filters["code"] = _code
     page = environment.get_template(TEMPLATE).render(
-        study=study,
-        colour_of=method_colour,
+        study=job.study,
         n_runs=sum(len(group.runs) for group in groups),
-        n_methods=len({group.method for group in groups}),
-        headings=[heading for heading, _ in MEASURES.values()],
-        note=protocol(groups),
-        table=_relative(table.with_suffix(""), output),
+        n_methods=len(job.compare),
+        n_conditions=len(job.runs()) - len(job.compare),
+        notes={
+            "main": main_note(compared, chosen),
+            "ablation": ABLATION_NOTE,
+            "robustness": ROBUSTNESS_NOTE,
+            "choices": CHOICES_NOTE,
+        },
+        tables=_relative(tables, output),
+        claims=_relative(claims.with_suffix(""), output),
         sections=[
-            _section(dataset, groups, rows, entries, encoded.get(dataset, ""))
-            for dataset, rows in table_rows(frame).items()
+            _section(
+                dataset,
+                {name: frame[frame["dataset"] == dataset] for name, frame in frames.items()},
+                [entry for entry in judged if entry["dataset"] == dataset],
+                [entry for entry in entries if entry.dataset == dataset],
+                _sheet_of(dataset, sheets),
+            )
+            for dataset in job.datasets
         ],
+        choices=choice_tables(chosen or []),
         provenance=_provenance(groups),
         runs=[_describe_run(group, index) for group in groups for index in range(len(group.runs))],
     )
@@ -116,52 +155,42 @@ def write_report(
 
 def _section(
     dataset: str,
-    groups: Sequence[Group],
-    rows: Sequence[Row],
-    entries: Sequence[FigureEntry],
+    frames: Mapping[str, pd.DataFrame],
+    claims: Sequence[Mapping[str, Any]],
+    figures: Sequence[FigureEntry],
     sheet: str,
 ) -> Section:
-    own = [group for group in groups if group.dataset == dataset]
+    if not claims:
+        raise ResultError(
+            f"The claims must be judged on each data set. Found none on `{dataset}`. Write them "
+            "again."
+        )
     return Section(
         dataset=dataset,
-        rows=rows,
-        differences=paired_differences(own),
-        figures=[entry for entry in entries if entry.dataset == dataset],
+        bars=[_bar(row) for _, row in frames["main"].iterrows()],
+        main=tables_of("main", frames["main"])[0],
+        verdicts=verdict_tables(claims)[0],
+        claims=[_claim_entry(claim) for claim in claims],
+        ablation=tables_of("ablation", frames["ablation"]),
+        robustness=tables_of("robustness", frames["robustness"]),
+        figures=figures,
         sheet=sheet,
     )
 
 
-def paired_differences(groups: Sequence[Group]) -> list[Difference]:
-    """Return how SFSC's average mAP differs from each other method's, seed by seed.
+def _bar(row: "pd.Series[Any]") -> Bar:
+    method, mean = str(row["method"]), float(row["average_map_mean"])
+    text = mean_text(mean, float(row["average_map_std"]))
+    return Bar(method_name(method), method_colour(method), mean, text)
 
-    Args:
-        groups: Of one data set.
 
-    Returns:
-        One entry for each method that shares a seed with SFSC; none if SFSC is not there.
-    """
-    values = {
-        group.method: dict(
-            zip(group.seeds, group.map_percent.mean(axis=(1, 2)).tolist(), strict=True)
-        )
-        for group in groups
-    }
-    ours = values.pop(OURS, {})
-    differences = []
-    for method, theirs in values.items():
-        paired = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
-        if paired:
-            sign = "+" if sum(paired) > 0 else ""
-            differences.append(
-                Difference(
-                    name=method_name(method),
-                    colour=method_colour(method),
-                    text=(sign + percent(paired)).replace("-", "\N{MINUS SIGN}"),
-                    ahead=sum(value > 0 for value in paired),
-                    seeds=len(paired),
-                )
-            )
-    return differences
+def _claim_entry(claim: Mapping[str, Any]) -> ClaimEntry:
+    parts = [as_part(part).sentence for part in claim["parts"]]
+    return ClaimEntry(claim["id"], claim["verdict"], claim["explanation"], parts)
+
+
+def _sheet_of(dataset: str, sheets: Sequence[Path]) -> str:
+    return next((_encode(path) for path in sheets if path.parent.name == dataset), "")
 
 
 def _provenance(groups: Sequence[Group]) -> list[tuple[str, str]]:
@@ -197,20 +226,14 @@ def _describe_run(group: Group, index: int) -> dict[str, object]:
     }
 
 
-def _read_table(path: Path, groups: Sequence[Group]) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, dtype={"seeds": str})
-        found = list(zip(frame["dataset"], frame["method"], strict=True))
-    except (OSError, ValueError, KeyError) as error:
+def _check_rows(path: Path, frame: pd.DataFrame, compared: Sequence[Group]) -> None:
+    """Page and table must agree."""
+    found = list(zip(frame["dataset"], frame["method"], strict=True))
+    if found != [(group.dataset, group.method) for group in compared]:
         raise ResultError(
-            f"{path} must be a table written by `sfsc tables`. Found: {error}. Write it again."
-        ) from error
-    if found != [(group.dataset, group.method) for group in groups]:
-        raise ResultError(
-            f"{path} must have a row for each method of the given runs, in their order. Found "
+            f"{path} must have a row for each compared method of the study, in their order. Found "
             f"{', '.join(f'{dataset}/{method}' for dataset, method in found)}. Write it again."
         )
-    return frame
 
 
 def _read_figure(path: Path, output: Path, number: int) -> FigureEntry:
@@ -224,6 +247,11 @@ def _read_figure(path: Path, output: Path, number: int) -> FigureEntry:
         ) from error
     svg, png = (_relative(path.with_suffix(suffix), output) for suffix in (".svg", ".png"))
     return FigureEntry(number=number, **texts, svg=svg, png=png)
+
+
+def _code(text: str) -> Markup:
+    """Return a text with what is in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def _relative(path: Path, output: Path) -> str:

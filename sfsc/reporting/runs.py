@@ -1,22 +1,27 @@
 """The finished runs of a study, read from their result files and checked against each other."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
+from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 
 Float64s = NDArray[np.float64]
 
 RUN_KEYS = (
-    "dataset", "method", "seed", "widths", "settings", "macs", "epochs", "steps", "wall_seconds",
-    "git_revision", "git_clean", "config_digest", "data_digest", "environment",
+    "dataset", "method", "seed", "widths", "network", "settings", "macs", "epochs", "steps",
+    "wall_seconds", "git_revision", "git_clean", "config_digest", "data_digest", "environment",
+    "validation",
 )  # fmt: skip
 TEST_KEYS = (
     "average_precision", "n_query", "n_gallery", "n_skipped_queries", "matrices", "summary",
@@ -25,7 +30,7 @@ TEST_KEYS = (
 
 @dataclass(frozen=True)
 class Run:
-    """One training and its tests."""
+    """One training and its tests, in `results/<study>/<dataset>/<run>/seed<k>`."""
 
     folder: Path
     record: dict[str, Any]
@@ -36,12 +41,12 @@ class Run:
     @property
     def dataset(self) -> str:
         """Name of the data set."""
-        return str(self.record["dataset"])
+        return self.folder.parent.parent.name
 
     @property
     def method(self) -> str:
-        """Name of the run: a row of `methods`."""
-        return str(self.record["method"])
+        """Name of the run: a row of `methods`, or a condition of a variation."""
+        return self.folder.parent.name
 
     @property
     def seed(self) -> int:
@@ -53,17 +58,48 @@ class Run:
         """Widths of the sub-models, ascending."""
         return tuple(self.record["widths"])
 
-    def matrix(self, metric: str) -> Float64s:
-        """Return a matrix of the cross-tests, (M, M), as fractions; rows: query sub-model."""
-        return np.array(self.test["matrices"][metric], dtype=np.float64)
-
     @property
-    def mean_average_precision(self) -> Float64s:
-        """The (M, M) matrix of mean average precisions, the definition that the study reports."""
-        return self.matrix(f"map_{self.test['average_precision']}")
+    def settings(self) -> dict[str, Any]:
+        """See `settings_of`."""
+        return settings_of(self.record)
 
+    def matrix(self, metric: str) -> Float64s:
+        """Return a matrix of the cross-tests, (M, M), as fractions; rows: query sub-model.
+
+        Args:
+            metric: A key of `matrices`; `map` is the definition that the study reports.
+        """
+        return np.array(self.test["matrices"][self._key(metric)], dtype=np.float64)
+
+    def queries(self, metric: str) -> Float64s:
+        """Return what a matrix is the mean of: each valid query in each cell, (M, M, Q)."""
+        path = self.folder / "query_metrics.safetensors"
+        try:
+            values = self._query_metrics[self._key(metric)].astype(np.float64)
+        except (OSError, KeyError, SafetensorError) as error:
+            raise ResultError(
+                f"{path} must hold the metrics of each query. Found: {_line(error)} "
+                "Evaluate it again."
+            ) from error
+        n_widths, n_valid = len(self.widths), self.test["n_query"] - self.test["n_skipped_queries"]
+        if values.shape != (n_widths, n_widths, n_valid):
+            raise ResultError(
+                f"{path} must have the shape {(n_widths, n_widths, n_valid)}: sub-models of "
+                "run.json, valid queries of cross_test.json. Found "
+                f"{values.shape}. Evaluate it again."
+            )
+        return values
+
+    @cached_property
+    def _query_metrics(self) -> dict[str, NDArray[np.float32]]:
+        return dict(load_file(self.folder / "query_metrics.safetensors"))
+
+    def _key(self, metric: str) -> str:
+        return f"map_{self.test['average_precision']}" if metric == "map" else metric
+
+    @cached_property
     def curves(self) -> pd.DataFrame:
-        """Return what the training recorded, in long form (`sfsc.training.records`)."""
+        """What the training recorded, in long form (`sfsc.training.records`)."""
         path = self.folder / "training.parquet"
         try:
             return pd.read_parquet(path)
@@ -76,11 +112,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs of one method on one data set, by seed."""
+    """The runs of one name on one data set, by seed."""
 
-    dataset: str
-    method: str
     runs: tuple[Run, ...]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return self.runs[0].dataset
+
+    @property
+    def method(self) -> str:
+        """Name of the runs: a row of `methods`, or a condition of a variation."""
+        return self.runs[0].method
 
     @property
     def widths(self) -> tuple[float, ...]:
@@ -94,51 +138,68 @@ class Group:
 
     @property
     def is_switchable(self) -> bool:
-        """Whether the method has several sub-models, and so cross-tests and conflicts."""
+        """Whether the method has several sub-models, and so cross-tests."""
         return len(self.widths) > 1
 
     @property
     def map_percent(self) -> Float64s:
         """Mean average precisions of every seed, percent, (seeds, M, M)."""
-        return 100 * np.stack([run.mean_average_precision for run in self.runs])
+        return 100 * np.stack([run.matrix("map") for run in self.runs])
 
 
-def load_groups(folders: Sequence[Path]) -> list[Group]:
-    """Read finished runs and group them by data set and method.
+@dataclass(frozen=True)
+class Results:
+    """The runs of a study on one data set, each read when it is first asked for."""
+
+    job: StudyJob
+    """Which runs the study has."""
+    folder: Path
+    """`results/<study>`."""
+    dataset: str
+    _groups: dict[str, Group] = field(default_factory=dict, repr=False)
+
+    def __contains__(self, run: str) -> bool:
+        """Whether the study has a run of this name."""
+        return run in self.job.runs()
+
+    def group(self, run: str) -> Group:
+        """Return the runs of one name, seeds ascending.
+
+        Args:
+            run: One of `job.runs()`.
+
+        Raises:
+            ResultError: If a file is missing or damaged or the runs do not fit each other.
+        """
+        if run not in self._groups:
+            seeds = sorted(self.job.runs()[run])
+            folder = self.folder / self.dataset / run
+            runs = tuple(load_run(folder / f"seed{seed}") for seed in seeds)
+            _check_widths(runs)
+            first = next(iter(self._groups.values()), Group(runs)).runs[0]
+            _check_protocol([first, *runs])
+            self._groups[run] = Group(runs)
+        return self._groups[run]
+
+    def compared(self) -> list[Group]:
+        """Return the rows of `compare`, in their order."""
+        return [self.group(run) for run in self.job.compare]
+
+    def compared_and(self, ablation: str) -> list[Group]:
+        """Return the rows of `compare` and the further runs of an ablation, if the study has it."""
+        conditions = self.job.ablation.get(ablation, ())
+        runs = dict.fromkeys([*self.job.compare, *(condition.run for condition in conditions)])
+        return [self.group(run) for run in runs]
+
+
+def load_results(job: StudyJob, folder: Path) -> list[Results]:
+    """Return the results of each data set of a study.
 
     Args:
-        folders: Folders `results/<study>/<dataset>/<run>/seed<k>`; the order of methods is theirs.
-
-    Returns:
-        Groups in order of first appearance, data set by data set; seeds ascending.
-
-    Raises:
-        ResultError: If a file is missing or damaged or the runs do not fit each other.
+        job: Which data sets and runs the study has.
+        folder: `results/<study>`.
     """
-    runs = [load_run(folder) for folder in folders]
-    if not runs:
-        raise ResultError("A table or figure must have at least one run. Found none.")
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for dataset in dict.fromkeys(run.dataset for run in runs):
-        for run in runs:
-            if run.dataset == dataset:
-                groups.setdefault((dataset, run.method), []).append(run)
-    _check_protocol(runs)
-    for members in groups.values():
-        _check_group(members)
-    return [
-        Group(dataset, method, tuple(sorted(members, key=lambda run: run.seed)))
-        for (dataset, method), members in groups.items()
-    ]
-
-
-def load_one_dataset(folders: Sequence[Path]) -> list[Group]:
-    """Read the finished runs of one data set; see `load_groups`."""
-    groups = load_groups(folders)
-    datasets = sorted({group.dataset for group in groups})
-    if len(datasets) > 1:
-        raise ResultError(f"A figure must have runs of one data set. Found {', '.join(datasets)}.")
-    return groups
+    return [Results(job, folder, dataset) for dataset in job.datasets]
 
 
 def load_run(folder: Path) -> Run:
@@ -150,7 +211,7 @@ def load_run(folder: Path) -> Run:
     Raises:
         ResultError: If a file is missing, damaged or does not fit the other.
     """
-    record = _read(folder / "run.json", RUN_KEYS, mend="Train it again.")
+    record = read_record(folder)
     test = _read(folder / "cross_test.json", TEST_KEYS, mend="Evaluate it again.")
     n_widths = len(record["widths"])
     for name, matrix in test["matrices"].items():
@@ -161,6 +222,24 @@ def load_run(folder: Path) -> Run:
                 f"for each width of run.json. Found `{name}` of shape {shape}. Evaluate it again."
             )
     return Run(folder, record, test)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the `run.json` of a folder.
+
+    Raises:
+        ResultError: If it is missing or damaged.
+    """
+    return _read(folder / "run.json", RUN_KEYS, mend="Train it again.")
+
+
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a training resolved from `params.yaml`, as "section.key" to value."""
+    return {
+        f"{section}.{key}": value
+        for section in ("network", "loss", "aggregation", "train", "augmentation")
+        for key, value in record["settings"][section].items()
+    }
 
 
 def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
@@ -186,20 +265,15 @@ def _check_protocol(runs: Sequence[Run]) -> None:
             )
 
 
-def _check_group(runs: Sequence[Run]) -> None:
-    """Seeds of a method are averaged: one run per seed, all with the same sub-models."""
+def _check_widths(runs: Sequence[Run]) -> None:
+    """Seeds of a method are averaged: all have the same sub-models."""
     first = runs[0]
-    for index, run in enumerate(runs):
+    for run in runs:
         if run.widths != first.widths:
             raise ResultError(
                 f"All seeds of `{first.method}` on `{first.dataset}` must have the same widths. "
                 f"Found {list(first.widths)} in {first.folder} and {list(run.widths)} in "
                 f"{run.folder}."
-            )
-        if run.seed in {other.seed for other in runs[:index]}:
-            raise ResultError(
-                f"Each seed of `{first.method}` on `{first.dataset}` must be given once. "
-                f"Found seed {run.seed} twice, the second time in {run.folder}."
             )
 
 

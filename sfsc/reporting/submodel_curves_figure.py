@@ -9,18 +9,18 @@ from matplotlib.ticker import FixedLocator, NullFormatter
 from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs
 from sfsc.reporting.drawing import Drawing, describe_data
 from sfsc.reporting.names import method_name, width_name
-from sfsc.reporting.runs import Group
+from sfsc.reporting.runs import Group, Results
 from sfsc.reporting.style import PAGE, label_ends, width_colours
 
 PANELS_PER_ROW = 3
 
 
-def draw_gradient_norms(groups: Sequence[Group]) -> Drawing:
+def draw_gradient_norms(results: Results) -> Drawing:
     """Draw the norm of each sub-model's own gradient over training, a panel per method.
 
-    Args:
-        groups: Of one data set.
+    The methods are the compared ones and the ablation `parts`.
     """
+    groups = results.compared_and("parts")
     figure, text = _draw_switches(groups, "gradient_norm", "gradient norm", is_log=True)
     return Drawing(
         figure,
@@ -58,7 +58,7 @@ def _draw_switches(
     groups: Sequence[Group], metric: str, label: str, *, is_log: bool
 ) -> tuple[Figure, str]:
     """Draw a panel per method with a line per sub-model; return also the ends in words."""
-    groups = sorted(groups, key=lambda group: not group.is_switchable)
+    groups = sorted(groups, key=lambda group: not group.is_switchable)  # stable
     curves = [curves_by_switch(group, metric) for group in groups]
     columns = min(len(groups), PANELS_PER_ROW)
     rows = -(-len(groups) // columns)

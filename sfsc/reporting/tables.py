@@ -1,85 +1,93 @@
-"""The stage `sfsc tables`: one frame, written as CSV, Markdown, LaTeX and metrics."""
+"""The stage `sfsc tables`: the main, the ablation and the robustness table of a study.
+
+Each is one frame, written as CSV, Markdown and LaTeX; the main one also as metrics.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from sfsc.config import StudyJob
+from sfsc.errors import ResultError
 from sfsc.files import replacing
-from sfsc.reporting.main_table import MEASURES, NONE, Row, main_frame, protocol, table_rows
-from sfsc.reporting.runs import load_groups
+from sfsc.reporting.choices import load_choices
+from sfsc.reporting.main_table import main_frame, main_note, main_tables
+from sfsc.reporting.runs import load_results
+from sfsc.reporting.table import Table, to_latex, to_markdown
+from sfsc.reporting.variation_tables import (
+    ABLATION_NOTE,
+    ROBUSTNESS_NOTE,
+    ablation_frame,
+    robustness_frame,
+    variation_tables,
+)
 
-HEADINGS = [heading for heading, _ in MEASURES.values()]
+EFFECTS = {"ablation": "effect", "robustness": "SFSC minus the method"}
+"""Heading of the last column of a variation table."""
 
 
-def write_tables(runs: Sequence[Path], output: Path, metrics: Path) -> None:
-    """Write the main table of a study.
+def write_tables(
+    job: StudyJob, results: Path, output: Path, metrics: Path, choices: Path | None
+) -> None:
+    """Write the tables of a study.
 
     Args:
-        runs: Folders of all its runs.
-        output: The CSV file; a Markdown and a LaTeX file are written beside it.
-        metrics: JSON file of the same numbers, nested by data set and run.
+        job: Which runs the study has.
+        results: `results/<study>`.
+        output: Folder of `main`, `ablation` and `robustness`, each `.csv`, `.md` and `.tex`.
+        metrics: JSON file of the main table's numbers, nested by data set and run.
+        choices: File of `sfsc choices`, where the hyper-parameters are from; None if there is none.
 
     Raises:
         ResultError: If a result file is missing or damaged or the runs do not fit each other.
     """
-    groups = load_groups(runs)
-    frame, note = main_frame(groups), protocol(groups)
-    rows = table_rows(frame)
-    texts = {
-        output: frame.to_csv(index=False, float_format="%.4f", lineterminator="\n"),
-        output.with_suffix(".md"): to_markdown(rows, note),
-        output.with_suffix(".tex"): to_latex(rows, note),
-        metrics: json.dumps(_nested(frame), indent=1) + "\n",
+    by_set = load_results(job, results)
+    compared = [group for of_set in by_set for group in of_set.compared()]
+    note = main_note(compared, load_choices(choices) if choices else None)
+    frames = {
+        "main": (main_frame(compared), note),
+        "ablation": (ablation_frame(by_set), ABLATION_NOTE),
+        "robustness": (robustness_frame(by_set), ROBUSTNESS_NOTE),
     }
+    texts = {metrics: json.dumps(_nested(frames["main"][0]), indent=1) + "\n"}
+    for name, (frame, words) in frames.items():
+        tables = tables_of(name, frame)
+        text = words if tables else f"This study has no {name} conditions."
+        texts |= {
+            output / f"{name}.csv": frame.to_csv(
+                index=False, float_format="%.4f", lineterminator="\n"
+            ),
+            output / f"{name}.md": to_markdown(tables, text),
+            output / f"{name}.tex": to_latex(tables, text),
+        }
     for path, text in texts.items():
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def to_markdown(tables: Mapping[str, Sequence[Row]], note: str) -> str:
-    """Return a table per data set for a README; the best of each column is bold."""
-    head = ["method", "classifier moved by", "seeds", *HEADINGS]
-    rule = ["---", "---", *["---:"] * (len(head) - 2)]
-    parts = []
-    for dataset, rows in tables.items():
-        lines = [head, rule]
-        for row in rows:
-            cells = [f"**{c.text}**" if c.is_best else c.text for c in row.cells.values()]
-            lines.append([row.name, row.classifier, str(row.n_seeds), *cells])
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        parts.append(f"**{dataset}**\n\n{table}\n")
-    return "\n".join([*parts, f"{note}\n"])
+def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:
+    """Return what a reader sees of the frame of `main`, `ablation` or `robustness`."""
+    return main_tables(frame) if name == "main" else variation_tables(frame, EFFECTS[name])
 
 
-def to_latex(tables: Mapping[str, Sequence[Row]], note: str) -> str:
-    """Return the same as a LaTeX table for booktabs; the best of each column is bold."""
-    head = ["Method", "Classifier", "Seeds", *HEADINGS]
-    lines = [
-        r"% \usepackage{booktabs}", r"\begin{table*}", r"  \centering",
-        rf"  \caption{{{_latex(note)}}}",
-        rf"  \begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"    \toprule",
-        _latex_line(head),
-    ]  # fmt: skip
-    for dataset, rows in tables.items():
-        title = rf"\multicolumn{{{len(head)}}}{{l}}{{\emph{{{_latex(dataset)}}}}}"
-        lines += [r"    \midrule", _latex_line([title])]
-        for row in rows:
-            cells = [rf"\textbf{{{c.text}}}" if c.is_best else c.text for c in row.cells.values()]
-            first = [row.name, row.classifier, str(row.n_seeds)]
-            lines.append(_latex_line([_latex(text) for text in [*first, *cells]]))
-    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]
-    return "\n".join(lines) + "\n"
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table back.
 
+    Args:
+        path: A CSV file of `write_tables`.
 
-def _latex_line(cells: Sequence[str]) -> str:
-    return f"    {' & '.join(cells)} \\\\"
-
-
-def _latex(text: str) -> str:
-    replacements: dict[str, str | int | None] = {"_": r"\_", "%": r"\%", "±": r"$\pm$", NONE: "--"}
-    return text.translate(str.maketrans(replacements))
+    Raises:
+        ResultError: If it is missing or damaged.
+    """
+    try:
+        frame = pd.read_csv(path, dtype={"seeds": str, "condition": str})
+        words = [column for column in ("leads", "change") if column in frame]
+        return frame.astype({"dataset": str}).fillna(dict.fromkeys(words, ""))
+    except (OSError, ValueError, KeyError) as error:
+        raise ResultError(
+            f"{path} must be a table written by `sfsc tables`. Found: {error}. Write it again."
+        ) from error
 
 
 def _nested(frame: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:

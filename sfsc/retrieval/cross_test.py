@@ -33,6 +33,8 @@ class CrossTest:
     """Mean inverse negative penalty; (M, M)."""
     cmc: dict[int, Float64s]
     """Cumulative match characteristic by rank; (M, M) each."""
+    queries: dict[str, Float32s]
+    """What the matrices are the means of, by name: each valid query in each cell, (M, M, Q)."""
     n_query: int
     n_gallery: int
     n_skipped_queries: int
@@ -80,27 +82,30 @@ def evaluate_matrix(
             f"gallery. Found none among {query.shape[1]} queries."
         )
     cells = [[_measure(positive_ranks(q, g, relevance), ranks) for g in gallery] for q in query]
-    means = np.moveaxis(np.array(cells), -1, 0)  # (metrics, M, M)
+    values = np.ascontiguousarray(np.moveaxis(np.array(cells), 2, 0))  # (metrics, M, M, Q)
+    means = values.mean(axis=-1)
+    names = ("map_step", "map_trapezoidal", "minp", *(f"cmc_{rank}" for rank in ranks))
     return CrossTest(
         map_step=means[0],
         map_trapezoidal=means[1],
         minp=means[2],
         cmc=dict(zip(ranks, means[3:], strict=True)),
+        queries=dict(zip(names, values.astype(np.float32), strict=True)),
         n_query=query.shape[1],
         n_gallery=gallery.shape[1],
         n_skipped_queries=query.shape[1] - n_valid,
     )
 
 
-def _measure(positives: Ragged, ranks: Sequence[int]) -> list[float]:
-    """Return the means of one cell: both average precisions, INP, CMC at each rank."""
+def _measure(positives: Ragged, ranks: Sequence[int]) -> Float64s:
+    """Return what one cell measures of each query: both average precisions, INP, CMC by rank."""
     values = [
         average_precision(positives, "step"),
         average_precision(positives, "trapezoidal"),
         inverse_negative_penalty(positives),
         *(cumulative_match(positives, rank) for rank in ranks),
     ]
-    return [float(value.mean()) for value in values]
+    return np.stack(values)  # (metrics, Q)
 
 
 def _check_embeddings(name: str, embeddings: Float32s, labels: Labels) -> None:

@@ -18,6 +18,7 @@ from sfsc.files import replacing
 from sfsc.networks.build import load_network
 from sfsc.networks.switchable import Embeddings
 from sfsc.retrieval.ranking import Float32s, Integers
+from sfsc.timing import useful
 
 BATCH_IMAGES = 256
 
@@ -50,10 +51,11 @@ def embed(run_dir: Path, data_dir: Path, output: Path) -> None:
     prepared = PreparedSet.open(data_dir)
     network = load_network(run_dir)
     metadata = _read_metadata(run_dir / "run.json")
-    tensors = {
-        split: extract_embeddings(network, prepared.images, prepared.manifest.rows(split))
-        for split in ("query", "gallery")
-    }
+    with useful():
+        tensors = {
+            split: extract_embeddings(network, prepared.images, prepared.manifest.rows(split))
+            for split in ("query", "gallery")
+        }
     with replacing(output) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 

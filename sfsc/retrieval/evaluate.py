@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from sfsc.config import Evaluate
 from sfsc.data.manifest import Manifest, Split
@@ -14,6 +15,7 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.retrieval.cross_test import CrossTest, evaluate_matrix
 from sfsc.retrieval.ranking import Float32s, Float64s, Labels
+from sfsc.timing import useful
 
 
 class StoredEmbeddings(NamedTuple):
@@ -27,7 +29,9 @@ class StoredEmbeddings(NamedTuple):
     """`dataset`, `method`, `seed` and `widths`."""
 
 
-def evaluate(section: Evaluate, embeddings: Path, data_dir: Path, output: Path) -> None:
+def evaluate(
+    section: Evaluate, embeddings: Path, data_dir: Path, output: Path, queries: Path
+) -> None:
     """Write `cross_test.json`: metrics of every pair of sub-models, as fractions.
 
     Args:
@@ -35,6 +39,7 @@ def evaluate(section: Evaluate, embeddings: Path, data_dir: Path, output: Path) 
         embeddings: File written by `sfsc embed`.
         data_dir: The prepared set that was embedded.
         output: The JSON file.
+        queries: The safetensors file of the same metrics of each query, for paired statistics.
 
     Raises:
         ResultError: If the embeddings are damaged or do not fit the set.
@@ -43,18 +48,21 @@ def evaluate(section: Evaluate, embeddings: Path, data_dir: Path, output: Path) 
     stored = load_embeddings(embeddings)
     manifest = Manifest.load(data_dir / MANIFEST)
     try:
-        result = evaluate_matrix(
-            stored.query,
-            stored.gallery,
-            _labels(manifest, "query"),
-            _labels(manifest, "gallery"),
-            ranks=section.ranks,
-        )
+        with useful():
+            result = evaluate_matrix(
+                stored.query,
+                stored.gallery,
+                _labels(manifest, "query"),
+                _labels(manifest, "gallery"),
+                ranks=section.ranks,
+            )
     except ValueError as error:
         raise ResultError(
             f"{embeddings} must fit the prepared set {data_dir}. {error} Embed it again."
         ) from error
     content = {**stored.run, **_describe(result, section)}
+    with replacing(queries) as temporary:
+        save_file(result.queries, temporary, metadata={"run": json.dumps(stored.run)})
     with replacing(output) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 

@@ -29,12 +29,14 @@ class Progress:
 
     key: str
     """Identity of the training: digest of its settings, code and data."""
-    epoch: int
+    epoch: int = 0
     """Epochs that are done."""
-    stream_bytes: int
+    stream_bytes: int = 0
     """Length of the record stream at that moment."""
-    seconds: float
+    seconds: float = 0.0
     """Time spent so far."""
+    useful_seconds: float = 0.0
+    """Of that, in training steps and validation."""
 
 
 def save_checkpoint(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sfsc import parts
 from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.build import build_aggregator
 from sfsc.config import Train, TrainJob
+from sfsc.data.augmentation import build_augmentation
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.samplers import epoch_length, pk_batches
-from sfsc.data.transforms import build_augmentation, normalise, to_unit
+from sfsc.data.transforms import normalise, to_unit
 from sfsc.determinism import generator_for, seed_of
 from sfsc.losses.compatible import rising_kl_weight
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.training.model import IdentityModel
 from sfsc.training.progress import ProgressReport
 from sfsc.training.records import Record, conflict_record, step_record
+from sfsc.training.reference import Reference, load_reference
 from sfsc.training.schedule import learning_rate
 from sfsc.training.step import apply_update, check_finite, compute_gradients
 
@@ -40,6 +44,8 @@ class Training:
     """Indices of the training images in `images`."""
     labels: Tensor
     """Identity of each training image, int64 in [0, C)."""
+    reference: Reference | None
+    """The frozen network of a one-to-one method."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -55,12 +61,18 @@ class Training:
         return self.job.train.epochs * self.steps_per_epoch
 
 
-def build_training(job: TrainJob, prepared: PreparedSet) -> Training:
+def build_training(
+    job: TrainJob, prepared: PreparedSet, reference_dir: Path | None = None
+) -> Training:
     """Return a training at its start; its weights are a function of the job's seed.
 
     Args:
         job: The settings.
         prepared: The data set.
+        reference_dir: Folder of the finished training whose network the job refers to.
+
+    Raises:
+        ResultError: If the reference is damaged or does not fit.
     """
     torch.manual_seed(seed_of(job.seed, "weights"))
     rows = prepared.manifest.rows("train")
@@ -71,10 +83,19 @@ def build_training(job: TrainJob, prepared: PreparedSet) -> Training:
         embedding_dim=job.network.embedding_dim,
         image_channels=prepared.images.shape[3],
     )
+    identities, embedding_dim = int(labels.max()) + 1, job.network.embedding_dim
     model = IdentityModel(
-        network, embedding_dim=job.network.embedding_dim, identities=int(labels.max()) + 1
+        network,
+        embedding_dim=embedding_dim,
+        identities=identities,
+        base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
     )
     model = channels_last(model)
+    reference = None
+    if reference_dir:
+        reference = load_reference(
+            reference_dir, identities=identities, embedding_dim=embedding_dim
+        )
     return Training(
         job=job,
         model=model,
@@ -84,6 +105,7 @@ def build_training(job: TrainJob, prepared: PreparedSet) -> Training:
         images=prepared.images,
         rows=rows,
         labels=torch.from_numpy(labels.astype(np.int64)),
+        reference=reference,
     )
 
 
@@ -134,13 +156,16 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
     images = normalise(training.augmentation(images))
     kl_weight = rising_kl_weight(step / total, kl_weight=job.loss.kl_weight, ramp=job.loss.kl_ramp)
     gradients = compute_gradients(
-        training.model, images, training.labels[batch], loss=job.loss, kl_weight=kl_weight
+        training.model,
+        images,
+        training.labels[batch],
+        loss=job.loss,
+        kl_weight=kl_weight,
+        reference=training.reference,
     )
     record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
     check_finite(record["loss"], step=step, widths=job.network.widths)
-    if step % job.train.conflicts_every == 0:
-        record |= conflict_record(gradients.jacobian)
-    apply_update(
+    update = apply_update(
         training.model,
         gradients.jacobian,
         aggregator=training.aggregator,
@@ -148,6 +173,8 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
         gradient_clip=job.train.gradient_clip,
         generator=generator,
     )
+    if step % job.train.conflicts_every == 0:
+        record |= conflict_record(gradients.jacobian, update)
     return record
 
 

@@ -5,8 +5,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from sfsc.losses.base import BaseLoss
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.networks.switchable import Embeddings, block_leaves, submodel_blocks
 
@@ -20,11 +20,20 @@ class IdentityModel(nn.Module):
         network: The switchable network.
         embedding_dim: D.
         identities: C, the number of training identities.
+        base_loss: Says what logits are.
     """
 
-    def __init__(self, network: EmbeddingNetwork, *, embedding_dim: int, identities: int) -> None:
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        *,
+        embedding_dim: int,
+        identities: int,
+        base_loss: BaseLoss,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.base_loss = base_loss
         self.classifier = nn.Parameter(torch.empty(identities, embedding_dim))
         nn.init.normal_(self.classifier, std=0.01)
 
@@ -36,10 +45,10 @@ class IdentityModel(nn.Module):
             switch: Index of the sub-model.
 
         Returns:
-            The embeddings, each (B, D), and the logits z = w . f, (B, identities).
+            The embeddings, each (B, D), and the logits of the base loss, (B, identities).
         """
         embeddings = self.network(images, switch)
-        return embeddings, functional.linear(embeddings.embedding, self.classifier)
+        return embeddings, self.base_loss.logits(embeddings.embedding, self.classifier)
 
     @property
     def switches(self) -> int:

@@ -6,24 +6,30 @@ epoch, metric, switch, other, layer and value (-1 and "" where a column does not
 | metric | of | recorded |
 |---|---|---|
 | learning_rate | the step | every step |
-| loss, base_loss, compatible_loss, uncertainty, gradient_norm | a sub-model | every step |
+| loss, base_loss, compatible_loss, target_loss | a sub-model | every step |
+| uncertainty, gradient_norm | a sub-model | every step |
 | cosine_whole, cosine_nested | a pair of sub-models, `switch` < `other` | every few steps |
 | cosine_layer | a pair in one parameter tensor, `layer` | every few steps |
+| cosine_update | a sub-model and the update, on its block of the shared weights | every few steps |
 
-A pair conflicts where its cosine is negative. Cosines are of the sub-models' own gradients, before
-any aggregation, on the training batch; all methods see the same batches for a given seed.
+A pair conflicts where its cosine is negative. Cosines of pairs are of the sub-models' own
+gradients, before any aggregation, on the training batch; all methods see the same batches for a
+given seed. `cosine_update` is what the aggregation makes of them: negative where a step goes
+against a sub-model.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from sfsc.aggregation.base import gramians
-from sfsc.aggregation.conflicts import pairwise_cosines
+from sfsc.aggregation.conflicts import pairwise_cosines, update_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.files import replacing
 from sfsc.training.step import Gradients
@@ -52,6 +58,7 @@ class Stream:
     def flush(self) -> int:
         """Bring everything to disk and return the stream's length in bytes."""
         self._file.flush()
+        os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:
@@ -67,13 +74,23 @@ def step_record(gradients: Gradients) -> dict[str, list[float]]:
         "loss": torch.stack([o.total for o in objectives]).tolist(),
         "base_loss": torch.stack([o.base for o in objectives]).tolist(),
         "compatible_loss": torch.stack([o.compatible for o in objectives]).tolist(),
+        "target_loss": torch.stack([o.target for o in objectives]).tolist(),
         "uncertainty": torch.stack([o.uncertainty for o in objectives]).tolist(),
         "gradient_norm": torch.stack(norms).tolist(),
     }
 
 
-def conflict_record(jacobian: NestedJacobian) -> dict[str, Any]:
-    """Return the pairwise cosines whole, nested and per layer, as [switch, other, cosine] lists."""
+def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the cosines of gradients with each other and with the update.
+
+    Args:
+        jacobian: Gradients of the sub-models.
+        update: What was made of them, by parameter name.
+
+    Returns:
+        Pairs, whole, nested and per layer, as [switch, other, cosine] lists, and one cosine per
+        sub-model; nothing if there is one sub-model alone.
+    """
     layers = gramians(jacobian, "layer")
     if not layers:
         return {}
@@ -82,6 +99,7 @@ def conflict_record(jacobian: NestedJacobian) -> dict[str, Any]:
         "cosine_whole": _pairs(pairwise_cosines(nested.sum(dim=0, keepdim=True))),
         "cosine_nested": _pairs(pairwise_cosines(nested)),
         "cosine_layer": {n: _pairs(pairwise_cosines(g.squeeze(0))) for n, g in layers.items()},
+        "cosine_update": update_cosines(jacobian, update).tolist(),
     }
 
 
@@ -128,7 +146,7 @@ def _long(record: Record) -> Iterator[tuple[Any, ...]]:
         if metric == "cosine_layer":
             for layer, pairs in value.items():
                 yield from ((step, epoch, metric, i, j, layer, v) for i, j, v in pairs)
-        elif metric.startswith("cosine"):
+        elif metric in {"cosine_whole", "cosine_nested"}:
             yield from ((step, epoch, metric, i, j, "", v) for i, j, v in value)
         elif isinstance(value, list):
             yield from ((step, epoch, metric, s, -1, "", v) for s, v in enumerate(value))

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from sfsc.config import TrainJob, load_slice
 from sfsc.data.prepared import PreparedSet
 from sfsc.determinism import make_deterministic
+from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
@@ -27,7 +28,14 @@ from sfsc.training.validation import validate
 LOGGER = logging.getLogger(__name__)
 
 
-def train(config: Path, *, data_dir: Path, output_dir: Path, threads: int) -> None:
+def train(
+    config: Path,
+    *,
+    data_dir: Path,
+    output_dir: Path,
+    threads: int,
+    reference_dir: Path | None = None,
+) -> None:
     """Train one network, or go on where a killed training left its last checkpoint.
 
     Writes `model.safetensors`, `training.parquet` and `run.json` to `output_dir`. While it runs,
@@ -40,23 +48,32 @@ def train(config: Path, *, data_dir: Path, output_dir: Path, threads: int) -> No
         data_dir: Prepared set.
         output_dir: Folder of the run.
         threads: Threads of torch's operators.
+        reference_dir: Folder of the finished training that the job refers to, if it does.
 
     Raises:
-        ConfigError: If the settings are not valid.
+        ConfigError: If the settings are not valid, or name a reference and none is given.
+        ResultError: If the reference is damaged or does not fit.
         DataError: If the prepared set is damaged or too small for the sampler.
         DivergenceError: If a loss is not finite.
     """
     job = load_slice(TrainJob, config)
+    if (job.reference is None) != (reference_dir is None):
+        raise ConfigError(
+            "`--reference` must be given for a method that has a reference, and for no other. "
+            f"Found `reference = {job.reference}` in {config} and `--reference {reference_dir}`."
+        )
     make_deterministic(threads)
     prepared = PreparedSet.open(data_dir)
-    training = build_training(job, prepared)
+    training = build_training(job, prepared, reference_dir)
     digests = {
         "config_digest": digest_of(config),
         "code_digest": json.loads(config.read_text())["code"],
         "data_digest": digest_of(data_dir / "manifest.csv"),
     }
+    if reference_dir:
+        digests["reference_digest"] = digest_of(reference_dir / "model.safetensors")
     folder = output_dir / "checkpoints"
-    seconds = _run_epochs(training, prepared, folder, key=" ".join(digests.values()))
+    progress = _run_epochs(training, prepared, folder, key=" ".join(digests.values()))
     stream = folder / "stream.jsonl"
     write_parquet(stream, output_dir / "training.parquet")
     with replacing(output_dir / "model.safetensors") as temporary:
@@ -66,7 +83,8 @@ def train(config: Path, *, data_dir: Path, output_dir: Path, threads: int) -> No
             **_describe(training, prepared),
             **digests,
             "threads": threads,
-            "wall_seconds": round(seconds, 3),
+            "wall_seconds": round(progress.seconds, 3),
+            "useful_seconds": round(progress.useful_seconds, 3),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "validation": [record for record in read_stream(stream) if "map" in record],
         }
@@ -74,13 +92,13 @@ def train(config: Path, *, data_dir: Path, output_dir: Path, threads: int) -> No
     shutil.rmtree(folder)
 
 
-def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key: str) -> float:
-    """Run the epochs that no checkpoint holds; return the seconds that all of them took."""
+def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key: str) -> Progress:
+    """Run the epochs that no checkpoint holds; return what all of them took."""
     model, optimizer, settings = training.model, training.optimizer, training.job.train
-    progress = restore_checkpoint(folder, model, optimizer, key=key) or Progress(key, 0, 0, 0.0)
+    progress = restore_checkpoint(folder, model, optimizer, key=key) or Progress(key=key)
     if progress.epoch:
         LOGGER.info("Resuming behind epoch %d of %d.", progress.epoch, settings.epochs)
-    start = time.monotonic() - progress.seconds
+    start, useful = time.monotonic() - progress.seconds, progress.useful_seconds
     first = progress.epoch
     with (
         closing(Stream(folder / "stream.jsonl", length=progress.stream_bytes)) as stream,
@@ -89,17 +107,18 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
         ) as report,
     ):
         for epoch in range(first, settings.epochs):
+            began, done = time.monotonic(), epoch + 1
             train_epoch(training, epoch, write=stream.write, report=report)
-            done = epoch + 1
             if done % settings.validate_every == 0 or done == settings.epochs:
-                validation = validate(model, prepared)
+                validation = validate(model.network, prepared)
                 stream.write({"epoch": done, **asdict(validation)})
                 LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
+            useful += time.monotonic() - began
             if done % settings.checkpoint_every == 0 or done == settings.epochs:
-                seconds = time.monotonic() - start
-                progress = Progress(key, done, stream.flush(), seconds)
+                length, seconds = stream.flush(), time.monotonic() - start
+                progress = Progress(key, done, length, seconds, useful)
                 save_checkpoint(folder, model, optimizer, progress)
-    return time.monotonic() - start
+    return progress
 
 
 def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]:
@@ -111,7 +130,11 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
         "method": job.method,
         "seed": job.seed,
         "widths": list(job.network.widths),
-        "network": {**job.network.model_dump(mode="json"), "image_channels": image_shape[0]},
+        "network": {
+            "kind": "switchable",
+            **job.network.model_dump(mode="json"),
+            "image_channels": image_shape[0],
+        },
         "settings": job.model_dump(mode="json"),
         "epochs": job.train.epochs,
         "steps": training.total_steps,

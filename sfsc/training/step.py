@@ -1,7 +1,8 @@
 """One optimisation step: batch, losses of the sub-models, Jacobian, update (DESIGN.md 2.2, 2.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,8 +12,11 @@ from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.config import Loss
 from sfsc.errors import DivergenceError
-from sfsc.losses.objective import Objective, objective
+from sfsc.losses.objective import Objective, Target, objective
 from sfsc.training.model import CLASSIFIER, IdentityModel
+from sfsc.training.reference import Reference
+
+_AIM = "full sub-model's embedding"
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,19 @@ class Gradients:
 
 
 def compute_gradients(
-    model: IdentityModel, images: Tensor, labels: Tensor, *, loss: Loss, kl_weight: float
+    model: IdentityModel,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    loss: Loss,
+    kl_weight: float,
+    reference: Reference | None = None,
 ) -> Gradients:
     """Differentiate every sub-model's objective with respect to the blocks that it may move.
 
-    One sub-model after the other, smallest first: the activations of one are freed before the
-    next, and only its gradient, as large as its blocks, stays.
+    The full model first, as the others may be drawn to its embeddings; then one after the other:
+    the activations of one are freed before the next, and only its gradient, as large as its
+    blocks, stays.
 
     Args:
         model: In training mode.
@@ -39,22 +50,83 @@ def compute_gradients(
         labels: Identities, int64 in [0, C), shape (B,).
         loss: The loss section of the method.
         kl_weight: lambda_t of this step.
+        reference: The frozen network of a one-to-one method.
     """
-    objectives, rows = [], []
-    for switch in range(model.switches):
-        is_full = switch == model.switches - 1
-        leaves = model.leaves(switch, moves_classifier=is_full or loss.classifier_gradient == "all")
-        fixed = {} if CLASSIFIER in leaves else {CLASSIFIER: model.classifier.detach()}
-        embeddings, logits = functional_call(
-            model, leaves | fixed, (images, switch), tie_weights=False
+    frozen = reference(images) if reference else None
+
+    def forward(switch: int, target: Target | None) -> _Submodel:
+        return _forward(
+            model, switch, images, labels, loss=loss, kl_weight=kl_weight, target=target
         )
-        terms = objective(
-            embeddings, logits, labels, loss=loss, is_full=is_full, kl_weight=kl_weight
-        )
-        gradients = torch.autograd.grad(terms.total, list(leaves.values()))
-        rows.append(dict(zip(leaves, gradients, strict=True)))
-        objectives.append(terms.detach())
-    return Gradients(objectives, NestedJacobian(rows))
+
+    full = forward(model.switches - 1, frozen)
+    is_drawn_too = loss.asymmetric_weight > 0 and not loss.asymmetric_detach and not frozen
+    full_row = _differentiate(full.objective.total, full.leaves, retain_graph=is_drawn_too)
+    aim = full.embedding.detach().requires_grad_(is_drawn_too)
+    target = frozen or Target(aim, model.classifier.detach())
+    rows, objectives = [], []
+    for switch in range(model.switches - 1):
+        submodel = forward(switch, target)
+        inputs = submodel.leaves | ({_AIM: aim} if is_drawn_too else {})
+        rows.append(_differentiate(submodel.objective.total, inputs))
+        objectives.append(submodel.objective.detach())
+    if is_drawn_too:
+        pulls = [row.pop(_AIM) for row in rows]
+        drawn = _differentiate(full.embedding, full.leaves, torch.stack(pulls).sum(dim=0))
+        full_row = {name: full_row[name] + drawn[name] for name in full_row}
+    return Gradients([*objectives, full.objective.detach()], NestedJacobian([*rows, full_row]))
+
+
+class _Submodel(NamedTuple):
+    leaves: dict[str, Tensor]
+    objective: Objective
+    embedding: Tensor
+
+
+def _forward(
+    model: IdentityModel,
+    switch: int,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    loss: Loss,
+    kl_weight: float,
+    target: Target | None,
+) -> _Submodel:
+    """Return the objective of one sub-model and the leaves to differentiate it with respect to."""
+    is_full = switch == model.switches - 1
+    leaves = model.leaves(switch, moves_classifier=is_full or loss.classifier_gradient == "all")
+    fixed = {} if CLASSIFIER in leaves else {CLASSIFIER: model.classifier.detach()}
+    embeddings, logits = functional_call(model, leaves | fixed, (images, switch), tie_weights=False)
+    terms = objective(
+        embeddings,
+        logits,
+        labels,
+        loss=loss,
+        base_loss=model.base_loss,
+        is_full=is_full,
+        kl_weight=kl_weight,
+        target=target,
+    )
+    return _Submodel(leaves, terms, embeddings.embedding)
+
+
+def _differentiate(
+    output: Tensor,
+    inputs: Mapping[str, Tensor],
+    grad_output: Tensor | None = None,
+    *,
+    retain_graph: bool = False,
+) -> dict[str, Tensor]:
+    gradients = torch.autograd.grad(
+        output,
+        list(inputs.values()),
+        grad_output,
+        retain_graph=retain_graph,
+        allow_unused=True,  # the classifier has no part in an embedding
+        materialize_grads=True,
+    )
+    return dict(zip(inputs, gradients, strict=True))
 
 
 def apply_update(
@@ -65,7 +137,7 @@ def apply_update(
     optimizer: torch.optim.Optimizer,
     gradient_clip: float,
     generator: torch.Generator,
-) -> None:
+) -> dict[str, Tensor]:
     """Aggregate the rows, clip the update's norm and let the optimizer step.
 
     Args:
@@ -75,6 +147,9 @@ def apply_update(
         optimizer: Over all parameters of the model.
         gradient_clip: Largest norm of the update; 0 turns clipping off.
         generator: Source of the aggregator's random choices.
+
+    Returns:
+        The update of each parameter, clipped.
     """
     update = aggregator(jacobian, generator)
     for name, parameter in model.named_parameters():
@@ -83,6 +158,7 @@ def apply_update(
         torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return update
 
 
 def check_finite(losses: Sequence[float], *, step: int, widths: Sequence[float]) -> None:

@@ -1,12 +1,20 @@
 """Validation on held-out training identities: what choices are made on (DESIGN.md 6)."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sfsc.data.prepared import PreparedSet
 from sfsc.retrieval.cross_test import evaluate_matrix
-from sfsc.retrieval.embed import extract_embeddings
+from sfsc.retrieval.embed import Embedder, extract_embeddings
 from sfsc.retrieval.ranking import Labels
-from sfsc.training.model import IdentityModel
+
+
+class ModalEmbedder(Embedder, Protocol):
+    """A network that behaves otherwise in training."""
+
+    def eval(self) -> object:
+        """Leave training mode."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,20 +27,20 @@ class Validation:
     """Mean over the matrix."""
 
 
-def validate(model: IdentityModel, prepared: PreparedSet) -> Validation:
+def validate(network: ModalEmbedder, prepared: PreparedSet) -> Validation:
     """Return the matrix of mean average precisions (step) on the validation identities.
 
     Every validation image is query and gallery at once; it never meets itself, as an image of the
     same identity and camera is not ranked.
 
     Args:
-        model: Left in evaluation mode.
+        network: Left in evaluation mode.
         prepared: The data set.
     """
-    model.eval()
+    network.eval()
     manifest = prepared.manifest
     rows = manifest.rows("validation")
-    embeddings = extract_embeddings(model.network, prepared.images, rows)
+    embeddings = extract_embeddings(network, prepared.images, rows)
     labels = Labels(manifest.identity[rows], manifest.camera[rows])
     result = evaluate_matrix(embeddings, embeddings, labels, labels)
     return Validation(map=result.map_step.tolist(), average_map=result.average_map())

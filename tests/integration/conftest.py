@@ -22,7 +22,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images_per_camera=2,
         image_size=16,
     )
-    job = PrepareJob(dataset="synthetic", validation_fraction=0.25, settings=settings)
+    job = PrepareJob(dataset="synthetic", validation_fraction=0.25, settings=settings.model_dump())
     folder = tmp_path_factory.mktemp("data") / "synthetic"
     prepare(job, raw_dir=folder, output_dir=folder)
     return folder
@@ -35,6 +35,7 @@ def job() -> TrainJob:
         dataset="synthetic",
         method="sfsc",
         seed=0,
+        reference=None,
         network=Network(backbone="small_resnet", widths=(0.25, 1.0), embedding_dim=16),
         loss=loss_section(triplet_weight=0.0),
         aggregation=Aggregation(aggregator="projection", granularity="nested", reduction="sum"),

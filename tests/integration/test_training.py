@@ -72,9 +72,17 @@ def test_records_are_complete(finished):
     """Every step has every per-sub-model metric, every second step its cosines, all finite."""
     frame = pd.read_parquet(finished / "training.parquet")
     steps = json.loads((finished / "run.json").read_text())["steps"]
-    per_switch = ["loss", "base_loss", "compatible_loss", "uncertainty", "gradient_norm"]
+    per_switch = [
+        "loss",
+        "base_loss",
+        "compatible_loss",
+        "target_loss",
+        "uncertainty",
+        "gradient_norm",
+    ]
     counts = frame.groupby("metric", observed=True).size()
-    assert [counts[name] for name in per_switch] == [2 * steps] * 5
+    assert [counts[name] for name in per_switch] == [2 * steps] * 6
+    assert counts["cosine_update"] == 2 * (steps // 2)
     assert counts["learning_rate"] == steps
     assert counts["cosine_whole"] == counts["cosine_nested"] == steps // 2
     layers = frame[frame.metric == "cosine_layer"].layer.nunique()

@@ -1,18 +1,30 @@
 """What each aggregator promises, on matrices of any scale."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfsc.aggregation.base import Aggregator
+from sfsc import parts
+from sfsc.aggregation.aggregators.projection import Projection
+from sfsc.aggregation.base import Aggregator, gramians
+from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.aggregation.mean import Mean
-from sfsc.aggregation.projection import Projection
-from sfsc.aggregation.sum import Sum
+from sfsc.config import Aggregation
 
 SCALES = (0.0, 1e-10, 1e-3, 1.0, 1e5, 1e10, 1e15)
-ALL = (Sum(), Mean(), *(Projection(g) for g in ("nested", "whole", "layer", "kernel")))
+ALL = (
+    *itertools.product(parts.names("aggregation.aggregators"), ("nested", "whole", "layer")),
+    ("projection", "kernel"),
+)
+
+
+def build(name: str, granularity: str) -> Aggregator:
+    """Return a part with a granularity."""
+    section = Aggregation(aggregator=name, granularity=granularity, reduction="sum")
+    return build_aggregator(section)
 
 
 @st.composite
@@ -34,23 +46,26 @@ def aggregate(aggregator: Aggregator, jacobian: NestedJacobian) -> torch.Tensor:
     return aggregator(jacobian, torch.Generator().manual_seed(0))["w"]
 
 
-@pytest.mark.parametrize("aggregator", ALL, ids=lambda a: f"{type(a).__name__}{vars(a)}")
+@pytest.mark.parametrize(("name", "granularity"), ALL)
 @settings(deadline=None, max_examples=40)
 @given(jacobian=jacobians())
-def test_updates_are_finite_and_of_the_full_shape(aggregator: Aggregator, jacobian: NestedJacobian):
+def test_updates_are_finite_and_of_the_full_shape(
+    name: str, granularity: str, jacobian: NestedJacobian
+):
     """Whatever the scale, the update is finite and as large as the largest block."""
-    update = aggregate(aggregator, jacobian)
+    update = aggregate(build(name, granularity), jacobian)
     assert update.shape == jacobian.rows[-1]["w"].shape
     assert torch.isfinite(update).all()
 
 
-@pytest.mark.parametrize("aggregator", ALL, ids=lambda a: f"{type(a).__name__}{vars(a)}")
+@pytest.mark.parametrize(("name", "granularity"), ALL)
 @settings(deadline=None, max_examples=40)
 @given(jacobian=jacobians(), factor=st.sampled_from([0.5, 2.0, 1024.0]))
 def test_updates_scale_with_the_rows(
-    aggregator: Aggregator, jacobian: NestedJacobian, factor: float
+    name: str, granularity: str, jacobian: NestedJacobian, factor: float
 ):
     """All rows times a factor (a power of two: exact): the update times that factor."""
+    aggregator = build(name, granularity)
     scaled = NestedJacobian([{"w": factor * row["w"]} for row in jacobian.rows])
     expected = factor * aggregate(aggregator, jacobian)
     torch.testing.assert_close(aggregate(aggregator, scaled), expected, rtol=1e-9, atol=0.0)
@@ -79,3 +94,12 @@ def test_on_equal_blocks_nested_is_whole(jacobian: NestedJacobian):
     torch.testing.assert_close(
         aggregate(Projection("nested"), rows), aggregate(Projection("whole"), rows)
     )
+
+
+@settings(deadline=None, max_examples=60)
+@given(jacobian=jacobians())
+def test_upgrad_conflicts_with_no_row(jacobian: NestedJacobian):
+    """Up to the solver's regularisation, the update agrees with every row of the matrix."""
+    weights = build("upgrad", "whole").weights(jacobian, torch.Generator())["w"].squeeze()
+    gramian = gramians(jacobian, "whole")["w"].squeeze()
+    assert (gramian @ weights >= -1.01e-4 * gramian.trace() * weights).all()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import step
-from sfsc.config import load_params
+from sfsc.params import load_params
 
 ROOT = Path(__file__).parents[2]
 

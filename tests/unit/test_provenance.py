@@ -18,6 +18,7 @@ def run(value: int) -> int:
     """Return twice the value."""
     return part.twice(value)  # plainly
 '''
+NOT_HASHED = ("config.py", "cli.py", "errors.py", "params.py", "parts.py", "provenance.py")
 PART = "def twice(value):\n    return 2 * value\n"
 
 
@@ -26,7 +27,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package `sfsc` of its own: stage.py, room/part.py, alone.py."""
     root = tmp_path / "sfsc"
     (root / "room").mkdir(parents=True)
-    for name in ("__init__.py", "room/__init__.py", "alone.py", "config.py", "cli.py", "errors.py"):
+    for name in ("__init__.py", "room/__init__.py", "alone.py", *NOT_HASHED):
         (root / name).write_text("")
     (root / "stage.py").write_text(STAGE)
     (root / "room" / "part.py").write_text(PART)
@@ -80,6 +81,15 @@ def test_relative_import_in_a_package_file_is_of_that_package(package: Path):
     assert "sfsc.room.part" in closure("import sfsc.room", package)
 
 
+def test_a_part_is_hashed_where_it_is_named(package: Path):
+    """No import shows a part; it counts as a module of the job that names it."""
+    before = provenance.code_digest("sfsc.stage", "sfsc.alone")
+    assert before != digest()
+    (package / "alone.py").write_text("MORE = 1\n")
+    provenance._source.cache_clear()
+    assert provenance.code_digest("sfsc.stage", "sfsc.alone") != before
+
+
 def test_configuration_is_not_followed(package: Path):
     """Neither `sfsc.config` nor what only it imports is in a closure."""
     (package / "config.py").write_text("import sfsc.alone\n")
@@ -117,9 +127,11 @@ def test_digest_follows_code(name: str, package: Path):
     assert digest() != before
 
 
-@pytest.mark.parametrize("name", ["alone.py", "config.py", "cli.py", "errors.py"])
+@pytest.mark.parametrize("name", ["alone.py", *NOT_HASHED])
 def test_digest_does_not_follow_other_code(name: str, package: Path):
     """A module that the stage does not import, or that cannot change a result, does not count."""
+    imports = "import sfsc.config, sfsc.errors, sfsc.params, sfsc.parts, sfsc.provenance\n"
+    (package / "stage.py").write_text(f"{STAGE}{imports}")
     before = digest()
     (package / name).write_text("MORE = 1\n")
     assert digest() == before

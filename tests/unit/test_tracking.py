@@ -125,6 +125,29 @@ def test_a_training_is_found_by_name_and_tags(study: Path):
     assert "| 0.5 | 25.00 | 50.00 |" in tags["mlflow.note.content"]
 
 
+def test_an_assembled_run_is_one_run(study: Path):
+    """Its networks, one per width, are no runs; it is told from a switchable one."""
+    folder = write_training("independent", 0)
+    (folder / "config" / "train.json").rename(folder / "config" / "assemble.json")
+    shutil.copytree(folder, folder / "width1")
+    assert synchronise()["runs"] == 3
+    run = runs(study)["synthetic/independent/seed0"]
+    assert run.data.tags["mlflow.source.name"] == "sfsc assemble"
+    (artifact,) = client(study).list_artifacts(run.info.run_id, "fingerprint")
+    assert artifact.path == "fingerprint/assemble.json"
+
+
+def test_a_condition_is_found_by_its_variation(study: Path):
+    """A run of an ablation or a robustness study has its row, variation and condition as tags."""
+    write_training("sfsc@kl_weight=0.005", 0)
+    assert synchronise()["status"] == "ok"
+    found = runs(study)
+    tags = found["synthetic/sfsc@kl_weight=0.005/seed0"].data.tags
+    expected = {"method": "sfsc", "variation": "kl_weight", "condition": "0.005", "seed": "0"}
+    assert expected.items() <= tags.items()
+    assert "variation" not in found["synthetic/sfsc/seed0"].data.tags
+
+
 def test_run_has_settings_numbers_and_true_times(study: Path):
     """Parameters are flat, each matrix cell is a metric, the run lasts as long as the training."""
     synchronise()
@@ -142,12 +165,12 @@ def test_run_has_settings_numbers_and_true_times(study: Path):
 
 
 def test_curves_are_thinned_and_keep_their_last_point(study: Path):
-    """A long curve has at most 500 points, a short one all that are numbers, a layer's none."""
+    """A long curve has at most 100 points, a short one all that are numbers, a layer's none."""
     synchronise()
     run_id, store = identifiers(study)["synthetic/sfsc/seed0"], client(study)
     losses = store.get_metric_history(run_id, "base_loss/switch0")
-    assert (len(losses), losses[-1].step, losses[-1].value) == (400, STEPS, 1.0)
-    assert losses[-1].timestamp - losses[0].timestamp == pytest.approx(60_000 * 1197 / 1200)
+    assert (len(losses), losses[-1].step, losses[-1].value) == (100, STEPS, 1.0)
+    assert losses[-1].timestamp - losses[0].timestamp == pytest.approx(60_000 * 1188 / 1200)
     cosines = store.get_metric_history(run_id, "cosine_nested/switch0_switch1")
     assert [(point.step, point.value) for point in cosines] == [(10, -0.5)]
     validation = store.get_metric_history(run_id, "validation/average_map")

@@ -1,4 +1,4 @@
-"""The real pipeline in a folder of its own: a copy of the sources, a study of three trainings."""
+"""The real pipeline in a folder of its own: a copy of the sources, a study of seven trainings."""
 
 import os
 import re
@@ -15,14 +15,28 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "studies", "sfsc")
+DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STUDY = {
     "study": "tiny",
     "seeds": [0],
-    "compare": ["unified", "bct_s", "sfsc"],
+    "variation_seeds": [0],
+    "compare": ["unified", "bct", "bct_s", "sfsc"],
     "data": {"synthetic": {"train_identities": 24, "test_identities": 8}},
     "network": {"widths": [0.25, 1.0], "embedding_dim": 16},
     "train": {"epochs": 3, "identities_per_batch": 8, "validate_every": 1, "conflicts_every": 2},
-}
+    "methods": {"sfsc": {"loss": {"compatible_weight": 1.0}}},
+    # One run more in each; those of params.yaml are dropped.
+    "ablation": {
+        **dict.fromkeys(DEFAULTS["ablation"]),
+        "granularity": {
+            "methods": ["sfsc"], "vary": "aggregation.granularity", "values": ["whole"]
+        },
+    },
+    "robustness": {
+        **dict.fromkeys(DEFAULTS["robustness"]),
+        "kl_weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [0.01]},
+    },
+}  # fmt: skip
 
 
 class Workspace:
@@ -106,6 +120,11 @@ class Workspace:
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def drop_variations(self) -> None:
+        """Leave the compared rows alone in the study."""
+        for group in ("ablation", "robustness"):
+            self.study[group] = dict.fromkeys(self.study[group])
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace a text that must be in a file."""

@@ -19,39 +19,49 @@ pytestmark = [
 ]
 
 RESULTS = Path("results/tiny/synthetic")
-TRAININGS = {"train_unified": 1, "train_bct_s": 1, "train_sfsc": 1}
-EVALUATION = {"embed": 3, "evaluate": 3}
+SFSC = {"train_sfsc": 1, "ablate_granularity": 1, "vary_kl_weight": 1}
+SWITCHABLE = {"train_bct_s": 1} | SFSC
+ASSEMBLIES = {"assemble_unified": 1, "assemble_bct": 1}
+TRAININGS = {"train_independent": 2, "train_bct": 1} | SWITCHABLE | ASSEMBLIES
+EVALUATION = {"embed": 6, "evaluate": 6}
+TRAINING_FILES = ("model.safetensors", "run.json", "training.parquet")
 PER_RUN = (
-    "model.safetensors",
-    "run.json",
-    "training.parquet",
+    *TRAINING_FILES,
     "embeddings.safetensors",
     "cross_test.json",
+    "query_metrics.safetensors",
 )
+RUNS = ("unified", "bct", "bct_s", "sfsc", "sfsc@granularity=whole", "sfsc@kl_weight=0.01")
+NETWORKS = ("independent/seed0/width0.25", "independent/seed0/width1", "bct/seed0/width0.25")
 
 
 def without_reporting(jobs: dict[str, int]) -> dict[str, int]:
     """Return the jobs before tables, figures, report and mirror."""
-    late = ("tables", "figure", "report", "track")
+    late = ("tables", "claims", "figure", "report", "track")
     return {rule: n for rule, n in jobs.items() if not rule.startswith(late)}
 
 
 def test_every_deliverable_is_there(finished: Workspace):
-    """Models, curves, matrices, tables, figures, report and the mirror's stamp."""
-    for run in finished.study["compare"]:
+    """Models, curves, matrices, tables, verdicts, figures, report and the mirror's stamp."""
+    for run in RUNS:
         folder = finished.folder / RESULTS / run / "seed0"
         assert all((folder / name).stat().st_size for name in PER_RUN)
         assert not (folder / "checkpoints").exists()
+    for network in NETWORKS:
+        folder = finished.folder / RESULTS / network
+        assert all((folder / name).stat().st_size for name in TRAINING_FILES)
     report = finished.folder / "reports/tiny"
     assert {p.suffix for p in (report / "tables").iterdir()} >= {".csv", ".md", ".tex"}
     figures = {path.stem for path in (report / "figures").iterdir()}
-    assert len(figures) >= 6
+    assert len(figures) == 9
     for name in figures:
         assert (report / "figures" / f"{name}.svg").stat().st_size
         assert (report / "figures" / f"{name}.png").stat().st_size
     assert (report / "index.html").stat().st_size
+    assert json.loads((report / "claims.json").read_text())
+    assert (report / "claims.md").stat().st_size
     stamp = json.loads((finished.folder / "results/tiny/mlflow.json").read_text())
-    assert (stamp["status"], stamp["runs"]) == ("ok", 3)
+    assert (stamp["status"], stamp["runs"]) == ("ok", 6)
     assert (finished.folder / "mlflow.db").exists()
 
 
@@ -81,11 +91,26 @@ def test_touched_files_rerun_nothing(changed: Workspace):
     ("section", "values", "expected"),
     [
         ("train", {"learning_rate": 0.05}, TRAININGS | EVALUATION),
-        ("evaluate", {"average_precision": "trapezoidal"}, {"evaluate": 3}),
+        ("evaluate", {"average_precision": "trapezoidal"}, {"evaluate": 6}),
         (
             "methods",
-            {"sfsc": {"aggregation": {"aggregator": "projection", "granularity": "whole"}}},
-            {"train_sfsc": 1, "embed": 1, "evaluate": 1},
+            {"sfsc": {"loss": {"compatible_weight": 2.0}}},
+            SFSC | {"embed": 3, "evaluate": 3},
+        ),
+        (
+            "methods",
+            {"bct": {"loss": {"influence_weight": 2.0}}},
+            {"train_bct": 1, "assemble_bct": 1, "embed": 1, "evaluate": 1},
+        ),
+        (
+            "methods",
+            {"independent": {"loss": {"label_smoothing": 0.0}}},
+            {"train_independent": 2, "train_bct": 1, "embed": 2, "evaluate": 2} | ASSEMBLIES,
+        ),
+        (
+            "robustness",
+            {"kl_weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [0.01, 0.1]}},
+            {"vary_kl_weight": 1, "embed": 1, "evaluate": 1},
         ),
         (
             "data",
@@ -93,9 +118,18 @@ def test_touched_files_rerun_nothing(changed: Workspace):
             {"prepare_synthetic": 1} | TRAININGS | EVALUATION,
         ),
         ("data", {"omniglot": {"image_size": 28}}, {}),
-        ("seeds", [0, 1], TRAININGS | EVALUATION),
+        (
+            "seeds",
+            [0, 1],
+            {"train_independent": 2, "train_bct": 1, "train_bct_s": 1, "train_sfsc": 1}
+            | ASSEMBLIES
+            | {"embed": 4, "evaluate": 4},
+        ),
     ],
-    ids=["train", "evaluate", "one method", "data", "another data set", "one more seed"],
+    ids=[
+        *("train", "evaluate", "one method", "one-to-one method", "reference", "one condition"),
+        *("data", "another data set", "one more seed"),
+    ],
 )
 def test_a_change_reruns_exactly_what_depends_on_it(
     section: str, values: object, expected: dict[str, int], changed: Workspace
@@ -121,8 +155,11 @@ def test_comments_and_docstrings_rerun_nothing(changed: Workspace):
     ("name", "expected"),
     [
         ("sfsc/losses/objective.py", TRAININGS | EVALUATION),
-        ("sfsc/retrieval/evaluate.py", {"evaluate": 3}),
+        ("sfsc/training/assemble.py", ASSEMBLIES | {"embed": 2, "evaluate": 2}),
+        ("sfsc/retrieval/evaluate.py", {"evaluate": 6}),
         ("sfsc/config.py", {}),
+        ("sfsc/params.py", {}),
+        ("sfsc/provenance.py", {}),
     ],
 )
 def test_changed_code_reruns_what_imports_it(
@@ -130,6 +167,28 @@ def test_changed_code_reruns_what_imports_it(
 ):
     """A statement more reruns the jobs whose stage imports the module."""
     path = changed.folder / name
+    path.write_text(f"{path.read_text()}\n_MORE = 1\n")
+    assert without_reporting(changed.planned()) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("aggregation/aggregators/projection.py", SFSC | {"embed": 3, "evaluate": 3}),
+        ("aggregation/aggregators/mgda.py", {}),
+        ("losses/base_losses/softmax.py", TRAININGS | EVALUATION),
+        ("losses/base_losses/arcface.py", {}),
+        ("networks/backbones/mobilenet_v2.py", {}),
+        ("data/sets/synthetic.py", {"prepare_synthetic": 1} | TRAININGS | EVALUATION),
+        ("data/vehicles.py", {"prepare_synthetic": 1} | TRAININGS | EVALUATION),
+        ("data/sets/omniglot.py", {}),
+    ],
+)
+def test_a_changed_part_reruns_what_is_made_of_it(
+    name: str, expected: dict[str, int], changed: Workspace
+):
+    """Nothing imports a part by name, and yet exactly its jobs are made again."""
+    path = changed.folder / "sfsc" / name
     path.write_text(f"{path.read_text()}\n_MORE = 1\n")
     assert without_reporting(changed.planned()) == expected
 

@@ -1,23 +1,13 @@
-# What the rules share: the validated parameters, the wildcards, paths and the deliverables.
+# What the rules share: the validated parameters, the runs, the wildcards and the deliverables.
 import os
+import re
 import sys
 from pathlib import Path
 
-from sfsc.config import parse_params
+from sfsc import parts
 from sfsc.errors import ConfigError
+from sfsc.params import parse_params
 from sfsc.provenance import SOURCE_ROOT
-
-# The rows of `methods` that have a training rule; every other row is a variant of one of them.
-TRAINED = ("full_alone", "unified", "bct_s", "sfsc")
-# The figures of a data set, each by a rule of its own, in the order of the report.
-FIGURES = (
-    "cross_test",
-    "accuracy_cost",
-    "gradient_norm",
-    "conflicts",
-    "uncertainty",
-    "retrieval",
-)
 
 # The jobs run with this interpreter and on these sources, the ones that fingerprints describe: in a
 # copy of the project, say a DVC experiment's, the command on the user's path would be of another.
@@ -36,48 +26,78 @@ def read_params():
     overlays = [os.path.relpath(path) for path in workflow.configfiles]
     files = dict.fromkeys(["params.yaml", *overlays])
     try:
-        params = parse_params(config, source=", ".join(files))
-        check_rules(params)
+        return parse_params(config, source=", ".join(files))
     except ConfigError as error:
         # Snakemake adds the Snakefile's call stack to any other exception that leaves this file.
         sys.exit(str(error))
-    return params
 
 
-def check_rules(params):
-    """Refuse a row that nothing trains; Snakemake would only say that an input is missing."""
-    strangers = [run for run in params.compare if params.family(run) not in TRAINED]
-    if strangers:
-        raise ConfigError(
-            f"Each row of `compare` must be one of {', '.join(TRAINED)} or a variant of one. Found "
-            f"{', '.join(strangers)}. Set `variant_of`, or add a rule to workflow/rules/train.smk."
-        )
+def one_of(names):
+    """Return the wildcard constraint that allows the names and nothing else."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 PARAMS = read_params()
+STUDY = PARAMS.study_job()
+# Every run and its seeds. A study searches or compares: candidates are never tested.
+RUNS = (
+    {c.run: PARAMS.variation_seeds for group in STUDY.search.values() for c in group}
+    if STUDY.search
+    else PARAMS.runs()
+)
+# The figures of a data set, each by a rule of its own, in the order of the report; some need certain runs.
+FIGURES = [
+    "cross_test",
+    "accuracy_cost",
+    "gradient_norm",
+    "conflicts",
+    "uncertainty",
+    "priority",
+    *(["twins"] if "independent" in PARAMS.compare else []),
+    *(["ablation"] if STUDY.ablation else []),
+    *(["robustness"] if STUDY.robustness else []),
+    "retrieval",
+]
+
+# What a search chose, if one was made here or came with the project: the tables say where settings are from.
+CHOICES = [path for path in ["reports/search/choices.json"] if os.path.exists(path)]
 
 
 wildcard_constraints:
     study=PARAMS.study,
-    dataset="|".join(PARAMS.datasets),
-    run="|".join(PARAMS.compare),
-    seed="|".join(map(str, PARAMS.seeds)),
+    dataset=one_of(PARAMS.datasets),
+    run=one_of(RUNS),
+    seed=one_of(map(str, PARAMS.seeds)),
 
 
-def rows_of(family):
-    """Return the wildcard constraint of a training rule: the compared rows that it trains."""
-    rows = [run for run in PARAMS.compare if PARAMS.family(run) == family]
-    return "|".join(rows) or "(?!)"
+def raw_files(wildcards):
+    """Return the raw files that a data set is made from."""
+    names = parts.load("data.sets", wildcards.dataset).RAW
+    return [f"data/raw/{wildcards.dataset}/{name}" for name in names]
+
+
+def flag(name, values):
+    """Return a flag of the command line and its values, nothing if there are none."""
+    return " ".join([name, *values]) if values else ""
+
+
+def folders(files):
+    """Return the folders of the files."""
+    return [os.path.dirname(file) for file in files]
 
 
 def of_data_set(name):
-    """Return a file of each training of a data set, in the order of `compare`."""
-    pattern = f"results/{{study}}/{{dataset}}/{{run}}/seed{{seed}}/{name}"
-    return expand(pattern, run=PARAMS.compare, seed=PARAMS.seeds, allow_missing=True)
+    """Return a file of each run of a data set and each of its seeds, compared rows first."""
+    folder = "results/{{study}}/{{dataset}}/{run}/seed{seed}/{name}"
+    return [
+        folder.format(run=run, seed=seed, name=name)
+        for run, seeds in RUNS.items()
+        for seed in seeds
+    ]
 
 
 def of_study(name):
-    """Return a file of each training of the study."""
+    """Return a file of each run of the study."""
     return expand(of_data_set(name), dataset=PARAMS.datasets, allow_missing=True)
 
 
@@ -101,26 +121,52 @@ def figures_of_study(suffix):
     )
 
 
-def folders(files):
-    """Return the folders of the files."""
-    return [os.path.dirname(file) for file in files]
+def tables_of_study(suffixes):
+    """Return the tables of the study; one without a variation says so."""
+    return expand(
+        "reports/{study}/tables/{name}.{suffix}",
+        name=["main", "ablation", "robustness"],
+        suffix=suffixes,
+        allow_missing=True,
+    )
+
+
+def trainings_of_study():
+    """Return the files of all networks, and of the runs that are assembled of them."""
+    return expand(
+        "results/{study}/{dataset}/{folder}/{name}",
+        dataset=PARAMS.datasets,
+        folder=[
+            *NETWORKS,
+            *(f"{run}/seed{seed}" for run in COMPOSITES for seed in RUNS[run]),
+        ],
+        name=["model.safetensors", "run.json", "training.parquet"],
+        allow_missing=True,
+    )
 
 
 def final_targets():
     """Return every deliverable: Snakemake makes again only what a target asks for."""
-    targets = [
-        *of_study("model.safetensors"),
-        *of_study("run.json"),
-        *of_study("training.parquet"),
-        *of_study("embeddings.safetensors"),
-        *of_study("cross_test.json"),
-        *sheets_of_study(),
-        *figures_of_study(["svg", "png"]),
-        "reports/{study}/tables/main.csv",
-        "reports/{study}/tables/main.md",
-        "reports/{study}/tables/main.tex",
-        "reports/{study}/metrics.json",
-        "reports/{study}/index.html",
-        "results/{study}/mlflow.json",
-    ]
+    if STUDY.search:
+        targets = [
+            *trainings_of_study(),
+            "reports/{study}/choices.json",
+            "reports/{study}/choices.csv",
+            "reports/{study}/choices.md",
+        ]
+    else:
+        targets = [
+            *trainings_of_study(),
+            *of_study("embeddings.safetensors"),
+            *of_study("cross_test.json"),
+            *of_study("query_metrics.safetensors"),
+            *sheets_of_study(),
+            *figures_of_study(["svg", "png", "json"]),
+            *tables_of_study(["csv", "md", "tex"]),
+            "reports/{study}/metrics.json",
+            "reports/{study}/claims.json",
+            "reports/{study}/claims.md",
+            "reports/{study}/index.html",
+            "results/{study}/mlflow.json",
+        ]
     return expand(targets, study=PARAMS.study)

@@ -56,3 +56,21 @@ use rule prepare_synthetic as prepare_omniglot with:
         "logs/{study}/omniglot/prepare.log",
     benchmark:
         "logs/{study}/omniglot/prepare.tsv"
+
+
+# Any other file of sfsc/data/sets; what it names in RAW must be on the disk, or made by a rule.
+use rule prepare_synthetic as prepare_data_set with:
+    input:
+        config="data/prepared/{study}/{dataset}.json",
+        raw=raw_files,
+    output:
+        manifest="data/prepared/{study}/{dataset}/manifest.csv",
+        images="data/prepared/{study}/{dataset}/images.npy",
+        summary="data/prepared/{study}/{dataset}/summary.json",
+        sheet="data/prepared/{study}/{dataset}/contact_sheet.png",
+    log:
+        "logs/{study}/{dataset}/prepare.log",
+    benchmark:
+        "logs/{study}/{dataset}/prepare.tsv"
+    wildcard_constraints:
+        dataset=one_of(set(PARAMS.datasets) - {"synthetic", "omniglot"}),

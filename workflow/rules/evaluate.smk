@@ -33,7 +33,8 @@ rule evaluate:
         embeddings="results/{study}/{dataset}/{run}/seed{seed}/embeddings.safetensors",
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
     output:
-        "results/{study}/{dataset}/{run}/seed{seed}/cross_test.json",
+        test="results/{study}/{dataset}/{run}/seed{seed}/cross_test.json",
+        queries="results/{study}/{dataset}/{run}/seed{seed}/query_metrics.safetensors",
     log:
         "logs/{study}/{dataset}/{run}/seed{seed}/evaluate.log",
     benchmark:
@@ -46,4 +47,4 @@ rule evaluate:
         data=subpath(input.manifest, parent=True),
     shell:
         "sfsc evaluate --config {input.config} --embeddings {input.embeddings} --data {params.data}"
-        " --output {output} > {log} 2>&1"
+        " --output {output.test} --queries {output.queries} > {log} 2>&1"

@@ -9,38 +9,64 @@ from sfsc.provenance import write_fingerprint
 
 
 def materialise_fingerprints():
-    """Write what each job depends on besides its data to a file that is an input of its rule."""
+    """Write what each job depends on besides its data to a file that is an input of its rule.
+
+    The parts that a job names (see sfsc.parts) are hashed with its stage, which does not import
+    them by name.
+    """
     for dataset in PARAMS.datasets:
-        prepared = f"data/prepared/{PARAMS.study}/{dataset}.json"
-        fingerprint(prepared, values(PARAMS.prepare_job(dataset)), "sfsc.data.prepare")
-        for run in PARAMS.compare:
-            for seed in PARAMS.seeds:
-                folder = f"results/{PARAMS.study}/{dataset}/{run}/seed{seed}/config"
-                job = PARAMS.resolve(run, dataset=dataset, seed=seed)
-                fingerprint(f"{folder}/train.json", values(job), "sfsc.training.run")
-                fingerprint(f"{folder}/embed.json", {}, "sfsc.retrieval.embed")
-                evaluation = values(PARAMS.evaluate)
-                fingerprint(
-                    f"{folder}/evaluate.json", evaluation, "sfsc.retrieval.evaluate"
+        fingerprint(
+            f"data/prepared/{PARAMS.study}/{dataset}.json",
+            values(PARAMS.prepare_job(dataset)),
+            "sfsc.data.prepare",
+            parts.module_name("data.sets", dataset),
+        )
+        results = f"results/{PARAMS.study}/{dataset}"
+        for network, (part, seed) in NETWORKS.items():
+            job = PARAMS.resolve(part.run, dataset=dataset, seed=seed, width=part.width)
+            path = f"{results}/{network}/config/train.json"
+            fingerprint(path, values(job), "sfsc.training.run", *job.modules())
+        for run, seeds in RUNS.items():
+            for seed in seeds:
+                fingerprint_run(
+                    f"{results}/{run}/seed{seed}/config", dataset, run, seed
                 )
-    folder = f"results/{PARAMS.study}/config"
-    trainings = values(PARAMS, include={"datasets", "compare", "seeds"})
-    for stage in ("tables", "figures", "report"):
-        fingerprint(f"{folder}/{stage}.json", trainings, f"sfsc.reporting.{stage}")
+    fingerprint_reports(f"results/{PARAMS.study}/config")
+
+
+def fingerprint_run(folder, dataset, run, seed):
+    """Write what assembling a run, embedding with it and evaluating it depend on."""
+    job = PARAMS.resolve(run, dataset=dataset, seed=seed)
+    backbone = parts.module_name("networks.backbones", job.network.backbone)
+    if run in COMPOSITES:
+        stage = "sfsc.training.assemble"
+        fingerprint(f"{folder}/assemble.json", values(job), stage, backbone)
+    if not STUDY.search:
+        fingerprint(f"{folder}/embed.json", {}, "sfsc.retrieval.embed", backbone)
+        section = values(PARAMS.evaluate)
+        fingerprint(f"{folder}/evaluate.json", section, "sfsc.retrieval.evaluate")
+
+
+def fingerprint_reports(folder):
+    """Write what the reporting stages and the mirror depend on."""
+    study = values(STUDY)
+    stages = ["choices"] if STUDY.search else ["tables", "figures", "claims", "report"]
+    for stage in stages:
+        fingerprint(f"{folder}/{stage}.json", study, f"sfsc.reporting.{stage}")
     # The digest of the store's address: the address itself may hold a password.
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
-    mirrored = trainings | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}
+    mirrored = study | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}
     fingerprint(f"{folder}/track.json", mirrored, "sfsc.tracking")
 
 
-def values(section, **selection):
+def values(section):
     """Return a section of the parameters as JSON values."""
-    return section.model_dump(mode="json", **selection)
+    return section.model_dump(mode="json")
 
 
-def fingerprint(path, config, module):
+def fingerprint(path, config, *modules):
     """Write one fingerprint file."""
-    write_fingerprint(Path(path), config, modules=[module])
+    write_fingerprint(Path(path), config, modules=modules)
 
 
 def forget_stale_mirror():

@@ -1,4 +1,4 @@
-# Tables, figures and the page that shows them. Each figure is one rule; all are of one data set.
+# Tables, figures, verdicts and the page that shows them. Each figure is one rule; all are of one data set.
 
 
 rule tables:
@@ -6,21 +6,74 @@ rule tables:
         config="results/{study}/config/tables.json",
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
+        queries=of_study("query_metrics.safetensors"),
+        choices=CHOICES,
     output:
-        csv="reports/{study}/tables/main.csv",
-        markdown="reports/{study}/tables/main.md",
-        latex="reports/{study}/tables/main.tex",
+        tables_of_study(["csv", "md", "tex"]),
         metrics="reports/{study}/metrics.json",
     log:
         "logs/{study}/tables.log",
+    benchmark:
+        "logs/{study}/tables.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        results=subpath(input.config, ancestor=2),
+        folder=lambda wildcards: f"reports/{wildcards.study}/tables",
+        choices=lambda wildcards, input: flag("--choices", input.choices),
+    shell:
+        "sfsc tables --config {input.config} --results {params.results} --output {params.folder}"
+        " --metrics {output.metrics} {params.choices} > {log} 2>&1"
+
+
+rule claims:
+    input:
+        config="results/{study}/config/claims.json",
+        runs=of_study("run.json"),
+        tests=of_study("cross_test.json"),
+        queries=of_study("query_metrics.safetensors"),
+        curves=of_study("training.parquet"),
+    output:
+        json="reports/{study}/claims.json",
+        markdown="reports/{study}/claims.md",
+    log:
+        "logs/{study}/claims.log",
+    benchmark:
+        "logs/{study}/claims.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        results=subpath(input.config, ancestor=2),
+    shell:
+        "sfsc claims --config {input.config} --results {params.results} --output {output.json}"
+        " > {log} 2>&1"
+
+
+# Only of a study that searches: it reads what the validation identities say, and no test.
+rule choices:
+    input:
+        config="results/{study}/config/choices.json",
+        runs=of_study("run.json"),
+    output:
+        json="reports/{study}/choices.json",
+        csv="reports/{study}/choices.csv",
+        markdown="reports/{study}/choices.md",
+    log:
+        "logs/{study}/choices.log",
+    benchmark:
+        "logs/{study}/choices.tsv"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=lambda wildcards, input: folders(input.runs),
+        results=subpath(input.config, ancestor=2),
     shell:
-        "sfsc tables --runs {params.runs} --output {output.csv} --metrics {output.metrics}"
+        "sfsc choices --config {input.config} --results {params.results} --output {output.json}"
         " > {log} 2>&1"
 
 
@@ -29,24 +82,31 @@ rule figure_cross_test:
         config="results/{study}/config/figures.json",
         runs=of_data_set("run.json"),
         tests=of_data_set("cross_test.json"),
+        queries=of_data_set("query_metrics.safetensors"),
+        curves=of_data_set("training.parquet"),
+        embeddings=of_data_set("embeddings.safetensors"),
         summary="data/prepared/{study}/{dataset}/summary.json",
+        manifest="data/prepared/{study}/{dataset}/manifest.csv",
+        images="data/prepared/{study}/{dataset}/images.npy",
     output:
         svg="reports/{study}/figures/{dataset}_cross_test.svg",
         png="reports/{study}/figures/{dataset}_cross_test.png",
         caption="reports/{study}/figures/{dataset}_cross_test.json",
     log:
         "logs/{study}/{dataset}/figure_cross_test.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_cross_test.tsv"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
     params:
         name="cross_test",
-        runs=lambda wildcards, input: folders(input.runs),
+        results=subpath(input.config, ancestor=2),
         data=subpath(input.summary, parent=True),
     shell:
-        "sfsc figure --name {params.name} --runs {params.runs} --data {params.data}"
-        " --output {output.svg} > {log} 2>&1"
+        "sfsc figure --name {params.name} --config {input.config} --results {params.results}"
+        " --dataset {wildcards.dataset} --data {params.data} --output {output.svg} > {log} 2>&1"
 
 
 use rule figure_cross_test as figure_accuracy_cost with:
@@ -56,64 +116,112 @@ use rule figure_cross_test as figure_accuracy_cost with:
         caption="reports/{study}/figures/{dataset}_accuracy_cost.json",
     log:
         "logs/{study}/{dataset}/figure_accuracy_cost.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_accuracy_cost.tsv"
     params:
         name="accuracy_cost",
 
 
 use rule figure_cross_test as figure_gradient_norm with:
-    input:
-        config="results/{study}/config/figures.json",
-        runs=of_data_set("run.json"),
-        tests=of_data_set("cross_test.json"),
-        curves=of_data_set("training.parquet"),
-        summary="data/prepared/{study}/{dataset}/summary.json",
     output:
         svg="reports/{study}/figures/{dataset}_gradient_norm.svg",
         png="reports/{study}/figures/{dataset}_gradient_norm.png",
         caption="reports/{study}/figures/{dataset}_gradient_norm.json",
     log:
         "logs/{study}/{dataset}/figure_gradient_norm.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_gradient_norm.tsv"
     params:
         name="gradient_norm",
 
 
-use rule figure_gradient_norm as figure_conflicts with:
+use rule figure_cross_test as figure_conflicts with:
     output:
         svg="reports/{study}/figures/{dataset}_conflicts.svg",
         png="reports/{study}/figures/{dataset}_conflicts.png",
         caption="reports/{study}/figures/{dataset}_conflicts.json",
     log:
         "logs/{study}/{dataset}/figure_conflicts.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_conflicts.tsv"
     params:
         name="conflicts",
 
 
-use rule figure_gradient_norm as figure_uncertainty with:
+use rule figure_cross_test as figure_uncertainty with:
     output:
         svg="reports/{study}/figures/{dataset}_uncertainty.svg",
         png="reports/{study}/figures/{dataset}_uncertainty.png",
         caption="reports/{study}/figures/{dataset}_uncertainty.json",
     log:
         "logs/{study}/{dataset}/figure_uncertainty.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_uncertainty.tsv"
     params:
         name="uncertainty",
 
 
+use rule figure_cross_test as figure_priority with:
+    output:
+        svg="reports/{study}/figures/{dataset}_priority.svg",
+        png="reports/{study}/figures/{dataset}_priority.png",
+        caption="reports/{study}/figures/{dataset}_priority.json",
+    log:
+        "logs/{study}/{dataset}/figure_priority.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_priority.tsv"
+    params:
+        name="priority",
+
+
+use rule figure_cross_test as figure_twins with:
+    output:
+        svg="reports/{study}/figures/{dataset}_twins.svg",
+        png="reports/{study}/figures/{dataset}_twins.png",
+        caption="reports/{study}/figures/{dataset}_twins.json",
+    log:
+        "logs/{study}/{dataset}/figure_twins.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_twins.tsv"
+    params:
+        name="twins",
+
+
+use rule figure_cross_test as figure_ablation with:
+    output:
+        svg="reports/{study}/figures/{dataset}_ablation.svg",
+        png="reports/{study}/figures/{dataset}_ablation.png",
+        caption="reports/{study}/figures/{dataset}_ablation.json",
+    log:
+        "logs/{study}/{dataset}/figure_ablation.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_ablation.tsv"
+    params:
+        name="ablation",
+
+
+use rule figure_cross_test as figure_robustness with:
+    output:
+        svg="reports/{study}/figures/{dataset}_robustness.svg",
+        png="reports/{study}/figures/{dataset}_robustness.png",
+        caption="reports/{study}/figures/{dataset}_robustness.json",
+    log:
+        "logs/{study}/{dataset}/figure_robustness.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_robustness.tsv"
+    params:
+        name="robustness",
+
+
 use rule figure_cross_test as figure_retrieval with:
-    input:
-        config="results/{study}/config/figures.json",
-        runs=of_data_set("run.json"),
-        tests=of_data_set("cross_test.json"),
-        embeddings=of_data_set("embeddings.safetensors"),
-        summary="data/prepared/{study}/{dataset}/summary.json",
-        manifest="data/prepared/{study}/{dataset}/manifest.csv",
-        images="data/prepared/{study}/{dataset}/images.npy",
     output:
         svg="reports/{study}/figures/{dataset}_retrieval.svg",
         png="reports/{study}/figures/{dataset}_retrieval.png",
         caption="reports/{study}/figures/{dataset}_retrieval.json",
     log:
         "logs/{study}/{dataset}/figure_retrieval.log",
+    benchmark:
+        "logs/{study}/{dataset}/figure_retrieval.tsv"
     params:
         name="retrieval",
 
@@ -123,20 +231,30 @@ rule report:
         config="results/{study}/config/report.json",
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
-        table="reports/{study}/tables/main.csv",
+        queries=of_study("query_metrics.safetensors"),
+        main="reports/{study}/tables/main.csv",
+        ablation="reports/{study}/tables/ablation.csv",
+        robustness="reports/{study}/tables/robustness.csv",
+        claims="reports/{study}/claims.json",
         figures=figures_of_study("svg"),
         captions=figures_of_study("json"),
         sheets=sheets_of_study(),
+        choices=CHOICES,
     output:
         "reports/{study}/index.html",
     log:
         "logs/{study}/report.log",
+    benchmark:
+        "logs/{study}/report.tsv"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=lambda wildcards, input: folders(input.runs),
+        results=subpath(input.config, ancestor=2),
+        tables=subpath(input.main, parent=True),
+        choices=lambda wildcards, input: flag("--choices", input.choices),
     shell:
-        "sfsc report --study {wildcards.study} --runs {params.runs} --table {input.table}"
-        " --figures {input.figures} --sheets {input.sheets} --output {output} > {log} 2>&1"
+        "sfsc report --config {input.config} --results {params.results} --tables {params.tables}"
+        " --claims {input.claims} --figures {input.figures} --sheets {input.sheets}"
+        " {params.choices} --output {output} > {log} 2>&1"

@@ -1,4 +1,4 @@
-# The mirror: every training of the study becomes one MLflow run. A store that does not answer is no
+# The mirror: every run of the study becomes one of MLflow. A store that does not answer is no
 # failure; the stamp says so, and the next run of the pipeline tries again.
 
 
@@ -15,6 +15,8 @@ rule track:
         "results/{study}/mlflow.json",
     log:
         "logs/{study}/track.log",
+    benchmark:
+        "logs/{study}/track.tsv"
     localrule: True
     threads: 1
     resources:

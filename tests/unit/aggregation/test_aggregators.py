@@ -3,17 +3,19 @@
 import pytest
 import torch
 
+from sfsc import parts
+from sfsc.aggregation.aggregators.mean import Mean
+from sfsc.aggregation.aggregators.projection import Projection, projection_orders
+from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.aggregation.base import gramians
-from sfsc.aggregation.build import AGGREGATORS, build_aggregator
+from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.conflicts import pairwise_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.aggregation.mean import Mean
-from sfsc.aggregation.projection import Projection, projection_orders
-from sfsc.aggregation.sum import Sum
 from sfsc.config import Aggregation
 
 from jacobians import BLOCKS, naive_owners, naive_projection, naive_sum, nested_jacobian, padded
 
+AGGREGATORS = parts.names("aggregation.aggregators")
 GRANULARITIES = ("nested", "whole", "layer", "kernel")
 
 
@@ -117,6 +119,23 @@ def test_a_single_network_keeps_its_gradient(name: str):
     row = {"w": torch.randn(4, 3), "b": torch.randn(4)}
     update = build_aggregator(section)(NestedJacobian([row]), seeded())
     assert all(torch.equal(update[key], row[key]) for key in row)
+
+
+def test_the_section_reaches_the_projection():
+    """Granularity and reduction are those of the section."""
+    section = Aggregation(aggregator="projection", granularity="layer", reduction="mean")
+    projection = build_aggregator(section)
+    assert (projection.granularity, projection.reduction) == ("layer", "mean")
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+@pytest.mark.parametrize("granularity", ["nested", "whole", "layer"])
+def test_every_sub_model_reaches_the_update(name: str, granularity: str):
+    """Where no gradient has to give way to another, the update follows each of them."""
+    section = Aggregation(aggregator=name, granularity=granularity, reduction="sum")
+    rows = [torch.tensor(r) for r in ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0])]
+    update = build_aggregator(section)(NestedJacobian([{"w": r} for r in rows]), seeded())["w"]
+    assert all(update[: len(row)] @ row > 0.3 for row in rows)
 
 
 def test_orders_are_random_and_seeded():

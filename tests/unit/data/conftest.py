@@ -6,8 +6,8 @@ import pytest
 from prepared_sets import draw_alphabet, write_archive
 
 from sfsc.config import Synthetic
-from sfsc.data import omniglot
 from sfsc.data.prepared import file_digest
+from sfsc.data.sets import omniglot
 
 
 @pytest.fixture

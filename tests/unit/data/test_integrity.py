@@ -59,6 +59,15 @@ def test_a_query_without_a_positive_is_refused(extra: list[Label]):
     )
 
 
+def test_a_validation_identity_with_one_camera_is_refused():
+    """Validation needs a positive from another camera, as the test does."""
+    labels: list[Label] = [*LABELS, (3, 2, "validation"), (3, 2, "validation")]
+    assert _refusal(make_set(labels)) == (
+        "Each validation identity must have images of at least two cameras. "
+        "Found identity 3 with camera 2 alone."
+    )
+
+
 def test_an_altered_image_is_refused():
     """Pixels that do not have the manifest's digest are found."""
     prepared = make_set()

@@ -16,21 +16,9 @@ from sfsc.losses.evidential import (
     misleading_evidence,
     uncertainty,
 )
-from sfsc.losses.identity import identity_loss
 from sfsc.losses.triplet import batch_hard_triplet_loss
 
 MARKET_IDENTITIES, MSMT_IDENTITIES = 751, 1041
-
-
-def naive_identity_loss(logits: list[list[float]], labels: list[int], smoothing: float) -> float:
-    """Cross-entropy with label smoothing, one sample and class at a time."""
-    total = 0.0
-    for row, label in zip(logits, labels, strict=True):
-        log_sum = math.log(sum(math.exp(z) for z in row))
-        for k, z in enumerate(row):
-            target = smoothing / len(row) + (1.0 - smoothing) * (k == label)
-            total -= target * (z - log_sum)
-    return total / len(labels)
 
 
 def naive_triplet_loss(points: list[list[float]], labels: list[int], margin: float) -> float:
@@ -57,24 +45,6 @@ def naive_compatible_loss(alpha: list[list[float]], labels: list[int], kl_weight
         kl += sum((a - 1.0) * (psi(a) - psi(s)) for a in others)
         total += kl_weight * kl
     return total / len(labels)
-
-
-class TestIdentityLoss:
-    """Softmax cross-entropy with label smoothing."""
-
-    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-    def test_equals_the_naive_loop(self, smoothing: float):
-        """It is the mean over samples of the smoothed cross-entropy."""
-        logits, labels = torch.randn(5, 7, dtype=torch.float64), torch.tensor([0, 6, 3, 3, 1])
-        expected = naive_identity_loss(logits.tolist(), labels.tolist(), smoothing)
-        found = identity_loss(logits, labels, label_smoothing=smoothing)
-        assert found.item() == pytest.approx(expected, rel=1e-12)
-
-    def test_gradient(self):
-        """Its gradient agrees with finite differences."""
-        logits = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
-        labels = torch.tensor([0, 3, 1])
-        assert gradcheck(lambda z: identity_loss(z, labels, label_smoothing=0.1), (logits,))
 
 
 class TestTriplet:

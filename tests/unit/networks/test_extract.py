@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from sfsc.networks.build import BACKBONES, EmbeddingNetwork
+from sfsc import parts
+from sfsc.networks.build import EmbeddingNetwork, network_per_width
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.networks.switchable import SwitchableLayer
 
+BACKBONES = parts.names("networks.backbones")
 WIDTHS = (0.125, 0.25, 0.5, 1.0)
 
 
@@ -30,6 +32,19 @@ def test_extracted_embeddings_equal_the_switched_ones(backbone: str, switch: int
     assert not any(isinstance(layer, SwitchableLayer) for layer in dense.modules())
     expected = network(images, switch).embedding
     torch.testing.assert_close(dense(images), expected, rtol=0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("switch", range(4))
+def test_extraction_from_one_network_per_width(switch: int):
+    """Of a composite the network of that width is extracted, and counted."""
+    networks = network_per_width("small_resnet", widths=WIDTHS, embedding_dim=16, image_channels=3)
+    images = torch.randn(8, 3, 32, 32)
+    networks(images, switch)
+    own = networks.eval().networks[switch]
+    dense = extract(networks, switch)
+    assert not any(isinstance(layer, SwitchableLayer) for layer in dense.modules())
+    torch.testing.assert_close(dense(images), own(images, 0).embedding, rtol=0.0, atol=1e-5)
+    assert cost(networks, switch, (3, 32, 32)) == cost(own, 0, (3, 32, 32))
 
 
 def test_extracted_weights_are_its_own():

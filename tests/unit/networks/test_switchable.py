@@ -64,6 +64,15 @@ class TestConvolution:
         assert torch.equal(dense(x), layer(x, switch))
 
 
+@pytest.mark.parametrize("groups", [4, 8])
+def test_groups_of_a_single_narrow_network(groups: int):
+    """A network of one width below 1 has the groups of that sub-model."""
+    alone = SwitchableConv2d(8, 8, 3, widths=(0.5,), groups=groups)
+    shared = SwitchableConv2d(8, 8, 3, widths=(0.5, 1.0), groups=groups)
+    assert alone.groups == (groups // 2,)
+    assert alone.block(0) == shared.block(0)
+
+
 def test_convolution_refuses_to_cut_a_group():
     """Widths that would leave part of a group are refused with the channels they leave."""
     with pytest.raises(ValueError, match="whole groups") as error:

@@ -3,14 +3,39 @@
 from pathlib import Path
 
 import pytest
-from result_files import write_prepared, write_study
+from result_files import study_job, write_prepared, write_study
+
+from sfsc.config import StudyJob
+from sfsc.reporting.claims import write_claims
+from sfsc.reporting.runs import Results
+from sfsc.reporting.tables import write_tables
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Run folders of five methods with two seeds each; not to be changed."""
-    root = tmp_path_factory.mktemp("results") / "toy"
-    return write_study(root, seeds=2, steps=60)
+def job() -> StudyJob:
+    """Nine methods, two ablations, two robustness studies and a search, two seeds each."""
+    return study_job()
+
+
+@pytest.fixture(scope="session")
+def study(job: StudyJob, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `results/<study>` of the study; not to be changed."""
+    return write_study(tmp_path_factory.mktemp("results") / "toy", job)
+
+
+@pytest.fixture(scope="session")
+def results(job: StudyJob, study: Path) -> Results:
+    """The study's runs on its data set."""
+    return Results(job, study, "synthetic")
+
+
+@pytest.fixture(scope="session")
+def reports(job: StudyJob, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables, metrics and claims of the study; not to be changed."""
+    folder = tmp_path_factory.mktemp("reports")
+    write_tables(job, study, folder / "tables", folder / "metrics.json", None)
+    write_claims(job, study, folder / "claims.json")
+    return folder
 
 
 @pytest.fixture(scope="session")

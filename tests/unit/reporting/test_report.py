@@ -3,13 +3,17 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from result_files import small_job, write_study
 
+from sfsc.config import StudyJob
 from sfsc.errors import ResultError
+from sfsc.reporting.choices import write_choices
+from sfsc.reporting.claims import write_claims
 from sfsc.reporting.figures import write_figure
-from sfsc.reporting.report import paired_differences, write_report
-from sfsc.reporting.runs import load_groups
+from sfsc.reporting.report import write_report
 from sfsc.reporting.tables import write_tables
 
 
@@ -34,20 +38,25 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(study: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(job: StudyJob, study: Path, reports: Path) -> Path:
     """The page of the made-up study with one figure and a contact sheet."""
-    folder = tmp_path_factory.mktemp("reports")
-    sheet = folder / "prepared" / "synthetic" / "contact_sheet.png"
+    sheet = reports / "prepared" / "synthetic" / "contact_sheet.png"
     sheet.parent.mkdir(parents=True)
     sheet.write_bytes(b"not really a PNG")
-    figure = folder / "figures" / "synthetic_cross_test.svg"
-    write_figure("cross_test", study, figure, None)
-    table = folder / "tables" / "main.csv"
-    write_tables(study, table, folder / "metrics.json")
-    write_report(
-        "toy", study, table=table, figures=[figure], sheets=[sheet], output=folder / "index.html"
-    )
-    return folder / "index.html"
+    figure = reports / "figures" / "synthetic_cross_test.svg"
+    write_figure("cross_test", job, study, dataset="synthetic", output=figure, data_dir=None)
+    write_choices(job, study, reports / "choices.json")
+    write(job, study, reports, figures=[figure], sheets=[sheet], choices=reports / "choices.json")
+    return reports / "index.html"
+
+
+def write(job: StudyJob, study: Path, reports: Path, **options: Any) -> None:
+    """Write the page of some reports."""
+    paths: dict[str, Any] = {
+        "tables": reports / "tables", "claims": reports / "claims.json", "figures": [],
+        "sheets": [], "choices": None, "output": reports / "index.html",
+    }  # fmt: skip
+    write_report(job, study, **paths | options)
 
 
 def test_every_reference_is_beside_the_page_or_in_it(report: Path):
@@ -68,49 +77,62 @@ def test_every_image_has_an_alternative_text(report: Path):
     assert all(image["alt"] for image in images)
 
 
-def test_the_page_shows_numbers_captions_and_provenance(report: Path, study: list[Path]):
-    """All methods, the protocol, and where every number is from."""
+def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: StudyJob):
+    """All methods, verdicts, variations, choices, the protocol, and where every number is from."""
     text = " ".join(report.read_text().split())
+    n_runs = sum(len(seeds) for seeds in job.runs().values())
+    n_conditions = len(job.runs()) - len(job.compare)
     for words in (
         "BCT-S (classifier moved by all)", "SFSC (ours)", "step definition", "Contact sheet",
         "<b>Figure 1.</b> Mean average precision", "0123456789abcdef", "c" * 12, "e" * 64,
-        f"{len(study)} trainings of 5 methods", "Difference to SFSC, seed by seed",
+        f"{n_runs} runs of 9 compared methods and {n_conditions} further conditions",
+        "SFSC minus BCT-S", "<b>C7</b>:", "Ablation", "synthetic: parts", "Robustness",
+        "synthetic: KL weight", "How hyper-parameters were chosen",
+        "<code>classifier_gradient</code>",
     ):  # fmt: skip
         assert words in text
+    assert "`" not in text
 
 
-def test_differences_are_paired_by_seed(study: list[Path]):
-    """A seed that only one method has does not count."""
-    groups = load_groups([run for run in study if run != study[-1]])  # sfsc loses its last seed
-    differences = {d.name: d for d in paired_differences(groups)}
-    values = {g.method: 100 * g.runs[0].test["summary"]["average_map"] for g in groups}
-    unified = differences["Unified"]
-    assert unified.seeds == 1
-    assert float(unified.text.replace("−", "-")) == pytest.approx(  # noqa: RUF001
-        values["sfsc"] - values["unified"], abs=0.051
-    )
-    assert paired_differences([g for g in groups if g.method != "sfsc"]) == []
+def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):
+    """Nothing is announced that is not there."""
+    job = small_job("unified", "sfsc")
+    study = write_study(tmp_path / "results", job)
+    write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", None)
+    write_claims(job, study, tmp_path / "claims.json")
+    write(job, study, tmp_path)
+    text = (tmp_path / "index.html").read_text()
+    assert "4 runs of 2 compared methods. Everything" in " ".join(text.split())
+    for words in ("<h3>Ablation", "<h3>Robustness", "How hyper-parameters"):
+        assert words not in text
 
 
-def test_a_table_of_other_runs_is_refused(report: Path, study: list[Path], tmp_path: Path):
+def test_a_table_of_other_runs_is_refused(
+    job: StudyJob, study: Path, reports: Path, tmp_path: Path
+):
     """Page and table must agree."""
-    table = report.parent / "tables" / "main.csv"
-    with pytest.raises(ResultError, match="must have a row for each method of the given runs"):
-        write_report(
-            "toy", study[:2], table=table, figures=[], sheets=[], output=tmp_path / "index.html"
-        )
+    changed = job.model_copy(update={"compare": ("unified", "sfsc")})
+    with pytest.raises(ResultError, match="must have a row for each compared method of the study"):
+        write(changed, study, reports, output=tmp_path / "index.html")
     assert not (tmp_path / "index.html").exists()
 
 
-def test_a_figure_without_words_is_refused(report: Path, study: list[Path], tmp_path: Path):
+def test_claims_of_another_data_set_are_refused(
+    job: StudyJob, study: Path, reports: Path, tmp_path: Path
+):
+    """Page and claims must agree."""
+    (tmp_path / "claims.json").write_text("[]")
+    with pytest.raises(ResultError) as error:
+        write(job, study, reports, claims=tmp_path / "claims.json", output=tmp_path / "index.html")
+    assert str(error.value) == (
+        "The claims must be judged on each data set. Found none on `synthetic`. Write them again."
+    )
+
+
+def test_a_figure_without_words_is_refused(
+    job: StudyJob, study: Path, reports: Path, tmp_path: Path
+):
     """Nothing is shown without a caption."""
-    table = report.parent / "tables" / "main.csv"
+    figures = [tmp_path / "missing.svg"]
     with pytest.raises(ResultError, match=r"missing\.json must hold the words of a figure"):
-        write_report(
-            "toy",
-            study,
-            table=table,
-            figures=[tmp_path / "missing.svg"],
-            sheets=[],
-            output=tmp_path / "index.html",
-        )
+        write(job, study, reports, figures=figures, output=tmp_path / "index.html")

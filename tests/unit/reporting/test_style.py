@@ -15,14 +15,16 @@ def test_methods_differ_in_colour_and_in_marker():
 
 def test_an_unknown_method_has_a_name_and_always_the_same_colour():
     """Its colour is none of the known ones."""
-    assert method_name("sfsc_without_projection") == "Sfsc without projection"
-    assert method_colour("sfsc_without_projection") == method_colour("sfsc_without_projection")
-    assert method_colour("sfsc_without_projection") not in {row[1] for row in METHODS.values()}
+    assert method_name("a_new_idea") == "A new idea"
+    assert method_colour("a_new_idea") == method_colour("a_new_idea")
+    assert method_colour("a_new_idea") not in {row[1] for row in METHODS.values()}
 
 
 def test_long_qualifiers_go_to_a_second_line():
     """Short ones stay."""
     assert name_lines("sfsc") == ("SFSC (ours)", "")
+    assert name_lines("sfsc@kl_weight=0.005") == ("SFSC", "KL weight: 0.005")
+    assert name_lines("a_very_long_new_idea") == ("A very long new idea", "")
     assert name_lines("bct_s_classifier_all") == ("BCT-S", "(classifier moved by all)")
 
 

@@ -45,6 +45,16 @@ def test_known_swaps_give_an_exact_cmc():
     assert result.map_step[0] == pytest.approx([(3 + 1 / 3 + 1 / 4) / 5] * 2)
 
 
+def test_the_values_of_each_query_are_kept():
+    """In the order of the valid queries: the two swapped ones are the wrong ones."""
+    query = np.stack([ideal((1, 3)), ideal()])
+    result = evaluate_matrix(query, np.stack([ideal(), ideal()]), QUERY, GALLERY, ranks=(1,))
+    assert result.queries["cmc_1"][0, 1].tolist() == [1, 0, 1, 0, 1]
+    assert result.queries["cmc_1"][1, 0].tolist() == [1] * 5
+    assert result.queries["map_step"].mean(axis=-1) == pytest.approx(result.map_step)
+    assert sorted(result.queries) == ["cmc_1", "map_step", "map_trapezoidal", "minp"]
+
+
 def test_rows_are_queries_and_columns_galleries():
     """A sub-model that is bad as a gallery only spoils its column."""
     query = np.stack([ideal(), ideal()])
@@ -68,6 +78,7 @@ def test_queries_without_a_positive_are_counted_and_left_out():
     result = evaluate_matrix(ideal()[None], ideal()[None], QUERY, gallery)
     assert result.n_skipped_queries == 2
     assert result.map_step.item() == 1
+    assert result.queries["map_step"].shape == (1, 1, 3)
 
 
 NO_POSITIVE = (

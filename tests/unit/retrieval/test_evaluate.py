@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from sfsc.config import Evaluate
 from sfsc.errors import ResultError
@@ -31,7 +32,9 @@ def write_embeddings(
 def test_the_file_names_run_protocol_and_matrices(data_dir: Path, tmp_path: Path):
     """Rows are query sub-models; junk (identity -1) is no rank; fractions, not percent."""
     output = tmp_path / "cross_test.json"
-    evaluate(SECTION, write_embeddings(tmp_path), data_dir, output)
+    evaluate(
+        SECTION, write_embeddings(tmp_path), data_dir, output, tmp_path / "queries.safetensors"
+    )
     found: dict[str, Any] = json.loads(output.read_text())
     # Swapped queries: rank 2 of 2 each, precision 1/2 there and 0 just before.
     assert found["matrices"] == {
@@ -49,6 +52,21 @@ def test_the_file_names_run_protocol_and_matrices(data_dir: Path, tmp_path: Path
     assert {key: found[key] for key in RUN} == RUN
 
 
+def test_the_matrices_are_the_means_of_the_queries(data_dir: Path, tmp_path: Path):
+    """The second file has every cell of every query, under the same names, and names the run."""
+    output, queries = tmp_path / "cross_test.json", tmp_path / "query_metrics.safetensors"
+    evaluate(SECTION, write_embeddings(tmp_path), data_dir, output, queries)
+    matrices = json.loads(output.read_text())["matrices"]
+    stored = load_file(queries)
+    assert set(stored) == set(matrices)
+    for name, values in stored.items():
+        assert values.dtype == np.float32
+        assert values.shape == (2, 2, 2)
+        assert values.mean(axis=-1).tolist() == matrices[name]
+    with safe_open(queries, framework="numpy") as file:
+        assert json.loads(file.metadata()["run"]) == RUN
+
+
 def test_one_network_has_no_off_diagonal():
     """The mean over nothing is null."""
     assert summarise(np.array([[0.5]]))["off_diagonal_map"] is None
@@ -58,13 +76,14 @@ def test_embeddings_of_another_set_are_refused(data_dir: Path, tmp_path: Path):
     """As many rows as the set has queries."""
     path = write_embeddings(tmp_path, n_query=1)
     with pytest.raises(ResultError) as error:
-        evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json")
+        evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json", tmp_path / "queries")
     assert str(error.value) == (
         f"{path} must fit the prepared set {data_dir}. `query` must have the shape (sub-models, "
         "images, D) and a label for each image. Found shape (2, 1, 3), 2 identities and 2 cameras. "
         "Embed it again."
     )
     assert not (tmp_path / "cross_test.json").exists()
+    assert not (tmp_path / "queries").exists()
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "nameless"])
@@ -78,4 +97,4 @@ def test_damaged_embeddings_are_refused(damage: str, data_dir: Path, tmp_path: P
     with pytest.raises(
         ResultError, match=r"must be a file written by `sfsc embed`. Found: .* Embed"
     ):
-        evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json")
+        evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json", tmp_path / "queries")

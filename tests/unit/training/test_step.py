@@ -3,12 +3,14 @@
 import pytest
 import torch
 
-from sfsc.aggregation.sum import Sum
+from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.errors import DivergenceError
+from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.losses.objective import has_compatible_loss
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.training.loop import OPTIMIZERS
 from sfsc.training.model import IdentityModel
+from sfsc.training.reference import Reference
 from sfsc.training.step import apply_update, check_finite, compute_gradients
 
 from sections import loss_section, train_section
@@ -16,11 +18,17 @@ from sections import loss_section, train_section
 WIDTHS = (0.25, 0.5, 1.0)
 
 
+def identity_model(widths: tuple[float, ...]) -> IdentityModel:
+    """Return a small model in training mode."""
+    network = EmbeddingNetwork("small_resnet", widths=widths, embedding_dim=8, image_channels=3)
+    base_loss = softmax(loss_section())
+    return IdentityModel(network, embedding_dim=8, identities=5, base_loss=base_loss).train()
+
+
 @pytest.fixture
 def model() -> IdentityModel:
     """A small model in training mode."""
-    network = EmbeddingNetwork("small_resnet", widths=WIDTHS, embedding_dim=8, image_channels=3)
-    return IdentityModel(network, embedding_dim=8, identities=5).train()
+    return identity_model(WIDTHS)
 
 
 @pytest.fixture
@@ -59,18 +67,80 @@ def test_every_loss_reaches_every_parameter_it_must(model, batch, classifier_gra
     assert still == set()
 
 
-@pytest.mark.parametrize(
-    "part", [{"triplet_weight": 0.0}, {"compatible_weight": 0.0}, {"label_smoothing": 0.0}]
-)
+def changed_rows(model, batch, before: dict, after: dict, reference=None) -> list[bool]:
+    """Return which sub-models' gradients differ between two loss sections."""
+    first, second = (
+        compute_gradients(
+            model, *batch, loss=loss_section(**section), kl_weight=1e-3, reference=reference
+        ).jacobian.rows
+        for section in (before, after)
+    )
+    name = "network.projection.weight"
+    return [not torch.equal(a[name], b[name]) for a, b in zip(first, second, strict=True)]
+
+
+@pytest.mark.parametrize("part", [{"triplet_weight": 0.0}, {"compatible_weight": 0.0}])
 def test_each_part_of_the_loss_is_differentiated(model, batch, part: dict[str, float]):
     """Turning a part off changes the gradient of each sub-model that has it, and of no other."""
-    rows = compute_gradients(model, *batch, loss=loss_section(), kl_weight=1e-3).jacobian.rows
-    without = compute_gradients(
-        model, *batch, loss=loss_section(**part), kl_weight=1e-3
-    ).jacobian.rows
-    name = "network.projection.weight"
-    changed = [not torch.equal(a[name], b[name]) for a, b in zip(rows, without, strict=True)]
-    assert changed == [True, True, "compatible_weight" not in part]
+    has_part = [True, True, "compatible_weight" not in part]
+    assert changed_rows(model, batch, {}, part) == has_part
+
+
+ASYMMETRIC = [
+    {"asymmetric": kind, "asymmetric_weight": 1.0}
+    for kind in ("regression", "contrastive", "triplet")
+]
+
+
+@pytest.mark.parametrize("section", [{"influence_weight": 1.0}, *ASYMMETRIC])
+def test_a_reference_moves_each_network_that_has_one(batch, section):
+    """Influence and asymmetric losses draw a network of any width to the frozen reference."""
+    model = identity_model((0.25,))
+    reference = Reference(identity_model((1.0,)).network.eval(), torch.randn(5, 8))
+    assert changed_rows(model, batch, {}, section, reference) == [True]
+    assert changed_rows(model, batch, {}, section) == [False]  # nothing to be drawn to
+
+
+@pytest.mark.parametrize("section", ASYMMETRIC)
+def test_sub_models_are_drawn_to_the_full_one(model, batch, section):
+    """In a switchable network the asymmetric loss moves the sub-models, the full one by option."""
+    assert changed_rows(model, batch, {}, section) == [True, True, False]
+    attached = section | {"asymmetric_detach": False}
+    assert changed_rows(model, batch, {}, attached) == [True, True, True]
+    assert changed_rows(model, batch, section, attached) == [False, False, True]
+
+
+def test_an_attached_target_is_differentiated_through(model, batch):
+    """The sum of the rows is the gradient of the sum of all losses."""
+    section = loss_section(
+        compatible_weight=0.0,
+        triplet_weight=0.0,
+        asymmetric_weight=2.0,
+        asymmetric_detach=False,
+        classifier_gradient="all",
+    )
+    rows = compute_gradients(model, *batch, loss=section, kl_weight=0.0).jacobian.rows
+    images, labels = batch
+    outputs = [model(images, switch) for switch in range(3)]
+    target = torch.nn.functional.normalize(outputs[2][0].embedding)
+    total = sum(
+        torch.nn.functional.cross_entropy(z, labels, label_smoothing=0.1) for _, z in outputs
+    )
+    for embeddings, _ in outputs[:2]:
+        unit = torch.nn.functional.normalize(embeddings.embedding)
+        total = total + 2.0 * (unit - target).square().sum(dim=1).mean()
+    total.backward()
+    for name, parameter in model.named_parameters():
+        joint = torch.zeros_like(parameter)
+        for row in rows:
+            if name in row:
+                joint[tuple(slice(n) for n in row[name].shape)] += row[name]
+        torch.testing.assert_close(joint, parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_the_base_loss_of_sub_models_has_a_weight(model, batch):
+    """It is of all sub-models but the full one."""
+    assert changed_rows(model, batch, {}, {"submodel_base_weight": 0.5}) == [True, True, False]
 
 
 def test_gradients_equal_those_of_the_switched_network(model, batch):

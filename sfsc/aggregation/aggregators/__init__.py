@@ -1,0 +1,1 @@
+"""Aggregators by name: each module is a part (sfsc.parts) with `build(section)`."""

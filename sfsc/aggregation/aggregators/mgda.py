@@ -1,0 +1,16 @@
+"""Multiple-gradient descent (Desideri, 2012), by TorchJD.
+
+The convex combination of the rows of least norm (solver of Sener and Koltun, arXiv 1810.04650),
+times the number of rows. It is near zero where a row is: a sub-model that has converged holds up
+the others.
+"""
+
+from torchjd.aggregation import MGDAWeighting
+
+from sfsc.aggregation.gramian_weighted import GramianWeighted
+from sfsc.config import Aggregation
+
+
+def build(section: Aggregation) -> GramianWeighted:
+    """Return multiple-gradient descent of the section's granularity."""
+    return GramianWeighted(MGDAWeighting(), section.granularity)

@@ -1,0 +1,15 @@
+"""UPGrad (Quinton and Rey, arXiv 2406.16232), by TorchJD.
+
+The sum of the rows, each projected onto the dual cone of all rows, so that no row has a negative
+inner product with the update. Without conflict it is the plain sum.
+"""
+
+from torchjd.aggregation import UPGradWeighting
+
+from sfsc.aggregation.gramian_weighted import GramianWeighted
+from sfsc.config import Aggregation
+
+
+def build(section: Aggregation) -> GramianWeighted:
+    """Return UPGrad of the section's granularity."""
+    return GramianWeighted(UPGradWeighting(), section.granularity)

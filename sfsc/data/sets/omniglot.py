@@ -1,0 +1,223 @@
+"""Omniglot: handwriting, where a character is an identity and its drawer the camera (DESIGN.md 4).
+
+Lake, Salakhutdinov, Tenenbaum, "Human-level concept learning through probabilistic program
+induction", Science 2015; https://github.com/brendenlake/omniglot, MIT licence.
+
+The two small archives share two alphabets, Greek and Latin, image for image, so that a split by
+archive leaks. The split here is by alphabet: the four of `TRAIN` against the four of `TEST`.
+"""
+
+import http.client
+import io
+import re
+import shutil
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sfsc.config import Omniglot
+from sfsc.data.archive import check_archive, read_archive
+from sfsc.data.integrity import SplitCount
+from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
+from sfsc.data.prepared import PreparedSet
+from sfsc.data.splits import hold_out
+from sfsc.errors import DataError
+from sfsc.files import replacing
+
+Settings = Omniglot
+OFFICIAL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+ARCHIVES = {
+    "images_background_small1": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+    "images_background_small2": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
+}
+"""SHA-256 of each archive."""
+RAW = tuple(f"{name}.zip" for name in ARCHIVES)
+"""The archives, below `data/raw/omniglot/`."""
+TRAIN = ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit")
+TEST = ("Balinese", "Early_Aramaic", "Korean", "Tagalog")
+TRAIN_CHARACTERS, TEST_CHARACTERS = 139, 103
+DRAWERS = 20
+SIDE = 105
+"""Of the images in the archives, pixels."""
+TIMEOUT = 30.0
+"""Longest silence of the server, seconds."""
+
+_MEMBER = re.compile(
+    r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character\d+)/\d+_(?P<drawer>\d+)\.png"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Drawing:
+    """Which drawing an image is."""
+
+    alphabet: str
+    character: str
+    drawer: int
+    """From 0."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its character, which is the identity."""
+        return self.alphabet, self.character
+
+    def __str__(self) -> str:
+        """Return its path in the manifest."""
+        return f"{self.alphabet}/{self.character}/{self.drawer + 1:02d}"
+
+
+def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
+    """Copy an archive from a mirror or download it, verify it and only then put it in its place.
+
+    Args:
+        archive_name: A key of `ARCHIVES`.
+        output: Where it goes.
+        mirror: Folder with `omniglot/<archive_name>.zip`; none means the official repository.
+
+    Raises:
+        DataError: If there is no such archive, it cannot be had or is not the published one.
+    """
+    if archive_name not in ARCHIVES:
+        raise DataError(
+            f"An archive of Omniglot must be one of {', '.join(ARCHIVES)}. Found `{archive_name}`."
+        )
+    with replacing(output) as partial:
+        if mirror is None:
+            source = f"{OFFICIAL}/{archive_name}.zip"
+            _download(source, partial)
+        else:
+            source = f"{mirror}/omniglot/{archive_name}.zip"
+            _copy(Path(source), partial)
+        check_archive(partial, sha256=ARCHIVES[archive_name], source=source)
+
+
+def build(
+    settings: Omniglot,
+    raw_dir: Path,
+    *,
+    validation_fraction: float,
+    threads: int = 1,  # noqa: ARG001 - all sets are built with the same call
+) -> PreparedSet:
+    """Unpack the characters of both splits, numbered in alphabetical order, training first.
+
+    The first `query_drawers` drawings of a test character are queries, the others are the gallery.
+
+    Args:
+        settings: Image size and number of query drawers.
+        raw_dir: Folder with the two archives.
+        validation_fraction: Share of the training characters held out for validation.
+        threads: Not used: the set is made in seconds.
+
+    Raises:
+        DataError: If an archive is damaged, an image cannot be read or the characters are not the
+            published ones.
+    """
+    drawings = _read_drawings([raw_dir / f"{name}.zip" for name in ARCHIVES])
+    identities = _number_characters(drawings)
+    held_out = _hold_out(validation_fraction)
+    images, rows = [], []
+    for drawing in sorted(drawings, key=lambda drawing: (identities[drawing.key], drawing)):
+        image = _decode(drawing, drawings[drawing], settings.image_size)
+        identity = identities[drawing.key]
+        split = _choose_split(
+            drawing, is_held_out=identity in held_out, query_drawers=settings.query_drawers
+        )
+        images.append(image)
+        rows.append(Row(str(drawing), identity, drawing.drawer, split, pixel_digest(image)))
+    return PreparedSet(Manifest.from_rows(rows), np.stack(images))
+
+
+def expected_counts(settings: Omniglot, *, validation_fraction: float) -> dict[Split, SplitCount]:
+    """Return the published size of each split, the held-out characters taken off the training."""
+    held_out = len(_hold_out(validation_fraction))
+    train, test = TRAIN_CHARACTERS - held_out, TEST_CHARACTERS
+    return {
+        "train": SplitCount(train, train * DRAWERS),
+        "validation": SplitCount(held_out, held_out * DRAWERS),
+        "query": SplitCount(test, test * settings.query_drawers),
+        "gallery": SplitCount(test, test * (DRAWERS - settings.query_drawers)),
+    }
+
+
+def _download(url: str, path: Path) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as file:  # noqa: S310
+            shutil.copyfileobj(response, file)
+    except (OSError, http.client.HTTPException) as error:
+        raise DataError(
+            f"{url} must be reachable to fetch Omniglot. Found: {error}. "
+            "Try again, or set SFSC_MIRROR to a folder with the archives."
+        ) from error
+
+
+def _copy(source: Path, path: Path) -> None:
+    try:
+        shutil.copyfile(source, path)
+    except OSError as error:
+        raise DataError(
+            f"{source} must be a readable archive of the mirror. Found: {error.strerror}."
+        ) from error
+
+
+def _read_drawings(archives: Iterable[Path]) -> dict[Drawing, bytes]:
+    """Return the PNG files of all archives; what two archives share must be the same in both."""
+    drawings: dict[Drawing, bytes] = {}
+    for path in archives:
+        check_archive(path, sha256=ARCHIVES[path.stem])
+        for name, content in read_archive(path).items():
+            drawing = _parse_name(path, name)
+            if drawings.setdefault(drawing, content) != content:
+                raise DataError(
+                    f"Drawing `{drawing}` must be the same in all archives. "
+                    f"Found another in {path}."
+                )
+    return drawings
+
+
+def _parse_name(path: Path, name: str) -> Drawing:
+    match = _MEMBER.fullmatch(name)
+    if match is None or match["alphabet"] not in (*TRAIN, *TEST):
+        raise DataError(
+            f"{path} must hold drawings of {', '.join((*TRAIN, *TEST))} only. Found `{name}`."
+        )
+    return Drawing(match["alphabet"], match["character"], int(match["drawer"]) - 1)
+
+
+def _number_characters(drawings: Iterable[Drawing]) -> dict[tuple[str, str], int]:
+    """Return the identity of each character: 0, 1, ..., those of the training alphabets first."""
+    keys = sorted({drawing.key for drawing in drawings}, key=lambda key: (key[0] in TEST, key))
+    return {key: identity for identity, key in enumerate(keys)}
+
+
+def _choose_split(drawing: Drawing, *, is_held_out: bool, query_drawers: int) -> Split:
+    if drawing.alphabet in TRAIN:
+        return "validation" if is_held_out else "train"
+    return "query" if drawing.drawer < query_drawers else "gallery"
+
+
+def _hold_out(validation_fraction: float) -> frozenset[int]:
+    return hold_out(range(TRAIN_CHARACTERS), fraction=validation_fraction, seed=0)
+
+
+def _decode(drawing: Drawing, content: bytes, size: int) -> NDArray[np.uint8]:
+    """Return a drawing as (size, size, 1): bright on black, a pixel is the mean of its area."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            grey = picture.convert("L")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(
+            f"Image `{drawing}` must be a readable PNG file. Found: {error}. "
+            "Fetch the archives again."
+        ) from error
+    if grey.size != (SIDE, SIDE):
+        raise DataError(
+            f"Image `{drawing}` must have {SIDE} x {SIDE} pixels. "
+            f"Found {grey.width} x {grey.height}."
+        )
+    strokes = ImageOps.invert(grey).resize((size, size), Image.Resampling.BOX)
+    return np.asarray(strokes, dtype=np.uint8)[:, :, None]

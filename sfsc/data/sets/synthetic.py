@@ -1,0 +1,135 @@
+"""The synthetic re-identification set: rendered vehicles seen by cameras (DESIGN.md 4).
+
+Each vehicle, camera and picture has a generator of its own, seeded by its place in the set, and all
+arithmetic is on integers: the set is the same bit for bit on any machine and in any number of
+processes.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfsc.config import Synthetic
+from sfsc.data.cameras import build_camera
+from sfsc.data.integrity import SplitCount
+from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
+from sfsc.data.pictures import take_picture
+from sfsc.data.prepared import PreparedSet
+from sfsc.data.splits import hold_out
+from sfsc.data.vehicles import build_vehicle
+
+Settings = Synthetic
+RAW = ()
+"""Nothing: the set is rendered."""
+# First word of the seed of each kind of generator.
+_VEHICLE, _CAMERA, _SIGHTING, _PICTURE = range(4)
+
+
+def build(
+    settings: Synthetic, _raw_dir: Path, *, validation_fraction: float, threads: int = 1
+) -> PreparedSet:
+    """Render the set.
+
+    Identities 0, 1, ... are for training and validation, those behind them for the test. A test
+    identity's first picture in each camera is a query, the others are the gallery.
+
+    Args:
+        settings: The set is a function of these and `validation_fraction` alone.
+        _raw_dir: Not looked at.
+        validation_fraction: Share of the training identities held out for validation.
+        threads: Number of processes.
+    """
+    identities = range(settings.train_identities + settings.test_identities)
+    render = partial(render_identity, settings)
+    if threads == 1:
+        pictures = list(map(render, identities))
+    else:
+        # Fresh interpreters: a fork would copy the locks of threads that it does not copy.
+        with ProcessPoolExecutor(threads, mp_context=get_context("spawn")) as pool:
+            pictures = list(pool.map(render, identities, chunksize=8))
+    images = np.concatenate(pictures)
+    rows = _list_rows(settings, validation_fraction)
+    return PreparedSet(
+        Manifest.from_rows(
+            Row(path, identity, camera, split, pixel_digest(image))
+            for (path, identity, camera, split), image in zip(rows, images, strict=True)
+        ),
+        images,
+    )
+
+
+def expected_counts(settings: Synthetic, *, validation_fraction: float) -> dict[Split, SplitCount]:
+    """Return the size of each split."""
+    held_out = len(_hold_out(settings, validation_fraction))
+    train, test = settings.train_identities - held_out, settings.test_identities
+    queries = settings.cameras_per_identity
+    images = queries * settings.images_per_camera
+    return {
+        "train": SplitCount(train, train * images),
+        "validation": SplitCount(held_out, held_out * images),
+        "query": SplitCount(test, test * queries),
+        "gallery": SplitCount(test, test * (images - queries)),
+    }
+
+
+def render_identity(settings: Synthetic, identity: int) -> NDArray[np.uint8]:
+    """Return all pictures of one vehicle.
+
+    Returns:
+        (cameras_per_identity x images_per_camera, H, W, 3), camera by camera.
+    """
+    vehicle = build_vehicle(_generator(settings.seed, _VEHICLE, identity))
+    pictures = []
+    for index in choose_cameras(settings, identity):
+        camera = build_camera(
+            _generator(settings.seed, _CAMERA, index), index=index, count=settings.cameras
+        )
+        for number in range(settings.images_per_camera):
+            rng = _generator(settings.seed, _PICTURE, identity, index, number)
+            pictures.append(take_picture(vehicle, camera, rng, size=settings.image_size))
+    return np.stack(pictures)
+
+
+def choose_cameras(settings: Synthetic, identity: int) -> list[int]:
+    """Return the sorted cameras that see an identity: neighbours on the ring of cameras."""
+    start = int(_generator(settings.seed, _SIGHTING, identity).integers(settings.cameras))
+    return sorted(
+        (start + step) % settings.cameras for step in range(settings.cameras_per_identity)
+    )
+
+
+def _list_rows(
+    settings: Synthetic, validation_fraction: float
+) -> list[tuple[str, int, int, Split]]:
+    held_out = _hold_out(settings, validation_fraction)
+    return [
+        (
+            f"{identity:05d}/camera{camera:02d}_{number:02d}",
+            identity,
+            camera,
+            _choose_split(identity, number, train=settings.train_identities, held_out=held_out),
+        )
+        for identity in range(settings.train_identities + settings.test_identities)
+        for camera in choose_cameras(settings, identity)
+        for number in range(settings.images_per_camera)
+    ]
+
+
+def _choose_split(identity: int, number: int, *, train: int, held_out: frozenset[int]) -> Split:
+    if identity < train:
+        return "validation" if identity in held_out else "train"
+    return "query" if number == 0 else "gallery"
+
+
+def _hold_out(settings: Synthetic, validation_fraction: float) -> frozenset[int]:
+    return hold_out(
+        range(settings.train_identities), fraction=validation_fraction, seed=settings.seed
+    )
+
+
+def _generator(*words: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))

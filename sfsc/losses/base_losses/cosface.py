@@ -1,0 +1,22 @@
+"""CosFace: a margin on the cosine (Wang et al., arXiv 1801.09414, eq. 4)."""
+
+import torch
+from torch import Tensor
+
+from sfsc.config import Loss
+from sfsc.losses.base import CosineLoss
+
+
+class CosFace(CosineLoss):
+    """Cross-entropy of scaled cosines, the true identity's less the margin."""
+
+    def with_margin(self, cosine: Tensor, is_true: Tensor) -> Tensor:
+        """Return `cos(theta) - m` of the true identity, the others' cosines as they are."""
+        return torch.where(is_true, cosine - self.margin, cosine)
+
+
+def build(section: Loss) -> CosFace:
+    """Return the loss with the section's scale, margin and label smoothing."""
+    return CosFace(
+        scale=section.scale, margin=section.margin, label_smoothing=section.label_smoothing
+    )

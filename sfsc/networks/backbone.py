@@ -1,0 +1,19 @@
+"""The contract of backbones: images to pooled features (DESIGN.md 2.1)."""
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """Base of the switchable backbones."""
+
+    out_channels: int
+    """F of the full network."""
+
+    def forward(self, images: Tensor, switch: int) -> Tensor:
+        """Map (B, C, H, W) images to sub-model `switch`'s pooled features, (B, F).
+
+        Args:
+            images: Normalised, at least 16 pixels high and wide.
+            switch: Index of the sub-model, whose F is that of `crop_channels`.
+        """
+        raise NotImplementedError

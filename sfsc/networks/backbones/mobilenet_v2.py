@@ -1,0 +1,116 @@
+"""MobileNetV2: inverted residuals with depthwise convolutions (Sandler et al., arXiv 1801.04381).
+
+Every sub-model crops every layer, the last convolution included, which the paper's own width
+multipliers below 1 leave at 1280 channels: one sub-model must be the leading part of the next.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfsc.networks.backbone import Backbone
+from sfsc.networks.resnet import ConvNorm
+from sfsc.networks.switchable import Widths
+
+STEM_CHANNELS = 32
+LAST_CHANNELS = 1280
+
+
+class Stage(NamedTuple):
+    """A row of the paper's table 2; its columns t, c, n, s."""
+
+    expansion: int
+    channels: int
+    blocks: int
+    stride: int
+    small_stride: int
+    """The same for small images (ours)."""
+
+
+STAGES = (
+    Stage(1, 16, 1, 1, 1),
+    Stage(6, 24, 2, 2, 2),
+    Stage(6, 32, 3, 2, 2),
+    Stage(6, 64, 4, 2, 1),
+    Stage(6, 96, 3, 1, 1),
+    Stage(6, 160, 3, 2, 1),
+    Stage(6, 320, 1, 1, 1),
+)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project linearly; a shortcut where the map keeps its shape.
+
+    Args:
+        in_channels: Input channels of the full network.
+        out_channels: Output channels of the full network.
+        expansion: Inner channels over input channels; 1 does not expand.
+        stride: Stride of the depthwise convolution.
+        widths: Ascending crop ratios.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, expansion: int, stride: int, widths: Widths
+    ) -> None:
+        super().__init__()
+        inner = expansion * in_channels
+        self.expand = None
+        if expansion > 1:
+            self.expand = ConvNorm(in_channels, inner, 1, widths=widths)
+        self.depthwise = ConvNorm(inner, inner, 3, stride=stride, groups=inner, widths=widths)
+        self.project = ConvNorm(inner, out_channels, 1, widths=widths)
+        self.has_shortcut = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor, switch: int) -> Tensor:
+        """Map (B, C, H, W) to (B, C', H', W') in sub-model `switch`."""
+        y = x if self.expand is None else functional.relu6(self.expand(x, switch))
+        y = functional.relu6(self.depthwise(y, switch))
+        projected: Tensor = self.project(y, switch)
+        return x + projected if self.has_shortcut else projected
+
+
+class MobileNetV2(Backbone):
+    """Stem, stages of inverted residuals, a last 1 x 1 convolution, global average pooling.
+
+    Args:
+        image_channels: Channels of the images; the stem keeps them all in every sub-model.
+        large_images: Whether the map is reduced 32 times as in the paper, for images of 224 pixels,
+            instead of 8 times: images of 32 pixels keep a map of 4 x 4, as in `small_resnet`. The
+            first reductions stay, as most of the time is spent on the maps before them.
+        widths: Ascending crop ratios.
+    """
+
+    def __init__(self, image_channels: int, *, large_images: bool, widths: Widths) -> None:
+        super().__init__()
+        self.stem = ConvNorm(
+            image_channels, STEM_CHANNELS, 3, stride=2, widths=widths, crop_input=False
+        )
+        self.blocks = nn.ModuleList()
+        previous = STEM_CHANNELS
+        for stage in STAGES:
+            stride = stage.stride if large_images else stage.small_stride
+            for index in range(stage.blocks):
+                block = InvertedResidual(
+                    previous,
+                    stage.channels,
+                    expansion=stage.expansion,
+                    stride=stride if index == 0 else 1,
+                    widths=widths,
+                )
+                self.blocks.append(block)
+                previous = stage.channels
+        self.last = ConvNorm(previous, LAST_CHANNELS, 1, widths=widths)
+        self.out_channels = LAST_CHANNELS
+
+    def forward(self, images: Tensor, switch: int) -> Tensor:
+        """Map (B, C, H, W) images to sub-model `switch`'s pooled features, (B, F)."""
+        x = functional.relu6(self.stem(images, switch))
+        for block in self.blocks:
+            x = block(x, switch)
+        return functional.relu6(self.last(x, switch)).mean(dim=(2, 3))
+
+
+def build(image_channels: int, widths: Widths) -> MobileNetV2:
+    """Return the network for small images."""
+    return MobileNetV2(image_channels, large_images=False, widths=widths)

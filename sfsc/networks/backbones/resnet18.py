@@ -1,0 +1,11 @@
+"""ResNet-18 with its convolutional stem (He et al., arXiv 1512.03385)."""
+
+from sfsc.networks.resnet import ResNet
+from sfsc.networks.switchable import Widths
+
+
+def build(image_channels: int, widths: Widths) -> ResNet:
+    """Return the network: 64-128-256-512 channels, two blocks a stage."""
+    return ResNet(
+        image_channels, channels=(64, 128, 256, 512), blocks=2, large_stem=True, widths=widths
+    )

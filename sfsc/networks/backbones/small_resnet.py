@@ -1,0 +1,11 @@
+"""The embedded-scale residual network, for images of about 32 pixels."""
+
+from sfsc.networks.resnet import ResNet
+from sfsc.networks.switchable import Widths
+
+
+def build(image_channels: int, widths: Widths) -> ResNet:
+    """Return the network: 16-32-64-128 channels, one block a stage."""
+    return ResNet(
+        image_channels, channels=(16, 32, 64, 128), blocks=1, large_stem=False, widths=widths
+    )

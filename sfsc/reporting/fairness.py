@@ -1,0 +1,115 @@
+"""What a reader needs to judge whether a comparison is fair, from the runs' own records."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sfsc.reporting.names import short_name
+from sfsc.reporting.runs import Group
+
+SHARED = (
+    "train.epochs", "train.optimizer", "train.learning_rate", "train.schedule",
+    "train.weight_decay", "train.warmup", "train.gradient_clip", "train.identities_per_batch",
+    "train.images_per_identity", "network.backbone", "network.embedding_dim", "loss.base",
+    "loss.label_smoothing", "loss.triplet_weight", "loss.classifier_gradient",
+)  # fmt: skip
+"""Settings that a fair comparison holds equal, besides the whole augmentation."""
+
+
+def budget(groups: Sequence[Group]) -> str:
+    """Return the sentences on what is equal for all compared methods, and on what is not.
+
+    Args:
+        groups: The compared rows, of one or several data sets.
+    """
+    settings = [(group, group.runs[0].settings) for group in groups]
+    differences = _different_keys(settings)
+    equal = [f"{_short(key)} {settings[0][1][key]}" for key in SHARED if key not in differences]
+    sentences = [f"Equal for all methods: {', '.join(equal)}"]
+    if not any(key.startswith("augmentation.") for key in differences):
+        sentences[0] += ", and the augmentation"
+    if any(group.runs[0].record["network"].get("kind") == "each" for group in groups):
+        sentences.append("A method with a network per width trains each of them that long")
+    if differences:
+        texts = [_who(key, settings) for key in differences]
+        sentences.append(f"Not equal: {'; '.join(texts)}")
+    return ". ".join(sentences) + "."
+
+
+def _different_keys(settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> list[str]:
+    """Return the settings that should be equal and are not, on some data set."""
+    keys = [*SHARED, *(key for key in settings[0][1] if key.startswith("augmentation."))]
+    found = dict.fromkeys(
+        key
+        for dataset in {group.dataset for group, _ in settings}
+        for key in keys
+        if len({str(values[key]) for group, values in settings if group.dataset == dataset}) > 1
+    )
+    return sorted(found, key=keys.index)
+
+
+def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
+    """Say which methods have which value; the most common one is that of the others."""
+    methods: dict[str, list[str]] = {}
+    for group, values in settings:
+        methods.setdefault(str(values[key]), []).append(group.method)
+    common = max(methods, key=lambda value: len(methods[value]))
+    rare = [
+        f"{value} for {', '.join(f'`{name}`' for name in dict.fromkeys(names))}"
+        for value, names in methods.items()
+        if value != common
+    ]
+    return f"{_short(key)} ({', '.join(rare)}, {common} for the others)"
+
+
+def _short(key: str) -> str:
+    return f"`{key.partition('.')[2]}`"
+
+
+def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """Return what settings differ from others, in words.
+
+    >>> changes({"loss.evidence": "exp"}, {"loss.evidence": "relu"})
+    '`evidence` exp (not relu)'
+    """
+    return ", ".join(
+        f"{_short(key)} {_text(value)} (not {_text(base[key])})"
+        for key, value in settings.items()
+        if key in base and value != base[key]
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return the sentences on where the hyper-parameters of the compared methods are from.
+
+    Args:
+        groups: The compared rows.
+        choices: Content of the file of `sfsc choices`, None if there is none.
+    """
+    if not choices:
+        return "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
+    rows = {group.method: group.runs[0].settings for group in groups}
+    texts = [
+        _choice(choice, rows[choice["method"]]) for choice in choices if choice["method"] in rows
+    ]
+    return (
+        "Hyper-parameters were chosen by the average mAP on validation identities, never on test "
+        f"identities: {'; '.join(texts)}. All others are those of params.yaml."
+    )
+
+
+def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Say what was chosen among what for a row, and whether the row has it."""
+    chosen = choice["chosen_values"]
+    tried = ", ".join(candidate["condition"] for candidate in choice["candidates"])
+    value = ", ".join(f"{_short(key)} {_text(value)}" for key, value in chosen.items())
+    text = f"{short_name(choice['method'])} {value or choice['chosen']} (of {tried})"
+    used = {key: settings[key] for key in chosen if settings[key] != chosen[key]}
+    if used:
+        text += " but here " + ", ".join(f"{_short(k)} {_text(v)}" for k, v in used.items())
+    return text

@@ -1,0 +1,84 @@
+"""What validation chooses, and that no test is looked at."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from result_files import conditions, small_job, write_run, write_study
+
+from sfsc.config import StudyJob
+from sfsc.errors import ResultError
+from sfsc.reporting.choices import load_choices, write_choices
+
+RUNS = {"0": "sfsc@label_smoothing=0", "0.1": "sfsc", "0.2": "sfsc@label_smoothing=0.2"}
+JOB = small_job(
+    "sfsc",
+    "bct_s",
+    datasets=("synthetic", "omniglot"),
+    search={"label_smoothing": (*conditions("sfsc", RUNS), *conditions("bct_s", {"0.1": "bct_s"}))},
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A search without any test: only `run.json` is there."""
+    root = write_study(tmp_path / "results", JOB)
+    for pattern in ("cross_test.json", "query_metrics.safetensors", "training.parquet"):
+        for path in root.glob(f"*/*/*/{pattern}"):
+            path.unlink()
+    return root
+
+
+def set_validation(folder: Path, last: float) -> None:
+    """Let a training end at a validation mAP, after a higher one."""
+    path = folder / "run.json"
+    record = json.loads(path.read_text())
+    entries = [{"epoch": 10, "average_map": 0.99}, {"epoch": 20, "average_map": last}]
+    path.write_text(json.dumps(record | {"validation": entries}))
+
+
+def test_the_best_mean_over_data_sets_and_seeds_is_chosen(root: Path, tmp_path: Path):
+    """At the end of training, not at its best epoch; each method chooses for itself."""
+    levels = {
+        ("synthetic", "0"): 0.9, ("omniglot", "0"): 0.5, ("synthetic", "0.1"): 0.6,
+        ("omniglot", "0.1"): 0.7, ("synthetic", "0.2"): 0.8, ("omniglot", "0.2"): 0.6,
+    }  # fmt: skip
+    for (dataset, condition), level in levels.items():
+        for seed in (0, 1):
+            set_validation(root / dataset / RUNS[condition] / f"seed{seed}", level + 0.02 * seed)
+    write_choices(JOB, root, tmp_path / "choices.json")
+    ours, theirs = load_choices(tmp_path / "choices.json")
+    assert (ours["method"], ours["chosen"]) == ("sfsc", "0")  # the first of the equal ones
+    assert ours["chosen_values"] == {"loss.label_smoothing": "0"}
+    assert [c["average_map_mean"] for c in ours["candidates"]] == pytest.approx([71, 66, 71])
+    assert ours["candidates"][0]["average_map_std"] == pytest.approx(2**0.5, abs=1e-5)
+    assert (theirs["method"], theirs["chosen"], theirs["chosen_values"]) == ("bct_s", "0.1", {})
+    with (tmp_path / "choices.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["is_chosen"] for row in rows] == ["True", "False", "False", "True"]
+    markdown = (tmp_path / "choices.md").read_text()
+    assert "| SFSC | **0** | **71.0 ± 1.4** |" in markdown
+    assert "| SFSC | 0.2 | 71.0 ± 1.4 |" in markdown
+
+
+def test_a_study_without_a_search_says_so(job: StudyJob, study: Path, tmp_path: Path):
+    """The files are there all the same."""
+    write_choices(job.model_copy(update={"search": {}}), study, tmp_path / "choices.json")
+    assert load_choices(tmp_path / "choices.json") == []
+    assert (tmp_path / "choices.md").read_text() == "This study searches nothing.\n"
+
+
+def test_a_record_that_is_missing_is_refused(tmp_path: Path):
+    """Not counted as nothing."""
+    write_run(tmp_path, method="sfsc")
+    with pytest.raises(ResultError, match=r"run\.json must be readable"):
+        write_choices(JOB, tmp_path, tmp_path / "choices.json")
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path):
+    """The sentence names the stage that writes it."""
+    path = tmp_path / "choices.json"
+    path.write_text("[")
+    with pytest.raises(ResultError, match=r"choices\.json must be written by `sfsc choices`"):
+        load_choices(path)

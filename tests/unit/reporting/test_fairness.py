@@ -1,0 +1,80 @@
+"""What captions say of budgets, differences and choices: read from the runs, not typed."""
+
+import json
+from pathlib import Path
+
+from result_files import small_job, write_study
+
+from sfsc.reporting.fairness import budget, origin
+from sfsc.reporting.runs import Group, Results
+
+EQUAL = (
+    "Equal for all methods: `epochs` 20, `optimizer` sgd, `learning_rate` 0.1, `schedule` cosine, "
+    "`weight_decay` 0.0005, `warmup` 0.1, `gradient_clip` 10.0, `identities_per_batch` 16, "
+    "`images_per_identity` 4, `backbone` small_resnet, `embedding_dim` 128, `base` softmax, "
+    "`label_smoothing` 0.1, `triplet_weight` 0.0, `classifier_gradient` full, and the augmentation."
+)
+
+
+def compared(root: Path, *methods: str) -> list[Group]:
+    """Return the compared rows of a study."""
+    job = small_job(*methods)
+    return Results(job, write_study(root, job), "synthetic").compared()
+
+
+def change(root: Path, method: str, section: str, **values: object) -> None:
+    """Change settings in the records of a method."""
+    for path in (root / "synthetic" / method).glob("*/run.json"):
+        record = json.loads(path.read_text())
+        record["settings"][section] |= values
+        path.write_text(json.dumps(record))
+
+
+def test_equal_budgets_are_named(tmp_path: Path):
+    """All of them, with their values."""
+    assert budget(compared(tmp_path, "bct_s", "sfsc")) == EQUAL
+
+
+def test_a_method_with_several_networks_says_so(tmp_path: Path):
+    """Each of them has the whole budget."""
+    assert budget(compared(tmp_path, "bct", "sfsc")) == (
+        f"{EQUAL} A method with a network per width trains each of them that long."
+    )
+
+
+def test_different_budgets_are_named_with_their_methods(tmp_path: Path):
+    """The most common value is that of the others."""
+    job = small_job("bct_s", "bct_s_classifier_all", "sfsc")
+    write_study(tmp_path, job)
+    change(tmp_path, "sfsc", "train", epochs=40)
+    change(tmp_path, "sfsc", "augmentation", flip=False)
+    text = budget(Results(job, tmp_path, "synthetic").compared())
+    assert "`epochs` 20" not in text.partition("Not equal")[0]
+    assert "and the augmentation" not in text
+    assert text.endswith(
+        "Not equal: `epochs` (40 for `sfsc`, 20 for the others); `classifier_gradient` (all for "
+        "`bct_s_classifier_all`, full for the others); `flip` (False for `sfsc`, True for the "
+        "others)."
+    )
+
+
+def test_where_the_hyper_parameters_are_from(tmp_path: Path):
+    """What was tried, what was chosen, and whether the row has it."""
+    groups = compared(tmp_path, "bct_s", "sfsc")
+    choice = {
+        "method": "sfsc",
+        "chosen": "1",
+        "chosen_values": {"loss.compatible_weight": 1.0},
+        "candidates": [{"condition": "0.3"}, {"condition": "1"}],
+    }
+    assert origin(groups, [choice]) == (
+        "Hyper-parameters were chosen by the average mAP on validation identities, never on test "
+        "identities: SFSC `compatible_weight` 1 (of 0.3, 1). All others are those of params.yaml."
+    )
+    other = choice | {"chosen": "0.3", "chosen_values": {"loss.compatible_weight": 0.3}}
+    assert "`compatible_weight` 0.3 (of 0.3, 1) but here `compatible_weight` 1" in origin(
+        groups, [other]
+    )
+    assert origin(groups, None) == (
+        "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
+    )

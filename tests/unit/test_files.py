@@ -1,0 +1,52 @@
+"""A file appears whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sfsc.files import replacing
+
+
+def test_a_file_and_its_folder_are_made(tmp_path: Path):
+    """The folder may be missing; nothing but the file is left."""
+    path = tmp_path / "new" / "file"
+    with replacing(path) as temporary:
+        temporary.write_text("all")
+        assert not path.exists()
+    assert path.read_text() == "all"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interrupted_block_leaves_the_old_content(tmp_path: Path):
+    """Neither a half-written file nor the temporary one is left."""
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def interrupted() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_content_is_on_the_disk_before_the_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A power cut behind the rename would otherwise leave an empty file."""
+    path = tmp_path / "file"
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        assert not path.exists()
+        synced.append(os.read(descriptor, 10).decode())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with replacing(path) as temporary:
+        temporary.write_text("all")
+    assert synced == ["all"]
+    assert path.read_text() == "all"

@@ -1,0 +1,21 @@
+# What Snakemake itself costs, beside the `benchmark:` files of the jobs: a line for each time that it ran jobs.
+# benchmarks/pipeline.py adds them up.
+import json
+import time
+from pathlib import Path
+
+
+def note_cost():
+    """Append the processor time of this process, of which the jobs are no part."""
+    path = Path(f"logs/{PARAMS.study}/snakemake.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps({"cpu_seconds": time.process_time()}) + "\n")
+
+
+onsuccess:
+    note_cost()
+
+
+onerror:
+    note_cost()
