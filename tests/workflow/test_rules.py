@@ -112,10 +112,9 @@ def test_networks_are_shared_between_runs(workspace: Workspace):
 
 def test_equal_settings_are_trained_once(workspace: Workspace):
     """A condition that is a compared row, or another condition, adds no training."""
-    workspace.study["robustness"]["kl_weight"]["values"] = [0.0005]
-    workspace.study["ablation"]["granularity"]["values"] = ["nested"]
-    workspace.study["loss"] = {"kl_weight": 0.0005}
-    workspace.study["aggregation"] = {"granularity": "nested"}
+    row = DEFAULTS["methods"]["sfsc"]
+    workspace.study["robustness"]["kl_weight"]["values"] = [row["loss"]["kl_weight"]]
+    workspace.study["ablation"]["granularity"]["values"] = [row["aggregation"]["granularity"]]
     jobs = workspace.planned()
     assert not any(rule.startswith(("ablate", "vary")) for rule in jobs)
     assert jobs["embed"] == 4
