@@ -80,9 +80,11 @@ def _assemble(options: Namespace) -> None:
 
 
 def _embed(options: Namespace) -> None:
+    from sfsc.allocator import keep_freed_memory
     from sfsc.determinism import make_deterministic
     from sfsc.retrieval.embed import embed
 
+    keep_freed_memory()
     make_deterministic(options.threads)
     embed(options.run_dir, options.data, options.output)
 

@@ -60,18 +60,21 @@ def gramians(jacobian: NestedJacobian, granularity: Granularity) -> dict[str, Te
 def map_distinct(
     solve: Callable[[Tensor], Tensor], compared: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Apply `solve` to the Gramian of each parameter, only once to one that several share.
+    """Apply `solve` once to the Gramians of all parameters; one that several share goes in once.
 
     Args:
-        solve: Gramians (K, S, M, M) to weights (K, S, M).
+        solve: Gramians (K, S, M, M) to weights (K, S, M), each kernel for itself.
         compared: Parameter name to Gramians, from `gramians`.
 
     Returns:
         Parameter name to weights.
     """
     distinct = {id(gramian): gramian for gramian in compared.values()}
-    solved = {key: solve(gramian) for key, gramian in distinct.items()}
-    return {name: solved[id(gramian)] for name, gramian in compared.items()}
+    if not distinct:
+        return {}
+    solved = solve(torch.cat(list(distinct.values()))).split([len(g) for g in distinct.values()])
+    weights = dict(zip(distinct, solved, strict=True))
+    return {name: weights[id(gramian)] for name, gramian in compared.items()}
 
 
 def owner_share(jacobian: NestedJacobian) -> Tensor:

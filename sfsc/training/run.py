@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from sfsc.allocator import keep_freed_memory
 from sfsc.config import TrainJob, load_slice
 from sfsc.data.prepared import PreparedSet
 from sfsc.determinism import make_deterministic
@@ -62,6 +63,7 @@ def train(
             "`--reference` must be given for a method that has a reference, and for no other. "
             f"Found `reference = {job.reference}` in {config} and `--reference {reference_dir}`."
         )
+    keep_freed_memory()
     make_deterministic(threads)
     prepared = PreparedSet.open(data_dir)
     training = build_training(job, prepared, reference_dir)
