@@ -34,4 +34,4 @@ def make_deterministic(threads: int) -> None:
     # What `use_deterministic_algorithms` does, but for importing a compiler that takes a second.
     torch.set_deterministic_debug_mode("error")
     # It would also fill all new memory with NaN, for operators that read what nobody wrote: none.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -72,8 +72,9 @@ def map_distinct(
     distinct = {id(gramian): gramian for gramian in compared.values()}
     if not distinct:
         return {}
-    solved = solve(torch.cat(list(distinct.values()))).split([len(g) for g in distinct.values()])
-    weights = dict(zip(distinct, solved, strict=True))
+    solved = solve(torch.cat(list(distinct.values())))
+    kernels = [len(gramian) for gramian in distinct.values()]
+    weights = dict(zip(distinct, torch.split(solved, kernels), strict=True))
     return {name: weights[id(gramian)] for name, gramian in compared.items()}
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from sfsc.files import replacing
 from sfsc.provenance import digest_of
+from sfsc.training.sgd import Optimizer
 
 LOGGER = logging.getLogger(__name__)
 KEPT = 2
@@ -40,7 +41,7 @@ class Progress:
 
 
 def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path, model: nn.Module, optimizer: Optimizer, progress: Progress
 ) -> None:
     """Write a checkpoint and drop all but the last `KEPT`.
 
@@ -65,7 +66,7 @@ def save_checkpoint(
 
 
 def restore_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, *, key: str
+    folder: Path, model: nn.Module, optimizer: Optimizer, *, key: str
 ) -> Progress | None:
     """Load the newest usable checkpoint of this training into model and optimizer.
 
@@ -113,7 +114,7 @@ def _intact(folder: Path) -> Iterator[tuple[Path, Progress]]:
             LOGGER.warning("Checkpoint %s is damaged; trying the one before it.", path)
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def _restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     fresh = optimizer.state_dict()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

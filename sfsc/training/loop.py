@@ -26,6 +26,7 @@ from sfsc.training.progress import ProgressReport
 from sfsc.training.records import Record, conflict_record, step_record
 from sfsc.training.reference import Reference, load_reference
 from sfsc.training.schedule import learning_rate
+from sfsc.training.sgd import NesterovSGD, Optimizer
 from sfsc.training.step import apply_update, check_finite, compute_gradients
 
 
@@ -35,7 +36,7 @@ class Training:
 
     job: TrainJob
     model: IdentityModel
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     aggregator: Aggregator
     augmentation: nn.Module
     images: NDArray[np.uint8]
@@ -178,24 +179,17 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
     return record
 
 
-def _sgd(model: nn.Module, train: Train) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=train.learning_rate,
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=train.weight_decay,
-        fused=True,
-    )
+def _sgd(model: nn.Module, train: Train) -> Optimizer:
+    return NesterovSGD(model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay)
 
 
-def _adam(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+def _adam(model: nn.Module, train: Train) -> Optimizer:
     return torch.optim.Adam(
         model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
     )
 
 
-OPTIMIZERS: dict[str, Callable[[nn.Module, Train], torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[nn.Module, Train], Optimizer]] = {
     "sgd": _sgd,
     "adam": _adam,
 }

@@ -24,8 +24,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 import torch
+from pyarrow import parquet as pq
 from torch import Tensor
 
 from sfsc.aggregation.base import gramians
@@ -35,6 +36,18 @@ from sfsc.files import replacing
 from sfsc.training.step import Gradients
 
 Record = Mapping[str, Any]
+SCHEMA = pa.schema(
+    {
+        "step": pa.int32(),
+        "epoch": pa.int32(),
+        "metric": pa.dictionary(pa.int8(), pa.string()),
+        "switch": pa.int8(),
+        "other": pa.int8(),
+        "layer": pa.dictionary(pa.int16(), pa.string()),
+        "value": pa.float32(),
+    }
+)
+"""Of the long form; written without pandas, whose import takes longer than the writing."""
 
 
 class Stream:
@@ -117,20 +130,10 @@ def write_parquet(stream: Path, output: Path) -> None:
         output: The Parquet file.
     """
     rows = [row for record in read_stream(stream) if "step" in record for row in _long(record)]
-    columns = ["step", "epoch", "metric", "switch", "other", "layer", "value"]
-    frame = pd.DataFrame(rows, columns=columns).astype(
-        {
-            "step": "int32",
-            "epoch": "int32",
-            "metric": "category",
-            "switch": "int8",
-            "other": "int8",
-            "layer": "category",
-            "value": "float32",
-        }
-    )
+    columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)]
     with replacing(output) as temporary:
-        frame.to_parquet(temporary, index=False)
+        pq.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA), temporary)
 
 
 def _pairs(matrix: torch.Tensor) -> list[list[float]]:

@@ -15,6 +15,7 @@ from sfsc.errors import DivergenceError
 from sfsc.losses.objective import Objective, Target, objective
 from sfsc.training.model import CLASSIFIER, IdentityModel
 from sfsc.training.reference import Reference
+from sfsc.training.sgd import Optimizer
 
 _AIM = "full sub-model's embedding"
 
@@ -134,7 +135,7 @@ def apply_update(
     jacobian: NestedJacobian,
     *,
     aggregator: Aggregator,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     gradient_clip: float,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
