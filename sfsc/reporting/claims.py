@@ -41,7 +41,8 @@ query and a gallery sub-model (of one network: its self-test).
   of different units, the one that decides.
 * C1 is against the unified network's self-test. C5 asks that more than 1 % of the pairs' cosines,
   layer by layer, are negative in BCT-S, that the norms differ there by more than 0.1 (binary
-  logarithm of the largest over the smallest, mean over steps), and that both are lower in SFSC. C6
+  logarithm of the largest over the smallest, mean over steps), and that both are lower in SFSC, as
+  is the share of updates that go against a sub-model, if there are any in BCT-S. C6
   is reproduced if the mean over conditions is and no condition's effect is negative; not reproduced
   if that mean's interval is below 0 or more than half of the conditions are negative. C7 looks at
   the first half of the training for uncertainty and gradient norms, and lets a sub-model lose at

@@ -27,34 +27,43 @@ def training_questions(results: Results) -> list[Question]:
 
 def _conflicts(results: Results) -> Question:
     missing = _missing(results, OURS, RIVAL)
+    parts: list[Comparison] = []
+    remark = ""
+    if not missing:
+        ours, rival = results.group(OURS), results.group(RIVAL)
+        parts = _conflict_parts(ours, rival)
+        if _is_ever_opposed(rival):
+            name = "Sub-models that the update goes against: BCT-S minus SFSC"
+            parts.append(_lower(name, ours, rival, opposed_share, "percentage points"))
+        else:
+            remark = "No update of BCT-S goes against a sub-model: there is nothing to reduce."
     return Question(
         "C5",
         results.dataset,
         "Sub-models' gradients conflict in magnitude and in direction during training, and SFSC "
         "reduces both.",
-        () if missing else _conflict_parts(results.group(OURS), results.group(RIVAL)),
+        tuple(parts),
         missing,
+        remark=remark,
     )
 
 
-def _conflict_parts(ours: Group, rival: Group) -> tuple[Comparison, ...]:
-    share, unit = "Conflicting pairs, layer by layer", "percentage points"
-    parts = [
+def _conflict_parts(ours: Group, rival: Group) -> list[Comparison]:
+    share, unit = "Conflicting pairs, layer by layer", "log2(largest / smallest)"
+    imbalance = "Imbalance of norms"
+    return [
         _level(f"{share}, in BCT-S", rival, conflict_share, "%", CONFLICTS_EXIST),
-        _lower(f"{share}: BCT-S minus SFSC", ours, rival, conflict_share, unit),
-        _level(
-            "Imbalance of norms in BCT-S", rival, norm_imbalance, "log2(largest / smallest)",
-            IMBALANCE_EXISTS,
-        ),
-        _lower(
-            "Imbalance of norms: BCT-S minus SFSC", ours, rival, norm_imbalance,
-            "log2(largest / smallest)",
-        ),
-    ]  # fmt: skip
-    if all(has_metric(group, "cosine_update") for group in (ours, rival)):
-        name = "Sub-models that the update goes against: BCT-S minus SFSC"
-        parts.append(_lower(name, ours, rival, opposed_share, unit))
-    return tuple(parts)
+        _lower(f"{share}: BCT-S minus SFSC", ours, rival, conflict_share, "percentage points"),
+        _level(f"{imbalance} in BCT-S", rival, norm_imbalance, unit, IMBALANCE_EXISTS),
+        _lower(f"{imbalance}: BCT-S minus SFSC", ours, rival, norm_imbalance, unit),
+    ]
+
+
+def _is_ever_opposed(group: Group) -> bool:
+    """Whether an update of a method ever went against one of its sub-models."""
+    return has_metric(group, "cosine_update") and any(
+        opposed_share(run).any() for run in group.runs
+    )
 
 
 def _priority(results: Results) -> Question:

@@ -189,6 +189,22 @@ def test_trainings_that_did_not_record_the_update_are_judged_without_it(tmp_path
     assert len(ask(Results(job, results, "synthetic"))["C5"].parts) == 4
 
 
+def test_where_no_update_goes_against_a_submodel_there_is_nothing_to_reduce(tmp_path: Path):
+    """A share of 0 in the baseline is no comparison that anybody could win; it is said."""
+    job = small_job("bct_s", "sfsc")
+    results = write_study(tmp_path, job)
+    for path in results.glob("synthetic/bct_s/*/training.parquet"):
+        curves = pd.read_parquet(path)
+        is_update = curves["metric"] == "cosine_update"
+        curves.loc[is_update, "value"] = curves.loc[is_update, "value"].abs()
+        curves.to_parquet(path)
+    question = ask(Results(job, results, "synthetic"))["C5"]
+    assert len(question.parts) == 4
+    assert question.remark == (
+        "No update of BCT-S goes against a sub-model: there is nothing to reduce."
+    )
+
+
 def test_people_read_rules_tables_and_reasons(reports: Path):
     """The same verdicts as in the JSON file."""
     text = (reports / "claims.md").read_text()
