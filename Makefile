@@ -1,7 +1,8 @@
 # make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
 # make test        checks and tests; make check: the checks alone
 # make ui          browse the runs; STUDY=omniglot make reproduce: another study
-# make readme      copy the results into the README; make lock: resolve requirements.lock anew
+# make readme      copy the results into the README; make docs: write docs/parameters.md from the types
+# make lock        resolve requirements.lock anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
@@ -18,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code each of the pipeline's processes would compile its imports again, seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test check ui lock readme
+.PHONY: reproduce test check ui lock readme docs
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
@@ -54,3 +55,6 @@ lock: $(READY)
 
 readme: $(READY)
 	$(BIN)/python -m sfsc.reporting.readme README.md
+
+docs: $(READY)
+	$(BIN)/python -m sfsc.parameter_reference docs/parameters.md

@@ -107,7 +107,9 @@ class Data(Section):
     validation_fraction: float = Field(gt=0.0, lt=0.5)
     """Share of the training identities held out for validation."""
     synthetic: Synthetic
+    """Made by the project, in seconds."""
     omniglot: Omniglot
+    """Real data, 3 MB, downloaded when it is first needed."""
 
     @model_validator(mode="before")
     @classmethod
@@ -140,10 +142,11 @@ class Network(Section):
     """The switchable network (DESIGN.md 2.1)."""
 
     backbone: BackboneName
+    """A file of sfsc/networks/backbones."""
     widths: tuple[float, ...] = Field(min_length=1, max_length=8)
-    """r_1 < ... < r_M, each in (0, 1]."""
+    """Crop ratios r_1 < ... < r_M, each in (0, 1]; in `params.yaml` the last is 1."""
     embedding_dim: int = Field(ge=2, le=4096)
-    """D."""
+    """D, the same for every sub-model."""
 
     @model_validator(mode="after")
     def _check_widths(self) -> Self:
@@ -199,6 +202,7 @@ class Aggregation(Section):
     """How the sub-models' gradients become one update (DESIGN.md 2.3)."""
 
     aggregator: AggregatorName
+    """A file of sfsc/aggregation/aggregators."""
     granularity: Literal["nested", "whole", "layer", "kernel"]
     """What the inner products run over."""
     reduction: Literal["sum", "mean"]
@@ -218,6 +222,7 @@ class Train(Section):
     """Optimisation: the same for every method of a study."""
 
     epochs: int = Field(ge=1)
+    """Passes over the training identities."""
     identities_per_batch: int = Field(ge=2)
     """P of the P x K sampler."""
     images_per_identity: int = Field(ge=2)
@@ -227,7 +232,9 @@ class Train(Section):
     learning_rate: Positive
     """Peak learning rate."""
     weight_decay: NonNegative
+    """L2 penalty on all parameters."""
     schedule: Literal["cosine", "step"]
+    """How the learning rate falls after the warm-up."""
     milestones: tuple[Share, ...]
     """Shares of the training at which schedule `step` divides the learning rate by 10."""
     warmup: float = Field(ge=0.0, lt=1.0)

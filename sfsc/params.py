@@ -39,8 +39,11 @@ class Overlay(Section):
     """What differs from the sections of the same name."""
 
     network: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `network`."""
     loss: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `loss`."""
     aggregation: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `aggregation`."""
 
 
 class Method(Overlay):
@@ -99,7 +102,9 @@ class Params(Section):
     """The whole of `params.yaml`, overlays applied."""
 
     study: Name
+    """Names `results/<study>/` and `reports/<study>/`."""
     datasets: tuple[DatasetName, ...] = Field(min_length=1)
+    """Files of sfsc/data/sets."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     """One training per seed, method and data set."""
     variation_seeds: tuple[int, ...] = Field(min_length=1)
@@ -107,17 +112,28 @@ class Params(Section):
     compare: tuple[Name, ...] = Field(min_length=1)
     """Rows of `methods`: the main comparison."""
     ablation: dict[Name, Variation]
+    """`ablation`: what parts of a method are worth."""
     robustness: dict[Name, Variation]
+    """`robustness`: whether a result holds under other settings."""
     search: dict[Name, Variation]
-    """Candidates among which the validation identities decide; a study searches or compares."""
+    """`search`: candidates among which the validation identities decide; a study searches or
+    compares."""
     data: Data
+    """A change prepares the set anew, and everything behind it."""
     network: Network
+    """Of every method; a row of `methods` says what differs. A change trains again."""
     loss: Loss
+    """Of every method; a row of `methods` says what differs. A change trains again."""
     aggregation: Aggregation
+    """Of every method; a row of `methods` says what differs. A change trains again."""
     train: Train
+    """A change trains everything again."""
     augmentation: dict[DatasetName, Augmentation]
+    """By data set. A change trains again on that set."""
     evaluate: Evaluate
+    """A change evaluates the embeddings at hand again."""
     methods: dict[Name, Method]
+    """What can be compared, ablated and varied. A changed row trains itself and its variants."""
 
     @field_validator("ablation", "robustness", "search", mode="before")
     @classmethod
