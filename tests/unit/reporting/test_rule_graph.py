@@ -1,0 +1,52 @@
+"""The README's graph is Snakemake's, in few nodes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sfsc.reporting.rule_graph import BLOCK, render
+
+ROOT = Path(__file__).parents[3]
+MERMAID = """\
+---
+title: DAG
+---
+flowchart TB
+    id0[all]
+    id1[prepare]
+    id2[train_sfsc]
+    id3[figure_a]
+    id4[figure_b]
+    id5[report]
+    style id0 fill:#D99357
+    id1 --> id2
+    id1 --> id3
+    id2 --> id3
+    id2 --> id4
+    id3 --> id5
+    id4 --> id5
+    id5 --> id0
+    id2 --> id0
+"""
+
+
+def test_families_are_one_node_and_implied_edges_are_left_out():
+    """Two figures become one node; the way from the data to them leads through the training."""
+    assert render(MERMAID) == (
+        "<!-- rule graph -->\n```mermaid\nflowchart LR\n"
+        '    figure["figure_* (2)"]\n'
+        "    figure --> report\n"
+        "    prepare --> train_sfsc\n"
+        "    train_sfsc --> figure\n"
+        "```\n<!-- end -->"
+    )
+
+
+def test_the_readme_has_the_graph_of_the_pipeline_as_it_is():
+    """`make readme` would change nothing."""
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js", "--nolock"]
+    result = subprocess.run(
+        [*command, "--", "all"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    (found,) = BLOCK.findall((ROOT / "README.md").read_text())
+    assert found == render(result.stdout), "run `make readme`"
