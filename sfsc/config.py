@@ -206,7 +206,8 @@ class Aggregation(Section):
     granularity: Literal["nested", "whole", "layer", "kernel"]
     """What the inner products run over."""
     reduction: Literal["sum", "mean"]
-    """Of the projection: how the projected gradients become one."""
+    """Of the projection and of TorchJD's aggregators: how the gradients that they make become one;
+    mean is over the sub-models that own a weight."""
 
     @model_validator(mode="after")
     def _check_granularity(self) -> Self:

@@ -7,11 +7,12 @@ problem of its own, with the Gramian of its owners' rows.
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import Aggregator, Granularity, gramians, map_distinct
+from sfsc.aggregation.base import Aggregator, Granularity, gramians, map_distinct, owner_share
 from sfsc.aggregation.jacobian import NestedJacobian
 
 
@@ -26,18 +27,26 @@ class GramianWeighted(Aggregator):
         weighting: Gramian (n, n), float64, positive semi-definite, with a trace of 1, to weights
             (n,) that are 1 / n where nothing conflicts or sum to 1.
         granularity: What a Gramian runs over.
+        reduction: `sum`, or `mean` over the owners of each shell: the weights as TorchJD has them.
     """
 
     def __init__(
-        self, weighting: Callable[[Tensor], Tensor], granularity: Granularity = "nested"
+        self,
+        weighting: Callable[[Tensor], Tensor],
+        granularity: Granularity = "nested",
+        reduction: Literal["sum", "mean"] = "sum",
     ) -> None:
         self.weighting = weighting
         self.granularity = granularity
+        self.reduction = reduction
 
     def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the weights that the shells' Gramians have."""
         del generator  # nothing is random
-        return map_distinct(self._solve, gramians(jacobian, self.granularity))
+        scale = owner_share(jacobian) if self.reduction == "mean" else 1.0
+        return map_distinct(
+            lambda gramian: self._solve(gramian) * scale, gramians(jacobian, self.granularity)
+        )
 
     def _solve(self, gramian: Tensor) -> Tensor:
         """Weights (K, S, M) of Gramians (K, S, M, M)."""

@@ -12,5 +12,5 @@ from sfsc.config import Aggregation
 
 
 def build(section: Aggregation) -> GramianWeighted:
-    """Return multiple-gradient descent of the section's granularity."""
-    return GramianWeighted(MGDAWeighting(), section.granularity)
+    """Return multiple-gradient descent of the section's granularity and reduction."""
+    return GramianWeighted(MGDAWeighting(), section.granularity, section.reduction)

@@ -30,6 +30,22 @@ def update(name: str, granularity: str, jacobian: NestedJacobian) -> dict[str, T
     return build_aggregator(section)(jacobian, torch.Generator())
 
 
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("name", ORACLES)
+def test_the_mean_is_the_sum_over_the_owners_of_each_shell(name: str, granularity: str):
+    """As it is of the projection: what three sub-models own moves by a third."""
+    jacobian = nested_jacobian(conflict=0.3)
+    section = Aggregation(aggregator=name, granularity=granularity, reduction="mean")
+    mean = build_aggregator(section)(jacobian, torch.Generator())
+    whole = update(name, granularity, jacobian)
+    for parameter in jacobian.shared_names:
+        for index, (mask, _) in enumerate(shells(jacobian, parameter)):
+            owners = len(jacobian.rows) - index
+            torch.testing.assert_close(
+                mean[parameter][mask], whole[parameter][mask] / owners, rtol=1e-5, atol=1e-7
+            )
+
+
 def aggregate(name: str, rows: Tensor) -> Tensor:
     """Return TorchJD's update of a matrix of rows, on the scale of their sum."""
     norm = rows.norm()  # TorchJD takes rows of a norm below 0.01 for zero
