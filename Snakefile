@@ -12,6 +12,7 @@ container: "docker://python:3.11-slim"
 configfile: "params.yaml"
 
 
+include: "workflow/rules/lock.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/fingerprints.smk"

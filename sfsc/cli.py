@@ -150,6 +150,13 @@ def _track(options: Namespace) -> None:
     mirror(options.study, options.report, options.stamp, uri)
 
 
+def _explain(options: Namespace) -> None:
+    from sfsc.reporting.explain import explain
+
+    lines = explain(options.table, options.row, dataset=options.dataset, results=options.results)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sfsc", description=__doc__.splitlines()[0])
     stages = parser.add_subparsers(metavar="<stage>", required=True)
@@ -204,6 +211,11 @@ def _parser() -> argparse.ArgumentParser:
         report.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="PATH")
     for stage in (tables, report):
         stage.add_argument("--choices", type=Path, metavar="PATH", help="file of `sfsc choices`")
+    explain = add(_explain, "Where the numbers of a table's row come from.")
+    explain.add_argument("table", type=Path, help="a CSV file of reports/<study>/tables")
+    explain.add_argument("--row", required=True, help="its column `run` or, without one, `method`")
+    explain.add_argument("--dataset", help="needed where several data sets have such a row")
+    explain.add_argument("--results", type=Path, metavar="PATH", help="default: results/<study>")
     track = add(_track, "Mirror a study's runs into MLflow.", "study", "report", "stamp")
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
     return parser

@@ -26,8 +26,8 @@ import pandas as pd
 from sqlalchemy.exc import SQLAlchemyError
 
 from sfsc.errors import ResultError
-from sfsc.files import replacing
 from sfsc.provenance import digest_of
+from sfsc.tracking_stamp import write_stamp
 
 # MLflow reads these when it is imported. The user's own settings win.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no connection without being asked
@@ -71,14 +71,14 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
     try:
         client = _connect(uri)
         experiment = _experiment(client, f"sfsc/{study_dir.name}", uri)
-        _synchronise(client, experiment, trainings, report_dir / "figures")
+        runs = _synchronise(client, experiment, trainings, report_dir / "figures")
     except UNREACHABLE as error:
         reason = str(error).splitlines()[0]
         LOGGER.warning("MLflow does not answer; the mirror waits for the next run: %s", reason)
-        _write_json(stamp, {"status": "deferred", "reason": reason})
+        write_stamp(stamp, {"status": "deferred", "reason": reason})
     else:
         database = {"database": str(DATABASE)} if uri is None else {}
-        _write_json(stamp, {"status": "ok", "runs": len(trainings), **database})
+        write_stamp(stamp, {"status": "ok", "runs": len(runs), "mlflow_runs": runs, **database})
 
 
 @dataclass(frozen=True)
@@ -173,19 +173,21 @@ def _experiment(client: MlflowClient, name: str, uri: str | None) -> str:
 
 def _synchronise(
     client: MlflowClient, experiment: str, trainings: Sequence[Training], figures: Path
-) -> None:
+) -> dict[str, str]:
+    """Mirror what is missing or changed; return each training's MLflow run by its key."""
     wanted = {training.key: training for training in trainings}
-    present = set()
+    present: dict[str, str] = {}
     for run in client.search_runs([experiment], max_results=50_000):
         key, sha = (run.data.tags.get(tag) for tag in ("sfsc.key", "sfsc.sha"))
         if key in wanted and key not in present and sha == wanted[key].sha:
-            present.add(key)
+            present[key] = run.info.run_id
             _attach_figures(client, run.info.run_id, run.data.tags, wanted[key], figures)
         else:
             _delete(client, experiment, run.info.run_id)
-    for key in sorted(wanted.keys() - present):
-        _log_training(client, experiment, wanted[key], figures)
+    for key in sorted(wanted.keys() - present.keys()):
+        present[key] = _log_training(client, experiment, wanted[key], figures)
         LOGGER.info("mirrored %s", key)
+    return present
 
 
 def _delete(client: MlflowClient, experiment: str, run_id: str) -> None:
@@ -195,7 +197,8 @@ def _delete(client: MlflowClient, experiment: str, run_id: str) -> None:
     client.delete_run(run_id)
 
 
-def _log_training(client: MlflowClient, experiment: str, training: Training, figures: Path) -> None:
+def _log_training(client: MlflowClient, experiment: str, training: Training, figures: Path) -> str:
+    """Mirror a training and return its MLflow run."""
     run = client.create_run(
         experiment, start_time=training.clock(0), tags=_tags(training), run_name=training.name
     )
@@ -210,6 +213,7 @@ def _log_training(client: MlflowClient, experiment: str, training: Training, fig
     _attach_figures(client, run_id, {}, training, figures)
     client.set_terminated(run_id, end_time=training.clock(training.run["steps"]))
     client.set_tag(run_id, "sfsc.sha", training.sha)
+    return str(run_id)
 
 
 def _tags(training: Training) -> dict[str, str]:
@@ -382,8 +386,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ResultError(f"{path} must hold a JSON object. Found a {type(tree).__name__}.")
     return tree
-
-
-def _write_json(path: Path, tree: Mapping[str, object]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(tree, indent=1, sort_keys=True) + "\n")

@@ -111,8 +111,11 @@ def identifiers(folder: Path) -> dict[str, str]:
 
 def test_a_training_is_found_by_name_and_tags(study: Path):
     """Study, data set, method and seed are tags, with the digests behind the numbers."""
-    assert synchronise() == {"status": "ok", "runs": 2, "database": "mlflow.db"}
+    stamp = synchronise()
+    mirrored = stamp.pop("mlflow_runs")
+    assert stamp == {"status": "ok", "runs": 2, "database": "mlflow.db"}
     found = runs(study)
+    assert mirrored == {f"toy/{name}": run.info.run_id for name, run in found.items()}
     assert found.keys() == {"synthetic/sfsc/seed0", "synthetic/unified/seed0"}
     tags = found["synthetic/sfsc/seed0"].data.tags
     expected = {

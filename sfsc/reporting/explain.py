@@ -1,0 +1,153 @@
+"""The stage `sfsc explain`: from a row of a table to everything that it was made from.
+
+For each seed: the run's files, its parameters, data, code, git revision and environment, the MLflow
+run that shows it, and the commands that make it again. A file that is no longer the one that the
+run was made from is marked.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sfsc.config import nearest
+from sfsc.errors import ResultError
+from sfsc.provenance import digest_of
+from sfsc.reporting.runs import Run, load_run, read_record
+from sfsc.reporting.tables import read_frame
+from sfsc.tracking_stamp import mlflow_run
+
+DIGITS = 12
+"""Of a digest, as many as tell two apart."""
+
+
+def explain(table: Path, row: str, *, dataset: str | None, results: Path | None) -> Iterator[str]:
+    """Yield the lines that say where the numbers of a table's row come from.
+
+    Args:
+        table: A CSV file of `reports/<study>/tables`.
+        row: A run: what the table's column `run` says or, if it has none, `method`.
+        dataset: Data set of the row; may be left out where the row is of one data set only.
+        results: `results/<study>`; found beside `reports` if None.
+
+    Raises:
+        ResultError: If there is no such row, or a result file behind it is missing or damaged.
+    """
+    record = _find(read_frame(table), table, row, dataset)
+    results = results or table.parents[3] / "results" / table.parents[1].name
+    folder = results / str(record["dataset"]) / row
+    seeds = str(record["seeds"]).split() if "seeds" in record else _seeds(folder)
+    mean, deviation = record["average_map_mean"], record["average_map_std"]
+    yield (
+        f"{table}, row `{row}` of {record['dataset']}: average mAP {mean:.2f} ± {deviation:.2f} %, "
+        f"mean and standard deviation of the seeds {', '.join(seeds)}."
+    )
+    for seed in seeds:
+        yield ""
+        yield from _explain_run(load_run(folder / f"seed{seed}"), results)
+
+
+def _find(frame: pd.DataFrame, table: Path, row: str, dataset: str | None) -> Mapping[Any, Any]:
+    """Return the one row that is meant."""
+    column = "run" if "run" in frame else "method"
+    if dataset:
+        frame = frame[frame["dataset"] == dataset]
+    found = frame[frame[column] == row].drop_duplicates(["dataset", column]).to_dict("records")
+    if len(found) == 1:
+        return found[0]
+    if found:
+        sets = ", ".join(str(record["dataset"]) for record in found)
+        raise ResultError(
+            f"`--dataset` must say which of the rows `{row}` of {table} is meant. Found rows of "
+            f"{sets}."
+        )
+    near = nearest(row, list(map(str, frame[column])))
+    names = ", ".join(dict.fromkeys(map(str, frame[column]))) or "no row"
+    raise ResultError(f"`--row` must be a `{column}` of {table}: {names}. Found `{row}`.{near}")
+
+
+def _seeds(folder: Path) -> list[str]:
+    """Return the seeds of a run, ascending."""
+    return sorted((p.name.removeprefix("seed") for p in folder.glob("seed*")), key=int)
+
+
+def _explain_run(run: Run, results: Path) -> Iterator[str]:
+    """Yield the lines of one seed."""
+    networks = run.record.get("networks")
+    stage = "assemble" if networks else "train"
+    data = results.parents[1] / "data" / "prepared" / results.name / run.dataset
+    yield f"seed {run.seed}: {run.folder}"
+    yield _line("average mAP", f"{100 * run.matrix('map').mean():.2f} %, of cross_test.json")
+    yield _line("MLflow", mlflow_run(results, run.folder))
+    yield from _origin(run.record, run.folder / "config" / f"{stage}.json", data)
+    if networks:
+        yield _line("made of", ", ".join(networks))
+    yield from _commands(run, stage, data)
+    for network in networks or ():
+        folder = results / run.dataset / network
+        record = read_record(folder)
+        yield f"  network {network}:"
+        yield from ("  " + line for line in _origin(record, folder / "config" / "train.json", data))
+        yield "  " + _line("command", _train_command(folder, data, record))
+
+
+def _origin(record: Mapping[str, Any], config: Path, data: Path) -> Iterator[str]:
+    """Yield what a training was made from, and whether that is what lies there now."""
+    yield _line("parameters", _checked(config, record["config_digest"]))
+    yield _line("data", _checked(data / "manifest.csv", record["data_digest"]))
+    clean = "sources clean" if record["git_clean"] else "sources CHANGED against it"
+    yield _line("code", f"digest {record['code_digest']}, git {record['git_revision']}, {clean}")
+    environment = record["environment"]
+    yield _line(
+        "trained",
+        f"until {record.get('finished', 'unknown')}, {record['wall_seconds']:.0f} s, "
+        f"torch {environment['torch']}, {environment['cpu']}",
+    )
+
+
+def _checked(path: Path, digest: str) -> str:
+    """Return a file with the digest that it had, and whether it still has it."""
+    if not path.is_file():
+        state = "not here"
+    else:
+        state = "unchanged" if digest_of(path) == digest else "CHANGED since"
+    return f"{path}, sha256 {digest[:DIGITS]}, {state}"
+
+
+def _commands(run: Run, stage: str, data: Path) -> Iterator[str]:
+    """Yield the commands that make a run and its tests again."""
+    folder, config = run.folder, run.folder / "config"
+    if stage == "train":
+        yield _line("commands", _train_command(folder, data, run.record))
+    else:
+        networks = " ".join(str(folder.parents[1] / name) for name in run.record["networks"])
+        yield _line(
+            "commands",
+            f"sfsc assemble --config {config / 'assemble.json'} --networks {networks} "
+            f"--data {data} --output {folder}",
+        )
+    embeddings = folder / "embeddings.safetensors"
+    yield _line("", f"sfsc embed --run {folder} --data {data} --output {embeddings}")
+    yield _line(
+        "",
+        f"sfsc evaluate --config {config / 'evaluate.json'} --embeddings {embeddings} "
+        f"--data {data} --output {folder / 'cross_test.json'} "
+        f"--queries {folder / 'query_metrics.safetensors'}",
+    )
+
+
+def _train_command(folder: Path, data: Path, record: Mapping[str, Any]) -> str:
+    reference = record["settings"].get("reference")
+    command = (
+        f"sfsc train --config {folder / 'config' / 'train.json'} --data {data} --output {folder}"
+    )
+    if reference is None:
+        return command
+    # <dataset>/<run>/seed<k>/width<w>, beside which the reference's full network lies
+    full = folder.parents[2] / reference / folder.parent.name / "width1"
+    return f"{command} --reference {full}"
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:12} {text}"
