@@ -7,7 +7,9 @@ workflow writes for each job. A stage's module is imported only when the stage r
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -144,10 +146,24 @@ def _report(options: Namespace) -> None:
 
 
 def _track(options: Namespace) -> None:
-    from sfsc.tracking import mirror
-
     uri = options.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    mirror(options.study, options.report, options.stamp, uri)
+    if options.follow is not None:
+        from sfsc.tracking.live import follow
+
+        follow(options.study, uri, seconds=options.follow, stop=_until_a_signal().wait)
+        return
+    from sfsc.tracking.mirror import mirror
+
+    report = options.report or options.study.parents[1] / "reports" / options.study.name
+    mirror(options.study, report, options.stamp or options.study / "mlflow.json", uri)
+
+
+def _until_a_signal() -> threading.Event:
+    """Return what is set when the process is asked to end."""
+    asked = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: asked.set())
+    return asked
 
 
 def _explain(options: Namespace) -> None:
@@ -216,7 +232,17 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--row", required=True, help="its column `run` or, without one, `method`")
     explain.add_argument("--dataset", help="needed where several data sets have such a row")
     explain.add_argument("--results", type=Path, metavar="PATH", help="default: results/<study>")
-    track = add(_track, "Mirror a study's runs into MLflow.", "study", "report", "stamp")
+    track = add(_track, "Mirror a study's runs into MLflow.", "study")
+    track.add_argument("--report", type=Path, metavar="PATH", help="default: reports/<study>")
+    track.add_argument("--stamp", type=Path, metavar="PATH", help="default: <study>/mlflow.json")
+    track.add_argument(
+        "--follow",
+        type=float,
+        nargs="?",
+        const=5.0,
+        metavar="SECONDS",
+        help="show trainings while they run: look at them every so often, until interrupted",
+    )
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
     return parser
 

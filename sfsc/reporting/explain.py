@@ -16,7 +16,7 @@ from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
 from sfsc.reporting.runs import Run, load_run, read_record
 from sfsc.reporting.tables import read_frame
-from sfsc.tracking_stamp import mlflow_run
+from sfsc.tracking.stamp import mlflow_run
 
 DIGITS = 12
 """Of a digest, as many as tell two apart."""

@@ -56,7 +56,7 @@ def fingerprint_reports(folder):
     # The digest of the store's address: the address itself may hold a password.
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     mirrored = study | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}
-    fingerprint(f"{folder}/track.json", mirrored, "sfsc.tracking")
+    fingerprint(f"{folder}/track.json", mirrored, "sfsc.tracking.mirror")
 
 
 def values(section):

@@ -2,18 +2,31 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from mlflow.entities import Run
+from safetensors.torch import save_file
+from torch.nn import functional
 
-from sfsc import tracking
+from sfsc.data.transforms import to_float
 from sfsc.errors import ResultError
-from sfsc.tracking import MlflowClient, mirror
+from sfsc.networks.build import EmbeddingNetwork, load_network
+from sfsc.tracking import mirror as mirroring
+from sfsc.tracking.mirror import mirror
+from sfsc.tracking.store import MlflowClient, connect
 
 pytestmark = pytest.mark.xdist_group("tracking")  # the empty store is made once
 
 STEPS = 1200
+NETWORK = {
+    "backbone": "small_resnet", "widths": [0.5, 1.0], "embedding_dim": 8, "image_channels": 3
+}  # fmt: skip
 STAMP = Path("results/toy/mlflow.json")
 FIGURES = Path("reports/toy/figures")
 
@@ -23,9 +36,12 @@ def write_training(method: str, seed: int, *, average_map: float = 0.5) -> Path:
     folder = Path("results/toy/synthetic") / method / f"seed{seed}"
     (folder / "config").mkdir(parents=True, exist_ok=True)
     (folder / "config" / "train.json").write_text('{"code": "c", "config": {}}')
-    (folder / "model.safetensors").write_bytes(b"weights")
+    network = EmbeddingNetwork(**NETWORK)
+    weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
     run = {
         "dataset": "synthetic", "method": method, "seed": seed, "widths": [0.5, 1.0],
+        "network": {"kind": "switchable", **NETWORK},
         "settings": {"seed": seed, "train": {"epochs": 4, "learning_rate": 0.1}},
         "config_digest": "c" * 64, "code_digest": "d" * 16, "data_digest": "e" * 64,
         "git_revision": "f" * 40, "git_clean": True, "environment": {"python": "3.11.7"},
@@ -65,7 +81,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        tracking._connect(None)
+        connect(None)
     return folder / "mlflow.db"
 
 
@@ -95,10 +111,11 @@ def client(folder: Path) -> MlflowClient:
 
 
 def runs(folder: Path) -> dict[str, object]:
-    """Return the visible runs by name; names must be unique."""
+    """Return the visible runs of trainings by name; names must be unique."""
     store = client(folder)
     experiment = store.get_experiment_by_name("sfsc/toy")
-    found = store.search_runs([experiment.experiment_id])
+    every = store.search_runs([experiment.experiment_id])
+    found = [run for run in every if "/seed" in run.data.tags["sfsc.key"]]
     by_name = {run.info.run_name: run for run in found}
     assert len(by_name) == len(found)
     return by_name
@@ -193,11 +210,14 @@ def test_files_figures_and_model_are_artifacts(study: Path):
         "figures/synthetic_matrix.png"
     ]
     path = Path(store.download_artifacts(run_id, "model/model.safetensors"))
-    assert path.read_bytes() == b"weights"
+    weights = Path("results/toy/synthetic/sfsc/seed0/model.safetensors")
+    assert path.read_bytes() == weights.read_bytes()
     assert list((study / "mlartifacts" / "sfsc" / "toy").rglob("model.safetensors"))
     experiment = store.get_experiment_by_name("sfsc/toy").experiment_id
     models = store.search_logged_models([experiment])
-    assert {model.name for model in models} == {"synthetic-sfsc-seed0", "synthetic-unified-seed0"}
+    assert {model.name for model in models} == {
+        f"{method}-seed0-switch{switch}" for method in ("sfsc", "unified") for switch in (0, 1)
+    }
 
 
 def test_mirroring_again_changes_nothing(study: Path):
@@ -239,7 +259,7 @@ def test_a_training_that_is_gone_is_removed(study: Path):
     assert synchronise()["runs"] == 1
     assert runs(study).keys() == {"synthetic/sfsc/seed0"}
     experiment = client(study).get_experiment_by_name("sfsc/toy").experiment_id
-    assert len(client(study).search_logged_models([experiment])) == 1
+    assert len(client(study).search_logged_models([experiment])) == 2
 
 
 def test_a_mirror_killed_half_way_leaves_no_duplicate(study: Path, monkeypatch: pytest.MonkeyPatch):
@@ -249,7 +269,7 @@ def test_a_mirror_killed_half_way_leaves_no_duplicate(study: Path, monkeypatch: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "_log_artifacts", killed)
+        patch.setattr(mirroring, "_log_artifacts", killed)
         with pytest.raises(KeyboardInterrupt):
             synchronise()
     half = identifiers(study)
@@ -294,3 +314,123 @@ def test_deleted_experiment_comes_back(study: Path):
     store.delete_experiment(store.get_experiment_by_name("sfsc/toy").experiment_id)
     synchronise()
     assert len(runs(study)) == 2
+
+
+def test_the_seeds_of_a_run_are_nested_under_a_parent(study: Path):
+    """The parent has their means and deviations; a new seed changes it, and nothing else does."""
+    write_training("sfsc", 1, average_map=0.7)
+    synchronise()
+    store = client(study)
+    experiment = store.get_experiment_by_name("sfsc/toy").experiment_id
+
+    def parent() -> Run:
+        """Return the one parent of the runs of SFSC."""
+        children = [runs(study)[f"synthetic/sfsc/seed{seed}"] for seed in (0, 1)]
+        (identifier,) = {child.data.tags["mlflow.parentRunId"] for child in children}
+        return store.get_run(identifier)
+
+    first = parent()
+    assert first.info.run_name == "synthetic/sfsc"
+    assert first.data.metrics["average_map_mean"] == pytest.approx(0.6)
+    assert first.data.metrics["average_map_std"] == pytest.approx(0.02**0.5)
+    assert (first.data.metrics["seeds"], first.info.status) == (2, "FINISHED")
+    write_training("sfsc", 1, average_map=0.9)
+    synchronise()
+    assert parent().info.run_id == first.info.run_id
+    assert parent().data.metrics["average_map_mean"] == pytest.approx(0.7)
+    shutil.rmtree("results/toy/synthetic/sfsc")
+    synchronise()
+    names = {run.info.run_name for run in store.search_runs([experiment])}
+    assert names == {"synthetic/unified", "synthetic/unified/seed0"}
+
+
+def test_what_the_jobs_used_is_shown(study: Path):
+    """Snakemake's benchmark files are metrics of the run; a column without a value is none."""
+    logs = Path("logs/toy/synthetic/sfsc/seed0")
+    logs.mkdir(parents=True)
+    header = "s\th:m:s\tmax_rss\tio_in\tcpu_time\n"
+    (logs / "train.tsv").write_text(f"{header}12.5\t0:00:12\t480.5\t-\t11.0\n")
+    synchronise()
+    metrics = runs(study)["synthetic/sfsc/seed0"].data.metrics
+    found = {name: value for name, value in metrics.items() if name.startswith("system/")}
+    assert found == {
+        "system/train_seconds": 12.5,
+        "system/train_max_rss_mb": 480.5,
+        "system/train_cpu_seconds": 11.0,
+    }
+
+
+class TestRegistry:
+    """Each sub-model of a row is a version that anyone can load."""
+
+    def versions(self, study: Path, method: str = "sfsc") -> dict[tuple[str, str], str]:
+        """Return seed and width of each version."""
+        found = client(study).search_model_versions(f"name = 'sfsc.toy.synthetic.{method}'")
+        return {(v.tags["seed"], v.tags["width"]): str(v.version) for v in found}
+
+    def test_each_submodel_is_a_version_with_its_cost_and_accuracy(self, study: Path):
+        """Two seeds of two widths are four versions; mirroring again adds none."""
+        write_training("sfsc", 1)
+        synchronise()
+        before = self.versions(study)
+        assert before.keys() == {(seed, width) for seed in "01" for width in ("0.5", "1")}
+        version = client(study).get_model_version("sfsc.toy.synthetic.sfsc", before["0", "0.5"])
+        expected = {
+            "switch": "0", "macs": "10", "parameters": "1", "map_self_test": "0.250000",
+            "map_against_full": "0.500000", "average_map_of_run": "0.500000",
+        }  # fmt: skip
+        assert expected.items() <= version.tags.items()
+        assert version.run_id == identifiers(study)["synthetic/sfsc/seed0"]
+        synchronise()
+        assert self.versions(study) == before
+
+    def test_the_best_seed_of_the_validation_has_the_aliases(self, study: Path):
+        """All widths of one seed: sub-models of two seeds are not compatible."""
+        folder = write_training("sfsc", 1)
+        record = json.loads((folder / "run.json").read_text())
+        record["validation"][-1]["average_map"] = 0.2
+        (folder / "run.json").write_text(json.dumps(record))
+        synchronise()
+        versions = self.versions(study)
+        aliases = client(study).get_registered_model("sfsc.toy.synthetic.sfsc").aliases
+        found = {alias: str(version) for alias, version in aliases.items()}
+        assert found == {"best-0_5": versions["1", "0.5"], "best-1": versions["1", "1"]}
+
+    @pytest.mark.usefixtures("study")
+    def test_a_version_embeds_as_the_submodel_does(self):
+        """`mlflow.pyfunc.load_model` needs the alias alone; the signature refuses other input."""
+        synchronise()
+        program = (
+            "import sys, numpy as np, mlflow;"
+            "from mlflow.exceptions import MlflowException;"
+            "mlflow.set_tracking_uri('sqlite:///mlflow.db');"
+            "model = mlflow.pyfunc.load_model('models:/sfsc.toy.synthetic.sfsc@best-0_5');"
+            "images = np.arange(2 * 16 * 16 * 3, dtype=np.uint8).reshape(2, 16, 16, 3);"
+            "np.save('embeddings.npy', model.predict(images));\n"
+            "try: model.predict(images.astype(float))\n"
+            "except MlflowException: print('refused')"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", program], check=False, capture_output=True, text=True
+        )
+        assert (result.returncode, result.stdout) == (0, "refused\n"), result.stderr
+        network = load_network(Path("results/toy/synthetic/sfsc/seed0"))
+        images = np.arange(2 * 16 * 16 * 3, dtype=np.uint8).reshape(2, 16, 16, 3)
+        with torch.no_grad():
+            expected = functional.normalize(network(to_float(images), 0).embedding, dim=-1)
+        embeddings = torch.from_numpy(np.load("embeddings.npy"))
+        torch.testing.assert_close(embeddings, expected, rtol=1e-4, atol=1e-5)
+
+    def test_what_is_gone_or_changed_leaves_the_registry(self, study: Path):
+        """A replaced run has new versions, a removed row has no model, a variation never has."""
+        write_training("sfsc@kl_weight=0.005", 0)
+        synchronise()
+        before = self.versions(study)
+        write_training("sfsc", 0, average_map=0.6)
+        shutil.rmtree("results/toy/synthetic/unified")
+        synchronise()
+        after = self.versions(study)
+        assert after.keys() == before.keys()
+        assert not set(after.values()) & set(before.values())
+        names = {model.name for model in client(study).search_registered_models()}
+        assert names == {"sfsc.toy.synthetic.sfsc"}

@@ -1,0 +1,1 @@
+"""The mirror of result files into MLflow; no other module imports it."""

@@ -1,0 +1,44 @@
+"""A deployed sub-model embeds as the switchable network does."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from sfsc.data.transforms import to_float
+from sfsc.networks.build import KINDS
+from sfsc.networks.serving import load_submodel, save_submodel
+
+SETTINGS = {
+    "kind": "switchable", "backbone": "small_resnet", "widths": [0.25, 1.0], "embedding_dim": 8,
+    "image_channels": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("switch", [0, 1])
+def test_the_files_are_the_submodel(kind: str, switch: int, tmp_path: Path):
+    """Unit embeddings of packed images are those of the network, batch statistics included."""
+    settings = SETTINGS | {"kind": kind}
+    network = KINDS[kind](**{k: v for k, v in settings.items() if k != "kind"})
+    images = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+    with torch.no_grad():
+        network.train()(to_float(images), switch)  # moves the statistics
+        network.eval()
+        expected = functional.normalize(network(to_float(images), switch).embedding, dim=-1)
+    save_submodel(network, switch, settings, tmp_path / "submodel")
+    embeddings = load_submodel(tmp_path / "submodel").predict(images)
+    assert (embeddings.shape, embeddings.dtype) == ((6, 8), np.float32)
+    np.testing.assert_allclose(embeddings, expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_small_submodel_is_a_small_file(tmp_path: Path):
+    """Only its own block is stored."""
+    network = KINDS["switchable"](**{k: v for k, v in SETTINGS.items() if k != "kind"})
+    sizes = []
+    for switch in (0, 1):
+        save_submodel(network, switch, SETTINGS, tmp_path / str(switch))
+        sizes.append((tmp_path / str(switch) / "submodel.safetensors").stat().st_size)
+    assert sizes[0] < sizes[1] / 4

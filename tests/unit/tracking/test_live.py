@@ -1,0 +1,204 @@
+"""Curves in MLflow while a training runs, complete whatever the store goes through."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from sfsc.tracking import live
+from sfsc.tracking.live import Follower, follow, read_new
+from sfsc.tracking.store import MlflowClient, connect
+
+pytestmark = pytest.mark.xdist_group("tracking")
+
+STUDY = Path("results/toy")
+FOLDER = STUDY / "synthetic/sfsc/seed0"
+STREAM = FOLDER / "checkpoints/stream.jsonl"
+
+
+def record(step: int) -> dict[str, object]:
+    """Return what a training of two sub-models records of a step."""
+    return {
+        "step": step, "epoch": step // 10, "learning_rate": 0.1, "loss": [2.0 + step, 1.0],
+        "cosine_nested": [[0, 1, -0.5]], "cosine_layer": {"stem": [[0, 1, 0.5]]},
+    }  # fmt: skip
+
+
+def write(*records: dict[str, object], mode: str = "a") -> None:
+    """Append records to the stream."""
+    STREAM.parent.mkdir(parents=True, exist_ok=True)
+    with STREAM.open(mode) as file:
+        file.writelines(f"{json.dumps(r)}\n" for r in records)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store; MLflow takes seconds to make its tables."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        connect(None)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _study(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with a store and a training that has just begun."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(database, "mlflow.db")
+    config = FOLDER / "config" / "train.json"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"config": {"train": {"epochs": 4}}, "code": ""}))
+
+
+def store() -> MlflowClient:
+    """Return a client of the working directory's store."""
+    return MlflowClient(tracking_uri=f"sqlite:///{Path('mlflow.db').resolve()}")
+
+
+def the_run() -> Run:
+    """Return the one live run."""
+    (run,) = store().search_runs([store().get_experiment_by_name("sfsc/toy").experiment_id])
+    return run
+
+
+def shown() -> dict[str, list[tuple[int, float]]]:
+    """Return the curves of the one live run: steps and values by metric."""
+    run = the_run()
+    histories = {n: store().get_metric_history(run.info.run_id, n) for n in run.data.metrics}
+    return {name: [(p.step, p.value) for p in points] for name, points in histories.items()}
+
+
+def test_a_stream_is_a_run_with_its_curves():
+    """One curve per sub-model or pair; the run is found by its tags and says that it is live."""
+    write(record(0), record(1))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    write(record(2), {"epoch": 1, "map": [[0.5]], "average_map": 0.5})
+    follower.advance()
+    assert shown() == {
+        "learning_rate": [(0, 0.1), (1, 0.1), (2, 0.1)],
+        "loss/switch0": [(0, 2.0), (1, 3.0), (2, 4.0)],
+        "loss/switch1": [(0, 1.0), (1, 1.0), (2, 1.0)],
+        "cosine_nested/switch0_switch1": [(0, -0.5), (1, -0.5), (2, -0.5)],
+        "validation/average_map": [(1, 0.5)],
+    }
+    run = the_run()
+    assert run.info.run_name == "synthetic/sfsc/seed0 (training)"
+    assert run.info.status == "RUNNING"
+    assert run.data.params == {"train.epochs": "4"}
+    tags = {"study": "toy", "method": "sfsc", "seed": "0", "sfsc.live": "true"}
+    assert tags.items() <= run.data.tags.items()
+
+
+def test_a_half_written_record_waits():
+    """Only whole lines are read."""
+    write(record(0))
+    with STREAM.open("a") as file:
+        file.write('{"step": 1, "ep')
+    follower = Follower(STUDY, None)
+    follower.advance()
+    assert shown()["learning_rate"] == [(0, 0.1)]
+    with STREAM.open("a") as file:
+        file.write('och": 0, "learning_rate": 0.2}\n')
+    follower.advance()
+    assert shown()["learning_rate"] == [(0, 0.1), (1, 0.2)]
+
+
+def test_a_resumed_training_is_shown_once():
+    """The stream is cut back to a checkpoint and grows again with the same records."""
+    write(*map(record, range(5)))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    write(*map(record, range(2)), mode="w")
+    follower.advance()
+    write(*map(record, range(2, 7)))
+    follower.advance()
+    assert [step for step, _ in shown()["learning_rate"]] == list(range(7))
+
+
+def test_another_follower_goes_on():
+    """A follower that was killed and started again shows every point once, in the same run."""
+    write(record(0), record(1))
+    Follower(STUDY, None).advance()
+    write(record(2))
+    Follower(STUDY, None).advance()
+    assert [step for step, _ in shown()["loss/switch0"]] == [0, 1, 2]
+
+
+def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    """What a store did not take is sent when it is back; the outage costs two lines of the log."""
+    caplog.set_level("INFO")
+    write(record(0))
+    calls = iter(["up", "down", "down", "up"])
+    working = MlflowClient.log_batch
+
+    def log_batch(*arguments: object, **settings: object) -> object:
+        """Fail as a server that is gone does."""
+        if state == "down":
+            raise MlflowException("API request to http://host failed")
+        return working(*arguments, **settings)
+
+    monkeypatch.setattr(live.MlflowClient, "log_batch", log_batch)
+    state = next(calls)
+    follow_steps = iter(range(1, 4))
+
+    def stop(seconds: float) -> bool:
+        """Go on to the next state with a new record."""
+        nonlocal state
+        assert seconds == 0.5
+        step = next(follow_steps, None)
+        if step is None:
+            return True
+        state = next(calls)
+        write(record(step))
+        return False
+
+    follow(STUDY, None, seconds=0.5, stop=stop)
+    assert [step for step, _ in shown()["loss/switch1"]] == [0, 1, 2, 3]
+    lines = [r.message for r in caplog.records if "MLflow" in r.message]
+    assert lines == [
+        "MLflow does not answer: API request to http://host failed",
+        "MLflow answers again; nothing is lost.",
+    ]
+
+
+def test_a_finished_training_ends_its_run():
+    """Its record is there and its stream is gone."""
+    write(record(0))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    shutil.rmtree(STREAM.parent)
+    (FOLDER / "run.json").write_text("{}")
+    follower.advance()
+    assert the_run().info.status == "FINISHED"
+
+
+def test_a_network_of_one_width_is_a_run_of_its_own():
+    """`<run>/seed<k>/width<w>` is trained by a job of its own."""
+    network = STUDY / "synthetic/bct/seed1/width0.5"
+    (network / "config").mkdir(parents=True)
+    shutil.copy(FOLDER / "config" / "train.json", network / "config")
+    (network / "checkpoints").mkdir()
+    (network / "checkpoints" / "stream.jsonl").write_text(json.dumps(record(0)) + "\n")
+    Follower(STUDY, None).advance()
+    run = the_run()
+    assert run.info.run_name == "synthetic/bct/seed1/width0.5 (training)"
+    assert run.data.tags["sfsc.key"] == "toy/synthetic/bct/seed1/width0.5"
+
+
+def test_nothing_to_follow_needs_no_store():
+    """Before the first training nothing is asked of MLflow."""
+    Follower(STUDY, "http://127.0.0.1:9").advance()
+
+
+def test_a_stream_that_was_cut_inside_a_record_is_read_anew(tmp_path: Path):
+    """The offset then stands where no record begins."""
+    stream = tmp_path / "stream.jsonl"
+    stream.write_text('{"step": 10}\n{"step": 11}\n')
+    assert read_new(stream, 5) == ([{"step": 10}, {"step": 11}], stream.stat().st_size)
+    assert read_new(tmp_path / "none", 7) == ([], 7)
