@@ -119,7 +119,7 @@ class Data(Section):
         further = {key: value for key, value in tree.items() if key not in cls.model_fields}
         unknown = further.keys() - set(parts.names("data.sets"))
         if unknown:
-            key, known = min(unknown), [*cls.model_fields, *parts.names("data.sets")]
+            key, known = min(map(str, unknown)), [*cls.model_fields, *parts.names("data.sets")]
             raise ValueError(f"`{key}` is not a known key.{nearest(key, known)}")
         problems: list[str] = []
         for key, value in further.items():
