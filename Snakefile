@@ -9,6 +9,9 @@ min_version("9.0")
 container: "docker://python:3.11-slim"
 
 
+report: "workflow/report/workflow.rst"
+
+
 configfile: "params.yaml"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -225,7 +227,8 @@ def test_a_deleted_database_is_made_again(changed: Workspace):
 
 
 def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
-    """SIGKILL of everything in mid-training, then the same command: resumed, equal bit for bit."""
+    """SIGKILL of everything in mid-training, then the same command, and no other: it removes the
+    stale lock, resumes the training and ends with the same weights, bit for bit."""
     folder = changed.folder / RESULTS / "sfsc/seed0"
     model = folder / "model.safetensors"
     expected = model.read_bytes()
@@ -234,9 +237,32 @@ def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
     checkpoints = folder / "checkpoints"
     changed.run_and_kill("--", target, when=lambda: any(checkpoints.glob("epoch*.json")))
     assert not model.exists()
-    assert changed.run("--unlock").returncode == 0
+    assert list((changed.folder / ".snakemake/locks").iterdir())
     result = changed.run("--", target)
     assert result.returncode == 0, result.stdout
     log = changed.folder / "logs/tiny/synthetic/sfsc/seed0/train.log"
     assert "Resuming behind epoch" in log.read_text()
     assert model.read_bytes() == expected
+
+
+def test_the_lock_of_a_living_snakemake_is_respected(changed: Workspace):
+    """Who holds the file is alive: a second one refuses to start, as it should."""
+    changed.study["methods"] = {"sfsc": {"loss": {"compatible_weight": 0.5}}}
+    model = RESULTS / "sfsc/seed0/model.safetensors"
+    (changed.folder / ".snakemake/locks/0.output.lock").write_text(f"{model}\n")
+    with (changed.folder / ".snakemake/alive").open("w") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        result = changed.run("--", str(model))
+    assert result.returncode == 1
+    assert "LockException" in result.stdout
+    assert changed.run("--touch", "--", str(model)).returncode == 0
+
+
+def test_snakemakes_own_report_works_offline(finished: Workspace):
+    """`--report` makes one page with captions and categories that asks no other host for anything."""
+    result = finished.run("--report", "report.html", "--", "all")
+    assert result.returncode == 0, result.stdout
+    page = (finished.folder / "report.html").read_text()
+    assert "Share of the pairs of sub-models whose gradients" in page
+    assert '"Verdicts"' in page
+    assert not re.findall(r"""(?:src|href)=["']https?://""", page)

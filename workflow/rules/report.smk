@@ -37,7 +37,12 @@ rule claims:
         curves=of_study("training.parquet"),
     output:
         json="reports/{study}/claims.json",
-        markdown="reports/{study}/claims.md",
+        markdown=report(
+            "reports/{study}/claims.md",
+            caption="../report/claims.rst",
+            category="Verdicts",
+            labels={"what": "claims"},
+        ),
     log:
         "logs/{study}/claims.log",
     benchmark:
@@ -89,7 +94,13 @@ rule figure_cross_test:
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
         images="data/prepared/{study}/{dataset}/images.npy",
     output:
-        svg="reports/{study}/figures/{dataset}_cross_test.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_cross_test.svg",
+            caption="../report/cross_test.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "cross_test"},
+        ),
         png="reports/{study}/figures/{dataset}_cross_test.png",
         caption="reports/{study}/figures/{dataset}_cross_test.json",
     log:
@@ -111,7 +122,13 @@ rule figure_cross_test:
 
 use rule figure_cross_test as figure_accuracy_cost with:
     output:
-        svg="reports/{study}/figures/{dataset}_accuracy_cost.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_accuracy_cost.svg",
+            caption="../report/accuracy_cost.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "accuracy_cost"},
+        ),
         png="reports/{study}/figures/{dataset}_accuracy_cost.png",
         caption="reports/{study}/figures/{dataset}_accuracy_cost.json",
     log:
@@ -124,7 +141,13 @@ use rule figure_cross_test as figure_accuracy_cost with:
 
 use rule figure_cross_test as figure_gradient_norm with:
     output:
-        svg="reports/{study}/figures/{dataset}_gradient_norm.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_gradient_norm.svg",
+            caption="../report/gradient_norm.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "gradient_norm"},
+        ),
         png="reports/{study}/figures/{dataset}_gradient_norm.png",
         caption="reports/{study}/figures/{dataset}_gradient_norm.json",
     log:
@@ -137,7 +160,13 @@ use rule figure_cross_test as figure_gradient_norm with:
 
 use rule figure_cross_test as figure_conflicts with:
     output:
-        svg="reports/{study}/figures/{dataset}_conflicts.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_conflicts.svg",
+            caption="../report/conflicts.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "conflicts"},
+        ),
         png="reports/{study}/figures/{dataset}_conflicts.png",
         caption="reports/{study}/figures/{dataset}_conflicts.json",
     log:
@@ -150,7 +179,13 @@ use rule figure_cross_test as figure_conflicts with:
 
 use rule figure_cross_test as figure_uncertainty with:
     output:
-        svg="reports/{study}/figures/{dataset}_uncertainty.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_uncertainty.svg",
+            caption="../report/uncertainty.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "uncertainty"},
+        ),
         png="reports/{study}/figures/{dataset}_uncertainty.png",
         caption="reports/{study}/figures/{dataset}_uncertainty.json",
     log:
@@ -163,7 +198,13 @@ use rule figure_cross_test as figure_uncertainty with:
 
 use rule figure_cross_test as figure_priority with:
     output:
-        svg="reports/{study}/figures/{dataset}_priority.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_priority.svg",
+            caption="../report/priority.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "priority"},
+        ),
         png="reports/{study}/figures/{dataset}_priority.png",
         caption="reports/{study}/figures/{dataset}_priority.json",
     log:
@@ -176,7 +217,13 @@ use rule figure_cross_test as figure_priority with:
 
 use rule figure_cross_test as figure_twins with:
     output:
-        svg="reports/{study}/figures/{dataset}_twins.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_twins.svg",
+            caption="../report/twins.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "twins"},
+        ),
         png="reports/{study}/figures/{dataset}_twins.png",
         caption="reports/{study}/figures/{dataset}_twins.json",
     log:
@@ -189,7 +236,13 @@ use rule figure_cross_test as figure_twins with:
 
 use rule figure_cross_test as figure_ablation with:
     output:
-        svg="reports/{study}/figures/{dataset}_ablation.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_ablation.svg",
+            caption="../report/ablation.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "ablation"},
+        ),
         png="reports/{study}/figures/{dataset}_ablation.png",
         caption="reports/{study}/figures/{dataset}_ablation.json",
     log:
@@ -202,7 +255,13 @@ use rule figure_cross_test as figure_ablation with:
 
 use rule figure_cross_test as figure_robustness with:
     output:
-        svg="reports/{study}/figures/{dataset}_robustness.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_robustness.svg",
+            caption="../report/robustness.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "robustness"},
+        ),
         png="reports/{study}/figures/{dataset}_robustness.png",
         caption="reports/{study}/figures/{dataset}_robustness.json",
     log:
@@ -215,7 +274,13 @@ use rule figure_cross_test as figure_robustness with:
 
 use rule figure_cross_test as figure_retrieval with:
     output:
-        svg="reports/{study}/figures/{dataset}_retrieval.svg",
+        svg=report(
+            "reports/{study}/figures/{dataset}_retrieval.svg",
+            caption="../report/retrieval.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "retrieval"},
+        ),
         png="reports/{study}/figures/{dataset}_retrieval.png",
         caption="reports/{study}/figures/{dataset}_retrieval.json",
     log:
@@ -241,7 +306,12 @@ rule report:
         sheets=sheets_of_study(),
         choices=CHOICES,
     output:
-        "reports/{study}/index.html",
+        report(
+            "reports/{study}/index.html",
+            caption="../report/page.rst",
+            category="Verdicts",
+            labels={"what": "the whole report"},
+        ),
     log:
         "logs/{study}/report.log",
     benchmark:
