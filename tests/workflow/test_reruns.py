@@ -227,8 +227,10 @@ def test_a_deleted_database_is_made_again(changed: Workspace):
 
 
 def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
-    """SIGKILL of everything in mid-training, then the same command, and no other: it removes the
-    stale lock, resumes the training and ends with the same weights, bit for bit."""
+    """SIGKILL of everything in mid-training, then the same command and no other.
+
+    It removes the stale lock, resumes the training and ends with the same weights, bit for bit.
+    """
     folder = changed.folder / RESULTS / "sfsc/seed0"
     model = folder / "model.safetensors"
     expected = model.read_bytes()
@@ -259,7 +261,7 @@ def test_the_lock_of_a_living_snakemake_is_respected(changed: Workspace):
 
 
 def test_snakemakes_own_report_works_offline(finished: Workspace):
-    """`--report` makes one page with captions and categories that asks no other host for anything."""
+    """`--report` makes one page with captions and categories that asks no other host."""
     result = finished.run("--report", "report.html", "--", "all")
     assert result.returncode == 0, result.stdout
     page = (finished.folder / "report.html").read_text()
