@@ -1,5 +1,5 @@
 # make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
-# make test        checks and tests; make check: the checks alone
+# make test        checks and tests; make check: the checks alone; make test-system: kills the pipeline 25 times
 # make ui          browse the runs; STUDY=omniglot make reproduce: another study
 # make readme      copy results and rule graph into the README; make docs: write docs/parameters.md from the types
 # make lock        resolve requirements.lock anew
@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code each of the pipeline's processes would compile its imports again, seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: reproduce test check ui lock readme docs
+.PHONY: reproduce test test-system check ui lock readme docs
 .DELETE_ON_ERROR:
 
 reproduce: $(READY)
@@ -27,6 +27,10 @@ reproduce: $(READY)
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadgroup
+
+# Takes ten minutes: the pipeline is killed and started again 25 times.
+test-system: $(READY)
+	$(BIN)/pytest tests/system
 
 check: $(READY)
 	$(BIN)/ruff check .

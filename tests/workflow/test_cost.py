@@ -1,17 +1,13 @@
 """The benchmark of the pipeline adds up what the jobs of a finished study took."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks import pipeline
 
-if TYPE_CHECKING:
-    from conftest import Workspace
+from workspaces import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 

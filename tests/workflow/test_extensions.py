@@ -1,14 +1,10 @@
 """A new method, base loss, aggregator, backbone or data set is one file and one row."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import Workspace
+from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -1,19 +1,15 @@
 """A finished study, and what a change of it makes again."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import Workspace
+from workspaces import Workspace
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,16 +1,12 @@
 """The rules as they are written, before anything is made."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-if TYPE_CHECKING:
-    from conftest import Workspace
+from workspaces import Workspace
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text())

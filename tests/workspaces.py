@@ -1,0 +1,140 @@
+"""The real pipeline in a folder of its own: a copy of the sources, a study of seven trainings."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "studies", "sfsc")
+DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STUDY = {
+    "study": "tiny",
+    "seeds": [0],
+    "variation_seeds": [0],
+    "compare": ["unified", "bct", "bct_s", "sfsc"],
+    "data": {"synthetic": {"train_identities": 24, "test_identities": 8}},
+    "network": {"widths": [0.25, 1.0], "embedding_dim": 16},
+    "train": {"epochs": 3, "identities_per_batch": 8, "validate_every": 1, "conflicts_every": 2},
+    "methods": {"sfsc": {"loss": {"compatible_weight": 1.0}}},
+    # One run more in each; those of params.yaml are dropped.
+    "ablation": {
+        **dict.fromkeys(DEFAULTS["ablation"]),
+        "granularity": {
+            "methods": ["sfsc"], "vary": "aggregation.granularity", "values": ["whole"]
+        },
+    },
+    "robustness": {
+        **dict.fromkeys(DEFAULTS["robustness"]),
+        "kl_weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [0.01]},
+    },
+}  # fmt: skip
+
+
+class Workspace:
+    """A folder with the project's sources in which the pipeline runs.
+
+    Args:
+        folder: Where; made if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.study = yaml.safe_load(yaml.safe_dump(STUDY))
+
+    @classmethod
+    def make(cls, folder: Path) -> "Workspace":
+        """Copy the sources and nothing that was made from them."""
+        folder.mkdir(exist_ok=True)
+        ignore = shutil.ignore_patterns("__pycache__")
+        for name in SOURCES:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=ignore)
+            else:
+                shutil.copy2(source, folder / name)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Return a workspace of its own with the same files and modification times."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Workspace(folder)
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command of `snakemake` for the workspace's study."""
+        study = self.folder / "study.yaml"
+        study.write_text(yaml.safe_dump(self.study))
+        return [
+            sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml",
+            *arguments,
+        ]  # fmt: skip
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the jobs' environment: none of the user's settings of the tools."""
+        tools = ("MLFLOW_", "SNAKEMAKE_", "PYTHONPATH")
+        return {k: v for k, v in os.environ.items() if not k.startswith(tools)} | variables
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake and return its exit code and output, errors included."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(**variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def planned(self, *arguments: str, **variables: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run lists."""
+        result = self.run("--dry-run", *arguments, "--", "all", **variables)
+        assert result.returncode == 0, result.stdout
+        table = result.stdout.partition("Job stats:")[2].partition("\n\n")[0]
+        jobs = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
+        return {rule: int(n) for rule, n in jobs.items() if rule not in {"total", "all"}}
+
+    def run_and_kill(self, *arguments: str, when: Callable[[], bool]) -> None:
+        """Start Snakemake and kill it with all its jobs (SIGKILL) as soon as `when` holds."""
+        process = subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not when() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert process.poll() is None, "nothing was left to kill"
+        finally:
+            self.kill_group(process)
+
+    @staticmethod
+    def kill_group(process: subprocess.Popen[bytes]) -> None:
+        """Kill a process that leads its session, and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def drop_variations(self) -> None:
+        """Leave the compared rows alone in the study."""
+        for group in ("ablation", "robustness"):
+            self.study[group] = dict.fromkeys(self.study[group])
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text that must be in a file."""
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
