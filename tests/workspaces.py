@@ -104,14 +104,7 @@ class Workspace:
 
     def run_and_kill(self, *arguments: str, when: Callable[[], bool]) -> None:
         """Start Snakemake and kill it with all its jobs (SIGKILL) as soon as `when` holds."""
-        process = subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = self.start(*arguments)
         try:
             deadline = time.monotonic() + 120
             while not when() and process.poll() is None and time.monotonic() < deadline:
@@ -119,6 +112,17 @@ class Workspace:
             assert process.poll() is None, "nothing was left to kill"
         finally:
             self.kill_group(process)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start Snakemake as the leader of a session of its own, in which its jobs are, too."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     @staticmethod
     def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -38,14 +38,7 @@ def finish(workspace: Workspace) -> None:
 
 def kill(workspace: Workspace, seconds: float) -> bool:
     """Start the pipeline, kill it and all its jobs (SIGKILL); return whether it was still alive."""
-    process = subprocess.Popen(
-        workspace.command("--", "all"),
-        cwd=workspace.folder,
-        env=workspace.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = workspace.start("--", "all")
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from sfsc.tracking import live
 from sfsc.tracking.live import Follower, follow, read_new
-from sfsc.tracking.store import MlflowClient, connect
+from sfsc.tracking.store import MlflowClient
 
 pytestmark = pytest.mark.xdist_group("tracking")
 
@@ -34,20 +34,9 @@ def write(*records: dict[str, object], mode: str = "a") -> None:
         file.writelines(f"{json.dumps(r)}\n" for r in records)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store; MLflow takes seconds to make its tables."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        connect(None)
-    return folder / "mlflow.db"
-
-
 @pytest.fixture(autouse=True)
 def _study(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working directory with a store and a training that has just begun."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copy(database, "mlflow.db")
     config = FOLDER / "config" / "train.json"

@@ -19,7 +19,7 @@ from sfsc.errors import ResultError
 from sfsc.networks.build import EmbeddingNetwork, load_network
 from sfsc.tracking import mirror as mirroring
 from sfsc.tracking.mirror import mirror
-from sfsc.tracking.store import MlflowClient, connect
+from sfsc.tracking.store import MlflowClient
 
 pytestmark = pytest.mark.xdist_group("tracking")  # the empty store is made once
 
@@ -67,22 +67,6 @@ def write_training(method: str, seed: int, *, average_map: float = 0.5) -> Path:
     table = pd.DataFrame(rows, columns=["step", "metric", "switch", "other", "layer", "value"])
     table.assign(epoch=1).to_parquet(folder / "training.parquet")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _no_tracking_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's own store is not touched."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store; MLflow takes seconds to make its tables."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        connect(None)
-    return folder / "mlflow.db"
 
 
 @pytest.fixture
