@@ -1,6 +1,8 @@
 """The rules as they are written, before anything is made."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,3 +186,14 @@ def test_dvc_deletes_and_hides_nothing():
     assert {"data/prepared/default", "results/default", "reports/default/tables"} <= outs.keys()
     assert stage["cmd"] == "snakemake all"
     assert {"sfsc", "workflow", "Snakefile"} <= set(stage["deps"])
+
+
+def test_every_other_study_is_a_stage_of_its_own():
+    """A plain `dvc repro` means the default study; the others are asked for by name."""
+    (stage,) = yaml.safe_load((ROOT / "studies/dvc/dvc.yaml").read_text())["stages"].values()
+    assert set(stage["foreach"]) == {path.stem for path in (ROOT / "studies").glob("*.yaml")}
+    assert all(flags["persist"] for out in stage["do"]["outs"] for flags in out.values())
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", "studies/dvc/dvc.yaml:study@smoke"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "> snakemake --configfile studies/smoke.yaml -- all" in result.stdout
