@@ -28,7 +28,7 @@ def training_questions(results: Results) -> list[Question]:
 def _conflicts(results: Results) -> Question:
     missing = _missing(results, OURS, RIVAL)
     parts: list[Comparison] = []
-    remark = ""
+    remarks: list[str] = []
     if not missing:
         ours, rival = results.group(OURS), results.group(RIVAL)
         parts = _conflict_parts(ours, rival)
@@ -36,7 +36,8 @@ def _conflicts(results: Results) -> Question:
             name = "Sub-models that the update goes against: BCT-S minus SFSC"
             parts.append(_lower(name, ours, rival, opposed_share, "percentage points"))
         else:
-            remark = "No update of BCT-S goes against a sub-model: there is nothing to reduce."
+            remarks.append("No update of BCT-S goes against a sub-model: there is none to reduce.")
+        remarks.append(_on_whole_vectors(rival))
     return Question(
         "C5",
         results.dataset,
@@ -44,7 +45,7 @@ def _conflicts(results: Results) -> Question:
         "reduces both.",
         tuple(parts),
         missing,
-        remark=remark,
+        remark=" ".join(remarks),
     )
 
 
@@ -57,6 +58,16 @@ def _conflict_parts(ours: Group, rival: Group) -> list[Comparison]:
         _level(f"{imbalance} in BCT-S", rival, norm_imbalance, unit, IMBALANCE_EXISTS),
         _lower(f"{imbalance}: BCT-S minus SFSC", ours, rival, norm_imbalance, unit),
     ]
+
+
+def _on_whole_vectors(group: Group) -> str:
+    """Return how often a projection of whole gradients finds something to project."""
+    shares = np.mean([whole_conflict_shares(run) for run in group.runs], axis=0)
+    return (
+        f"As whole vectors {shares[0]:.1f} % of the pairs conflict in BCT-S in the first half of "
+        f"the training and {shares[1]:.1f} % in the second: that often a projection of whole "
+        "gradients finds something to project."
+    )
 
 
 def _is_ever_opposed(group: Group) -> bool:
@@ -127,6 +138,17 @@ def _lower(name: str, ours: Group, rival: Group, value: Value, unit: str) -> Com
 def conflict_share(run: Run) -> Float64s:
     """Return the share of the pairs, layers and steps with a negative cosine, percent, (1,)."""
     return _percent(read_metric(run, "cosine_layer")["value"] < 0)
+
+
+def whole_conflict_shares(run: Run) -> Float64s:
+    """Return the share of the pairs and steps with a negative cosine of the whole gradients.
+
+    Percent, (2,): in the first and in the second half of the training.
+    """
+    records = read_metric(run, "cosine_whole")
+    is_first = records["step"] < run.record["steps"] / 2
+    halves = [records[is_first]["value"], records[~is_first]["value"]]
+    return np.concatenate([_percent(values < 0) for values in halves])
 
 
 def opposed_share(run: Run) -> Float64s:

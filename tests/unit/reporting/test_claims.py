@@ -22,6 +22,7 @@ from sfsc.reporting.training_claims import (
     smallest_share,
     training_questions,
     uncertainty_gap,
+    whole_conflict_shares,
 )
 from sfsc.reporting.verdicts import Question
 
@@ -170,10 +171,12 @@ def test_what_is_measured_of_a_training(tmp_path: Path):
         *((step, "uncertainty", s, 0.9 - 0.1 * step * s - 0.2 * s) for step, s in switches),
         *((0, "cosine_layer", 0, value) for value in (-0.5, 0.5, 0.1, -0.1, 0.0)),
         *((0, "cosine_update", 0, value) for value in (-0.5, 0.5, 0.6, 0.7)),
+        *((step, "cosine_whole", 0, value) for step in (0, 3) for value in (-0.5, step - 1.0)),
     ]  # fmt: skip
     run = load_run(write_curves(write_run(tmp_path, steps=4), rows))
     assert conflict_share(run) == pytest.approx(40)
     assert opposed_share(run) == pytest.approx(25)
+    assert whole_conflict_shares(run) == pytest.approx([100, 50])
     assert norm_imbalance(run) == pytest.approx((2 + 0 + 2 + 2) / 4)
     assert smallest_share(run) == pytest.approx(100 * (0.2 + 0.5) / 2)
     assert uncertainty_gap(run) == pytest.approx((0.2 + 0.3) / 2)
@@ -200,8 +203,8 @@ def test_where_no_update_goes_against_a_submodel_there_is_nothing_to_reduce(tmp_
         curves.to_parquet(path)
     question = ask(Results(job, results, "synthetic"))["C5"]
     assert len(question.parts) == 4
-    assert question.remark == (
-        "No update of BCT-S goes against a sub-model: there is nothing to reduce."
+    assert question.remark.startswith(
+        "No update of BCT-S goes against a sub-model: there is none to reduce. As whole vectors "
     )
 
 
