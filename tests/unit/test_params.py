@@ -264,8 +264,10 @@ def test_a_row_overlays_the_sections(params: Params):
     """A method's settings are the sections' with the row's values."""
     plain = params.resolve("bct_s", dataset="synthetic", seed=1)
     assert (plain.method, plain.seed, plain.dataset) == ("bct_s", 1, "synthetic")
-    aggregation = params.aggregation.model_copy(update=params.methods["bct_s"].aggregation)
-    assert (plain.loss, plain.aggregation) == (params.loss, aggregation)
+    row = params.methods["bct_s"]
+    loss = params.loss.model_copy(update=row.loss)
+    aggregation = params.aggregation.model_copy(update=row.aggregation)
+    assert (plain.loss, plain.aggregation) == (loss, aggregation)
     assert plain.network == params.network
     ours = params.resolve("sfsc", dataset="synthetic", seed=1)
     changed = params.methods["sfsc"].loss
@@ -316,7 +318,7 @@ def test_one_to_one_methods_have_a_network_for_each_width(params: Params):
 
 def test_a_variation_is_a_run_for_each_condition():
     """A condition that equals a compared row is that row, and is not trained again."""
-    kl_weight = load_params([PARAMS]).methods["sfsc"].loss["kl_weight"]
+    kl_weight = load_params([PARAMS]).loss.kl_weight
     varied = {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [0.0, kl_weight, 0.5]}
     params = parse_params(tree(ablation={"parts": None}, robustness={"mine": varied}))
     conditions = params.study_job().robustness["mine"]
@@ -333,7 +335,7 @@ def test_a_variation_is_a_run_for_each_condition():
 
 def test_a_choice_does_not_rename_the_candidates():
     """A candidate is a run of its own, even if params.yaml has its settings."""
-    kl_weight = load_params([PARAMS]).methods["sfsc"].loss["kl_weight"]
+    kl_weight = load_params([PARAMS]).loss.kl_weight
     varied = {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [kl_weight]}
     (candidate,) = parse_params(tree(search={"mine": varied})).study_job().search["mine"]
     assert candidate.run == f"sfsc@mine={kl_weight:g}"
@@ -341,7 +343,7 @@ def test_a_choice_does_not_rename_the_candidates():
 
 def test_two_names_of_the_same_settings_are_one_run():
     """A compared row that SFSC without both of its parts equals is not trained again."""
-    row = {"loss": {"compatible_weight": 0.0}, "aggregation": {"aggregator": "sum"}}
+    row = {"loss": {"compatible_weight": 0.0}, "aggregation": {"aggregator": "mean"}}
     methods = {"plain": {"variant_of": "sfsc", **row}}
     params = parse_params(tree(methods=methods, compare=["plain", "sfsc"]))
     runs = {c.condition: c.run for c in params.study_job().ablation["parts"]}
