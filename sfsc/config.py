@@ -420,7 +420,9 @@ def _is_echo(problem: dict[str, Any], problems: Sequence[dict[str, Any]]) -> boo
 
 def _describe(model: type[Section], problem: dict[str, Any], prefix: str) -> list[str]:
     """One sentence per problem: key, what must hold, what was found, the nearest known key."""
-    location = [part for part in problem["loc"] if part != "[key]"]
+    location = list(problem["loc"])
+    if location[1:] and location[-1] == "[key]" and problem["type"] != "extra_forbidden":
+        location.pop()  # pydantic's mark of a name that is not allowed
     key = prefix + ".".join(map(str, location)) if location else ""
     if problem["type"] == "value_error":
         return [

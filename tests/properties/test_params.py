@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sfsc.errors import ConfigError
@@ -90,6 +90,7 @@ def test_any_key_anywhere(path: tuple[Any, ...], key: str, value: Any):
 
 
 @settings(max_examples=100, deadline=None)
+@example(tree={"[key]": None})  # what pydantic calls a mapping's key
 @given(tree=st.dictionaries(st.sampled_from(list(TREE)) | st.text(max_size=6), VALUES, max_size=6))
 def test_any_tree(tree: dict[Any, Any]):
     """A file that has little to do with the shipped one."""
