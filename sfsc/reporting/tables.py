@@ -81,7 +81,9 @@ def read_frame(path: Path) -> pd.DataFrame:
         ResultError: If it is missing or damaged.
     """
     try:
-        frame = pd.read_csv(path, dtype={"seeds": str, "condition": str})
+        # An empty column would be numbers, which no empty text could fill.
+        texts = dict.fromkeys(("seeds", "condition", "leads", "change"), str)
+        frame = pd.read_csv(path, dtype=texts)
         words = [column for column in ("leads", "change") if column in frame]
         return frame.astype({"dataset": str}).fillna(dict.fromkeys(words, ""))
     except (OSError, ValueError, KeyError) as error:
