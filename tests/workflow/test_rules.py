@@ -110,9 +110,9 @@ def test_networks_are_shared_between_runs(workspace: Workspace):
 
 def test_equal_settings_are_trained_once(workspace: Workspace):
     """A condition that is a compared row, or another condition, adds no training."""
-    row = DEFAULTS["methods"]["sfsc"]
-    workspace.study["robustness"]["kl_weight"]["values"] = [row["loss"]["kl_weight"]]
-    workspace.study["ablation"]["granularity"]["values"] = [row["aggregation"]["granularity"]]
+    loss, aggregation = DEFAULTS["loss"], DEFAULTS["aggregation"]
+    workspace.study["robustness"]["kl_weight"]["values"] = [loss["kl_weight"]]
+    workspace.study["ablation"]["granularity"]["values"] = [aggregation["granularity"]]
     jobs = workspace.planned()
     assert not any(rule.startswith(("ablate", "vary")) for rule in jobs)
     assert jobs["embed"] == 4
