@@ -247,7 +247,9 @@ def test_the_lock_of_a_living_snakemake_is_respected(changed: Workspace):
     """Who holds the file is alive: a second one refuses to start, as it should."""
     changed.study["methods"] = {"sfsc": {"loss": {"compatible_weight": 0.5}}}
     model = RESULTS / "sfsc/seed0/model.safetensors"
-    (changed.folder / ".snakemake/locks/0.output.lock").write_text(f"{model}\n")
+    lock = changed.folder / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(f"{model}\n")
     with (changed.folder / ".snakemake/alive").open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
         result = changed.run("--", str(model))

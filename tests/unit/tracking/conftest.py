@@ -7,10 +7,16 @@ import pytest
 from sfsc.tracking.store import connect
 
 
+def forget_store(patch: pytest.MonkeyPatch) -> None:
+    """Unset the variable, and again when the test is over: MLflow sets it for its subprocesses."""
+    patch.setenv("MLFLOW_TRACKING_URI", "")
+    patch.delenv("MLFLOW_TRACKING_URI")
+
+
 @pytest.fixture(autouse=True)
 def _no_tracking_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own store is not touched."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    forget_store(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -19,5 +25,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        forget_store(patch)
         connect(None)
     return folder / "mlflow.db"
