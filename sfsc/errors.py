@@ -4,7 +4,8 @@
     ├── ConfigError         params.yaml or a study overlay
     ├── DataError           an archive, an image or a prepared set
     ├── DivergenceError     a training whose loss is not finite
-    └── ResultError         a result file that a later stage cannot use
+    ├── ResultError         a result file that a later stage cannot use
+    └── TrackingError       a tracking store that answers, and refuses
 
 A message reads "What must hold. Found `name = value`.", with the mend behind it.
 """
@@ -28,3 +29,7 @@ class DivergenceError(SfscError):
 
 class ResultError(SfscError):
     """A result file is missing, damaged or does not fit the others."""
+
+
+class TrackingError(SfscError):
+    """A tracking store refuses what it is told; waiting would not mend it."""

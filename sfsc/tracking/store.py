@@ -14,6 +14,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from sfsc.errors import TrackingError
+
 DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlartifacts")
 BATCH = 1000
@@ -63,14 +65,20 @@ def experiment_of(client: MlflowClient, name: str, uri: str | None) -> str:
 
 
 def raise_unless_down(error: Exception) -> None:
-    """Raise an error that waiting does not mend: the store answers, and refuses what it is told.
+    """Refuse to wait where waiting does not mend it: the store answers, and refuses.
 
     Args:
         error: One of `UNREACHABLE`.
+
+    Raises:
+        TrackingError: If it is a refusal.
     """
     if isinstance(error, MlflowException) and error.error_code in {
         "INVALID_PARAMETER_VALUE",
         "RESOURCE_ALREADY_EXISTS",
         "BAD_REQUEST",
     }:
-        raise error
+        raise TrackingError(
+            "The tracking store must take the study's runs. Found: "
+            f"{str(error).splitlines()[0]} Check MLFLOW_TRACKING_URI or `--uri`."
+        ) from error

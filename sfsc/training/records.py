@@ -47,7 +47,7 @@ SCHEMA = pa.schema(
         "value": pa.float32(),
     }
 )
-"""Of the long form; written without pandas, whose import takes longer than the writing."""
+"""Of the long form."""
 
 
 class Stream:

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from safetensors.torch import save_file
 from torch.nn import functional
 
 from sfsc.data.transforms import to_float
-from sfsc.errors import ResultError
+from sfsc.errors import ResultError, TrackingError
 from sfsc.networks.build import EmbeddingNetwork, load_network
 from sfsc.tracking import mirror as mirroring
 from sfsc.tracking.mirror import mirror
@@ -273,6 +275,23 @@ def test_an_unreachable_store_is_deferred(
     assert "MLflow does not answer; the mirror waits for the next run" in caplog.text
     assert synchronise()["status"] == "ok"
     assert len(runs(study)) == 2
+
+
+@pytest.mark.usefixtures("study")
+def test_a_refusal_is_an_error_not_an_outage(monkeypatch: pytest.MonkeyPatch):
+    """A store that answers and refuses is not waited for; no stamp says that all is well."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException("Invalid name.", error_code=INVALID_PARAMETER_VALUE)
+
+    monkeypatch.setattr(MlflowClient, "create_experiment", refuse)
+    with pytest.raises(TrackingError) as raised:
+        synchronise()
+    assert str(raised.value) == (
+        "The tracking store must take the study's runs. Found: Invalid name. Check "
+        "MLFLOW_TRACKING_URI or `--uri`."
+    )
+    assert not STAMP.exists()
 
 
 def test_a_damaged_result_is_an_error_not_an_outage(study: Path):
