@@ -106,7 +106,7 @@ def _tables(options: Namespace) -> None:
 
 
 def _figure(options: Namespace) -> None:
-    from sfsc.reporting.figures import write_figure
+    from sfsc.reporting.figure import write_figure
 
     write_figure(
         options.name,

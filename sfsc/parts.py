@@ -1,8 +1,8 @@
-"""Parts that `params.yaml` names: a part is a file, and the file's name is the part's.
+"""Parts that are found by their name: a part is a file, and the file's name is the part's.
 
 The base loss `arcface`, say, is the module `sfsc/losses/base_losses/arcface.py` with a function
-`build`. A new one is a new file: there is no list to add it to. What a training is made of is
-thus known from its settings alone, so that editing a part reruns the jobs that use it and no other.
+`build`. A new one is a new file: there is no list to add it to. What a job is made of is thus known
+from its settings alone, so that editing a part reruns the jobs that use it and no other.
 """
 
 import importlib
@@ -10,7 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-Kind = Literal["aggregation.aggregators", "networks.backbones", "losses.base_losses", "data.sets"]
+Kind = Literal[
+    "aggregation.aggregators",
+    "data.sets",
+    "losses.base_losses",
+    "networks.backbones",
+    "reporting.figures",
+]
 """A package of parts: its path below `sfsc`."""
 
 

@@ -156,6 +156,8 @@ class Results:
     folder: Path
     """`results/<study>`."""
     dataset: str
+    data_dir: Path | None = None
+    """Its prepared set, for what shows images."""
     _groups: dict[str, Group] = field(default_factory=dict, repr=False)
 
     def __contains__(self, run: str) -> bool:

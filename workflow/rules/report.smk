@@ -84,7 +84,7 @@ rule choices:
 
 rule figure_cross_test:
     input:
-        config="results/{study}/config/figures.json",
+        config="results/{study}/config/figure_{figure}.json",
         runs=of_data_set("run.json"),
         tests=of_data_set("cross_test.json"),
         queries=of_data_set("query_metrics.safetensors"),
@@ -95,200 +95,75 @@ rule figure_cross_test:
         images="data/prepared/{study}/{dataset}/images.npy",
     output:
         svg=report(
-            "reports/{study}/figures/{dataset}_cross_test.svg",
-            caption="../report/cross_test.rst",
+            "reports/{study}/figures/{dataset}_{figure}.svg",
+            caption="../report/figure.rst",
             category="Figures",
             subcategory="{dataset}",
-            labels={"figure": "cross_test"},
+            labels={"figure": "{figure}"},
         ),
-        png="reports/{study}/figures/{dataset}_cross_test.png",
-        caption="reports/{study}/figures/{dataset}_cross_test.json",
+        png="reports/{study}/figures/{dataset}_{figure}.png",
+        caption="reports/{study}/figures/{dataset}_{figure}.json",
     log:
-        "logs/{study}/{dataset}/figure_cross_test.log",
+        "logs/{study}/{dataset}/figure_{figure}.log",
     benchmark:
-        "logs/{study}/{dataset}/figure_cross_test.tsv"
+        "logs/{study}/{dataset}/figure_{figure}.tsv"
+    wildcard_constraints:
+        figure="cross_test",
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
     params:
-        name="cross_test",
         results=subpath(input.config, ancestor=2),
         data=subpath(input.summary, parent=True),
     shell:
-        "sfsc figure --name {params.name} --config {input.config} --results {params.results}"
+        "sfsc figure --name {wildcards.figure} --config {input.config} --results {params.results}"
         " --dataset {wildcards.dataset} --data {params.data} --output {output.svg} > {log} 2>&1"
 
 
 use rule figure_cross_test as figure_accuracy_cost with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_accuracy_cost.svg",
-            caption="../report/accuracy_cost.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "accuracy_cost"},
-        ),
-        png="reports/{study}/figures/{dataset}_accuracy_cost.png",
-        caption="reports/{study}/figures/{dataset}_accuracy_cost.json",
-    log:
-        "logs/{study}/{dataset}/figure_accuracy_cost.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_accuracy_cost.tsv"
-    params:
-        name="accuracy_cost",
+    wildcard_constraints:
+        figure="accuracy_cost",
 
 
 use rule figure_cross_test as figure_gradient_norm with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_gradient_norm.svg",
-            caption="../report/gradient_norm.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "gradient_norm"},
-        ),
-        png="reports/{study}/figures/{dataset}_gradient_norm.png",
-        caption="reports/{study}/figures/{dataset}_gradient_norm.json",
-    log:
-        "logs/{study}/{dataset}/figure_gradient_norm.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_gradient_norm.tsv"
-    params:
-        name="gradient_norm",
+    wildcard_constraints:
+        figure="gradient_norm",
 
 
 use rule figure_cross_test as figure_conflicts with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_conflicts.svg",
-            caption="../report/conflicts.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "conflicts"},
-        ),
-        png="reports/{study}/figures/{dataset}_conflicts.png",
-        caption="reports/{study}/figures/{dataset}_conflicts.json",
-    log:
-        "logs/{study}/{dataset}/figure_conflicts.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_conflicts.tsv"
-    params:
-        name="conflicts",
+    wildcard_constraints:
+        figure="conflicts",
 
 
 use rule figure_cross_test as figure_uncertainty with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_uncertainty.svg",
-            caption="../report/uncertainty.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "uncertainty"},
-        ),
-        png="reports/{study}/figures/{dataset}_uncertainty.png",
-        caption="reports/{study}/figures/{dataset}_uncertainty.json",
-    log:
-        "logs/{study}/{dataset}/figure_uncertainty.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_uncertainty.tsv"
-    params:
-        name="uncertainty",
+    wildcard_constraints:
+        figure="uncertainty",
 
 
 use rule figure_cross_test as figure_priority with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_priority.svg",
-            caption="../report/priority.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "priority"},
-        ),
-        png="reports/{study}/figures/{dataset}_priority.png",
-        caption="reports/{study}/figures/{dataset}_priority.json",
-    log:
-        "logs/{study}/{dataset}/figure_priority.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_priority.tsv"
-    params:
-        name="priority",
+    wildcard_constraints:
+        figure="priority",
 
 
 use rule figure_cross_test as figure_twins with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_twins.svg",
-            caption="../report/twins.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "twins"},
-        ),
-        png="reports/{study}/figures/{dataset}_twins.png",
-        caption="reports/{study}/figures/{dataset}_twins.json",
-    log:
-        "logs/{study}/{dataset}/figure_twins.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_twins.tsv"
-    params:
-        name="twins",
+    wildcard_constraints:
+        figure="twins",
 
 
 use rule figure_cross_test as figure_ablation with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_ablation.svg",
-            caption="../report/ablation.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "ablation"},
-        ),
-        png="reports/{study}/figures/{dataset}_ablation.png",
-        caption="reports/{study}/figures/{dataset}_ablation.json",
-    log:
-        "logs/{study}/{dataset}/figure_ablation.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_ablation.tsv"
-    params:
-        name="ablation",
+    wildcard_constraints:
+        figure="ablation",
 
 
 use rule figure_cross_test as figure_robustness with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_robustness.svg",
-            caption="../report/robustness.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "robustness"},
-        ),
-        png="reports/{study}/figures/{dataset}_robustness.png",
-        caption="reports/{study}/figures/{dataset}_robustness.json",
-    log:
-        "logs/{study}/{dataset}/figure_robustness.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_robustness.tsv"
-    params:
-        name="robustness",
+    wildcard_constraints:
+        figure="robustness",
 
 
 use rule figure_cross_test as figure_retrieval with:
-    output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_retrieval.svg",
-            caption="../report/retrieval.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "retrieval"},
-        ),
-        png="reports/{study}/figures/{dataset}_retrieval.png",
-        caption="reports/{study}/figures/{dataset}_retrieval.json",
-    log:
-        "logs/{study}/{dataset}/figure_retrieval.log",
-    benchmark:
-        "logs/{study}/{dataset}/figure_retrieval.tsv"
-    params:
-        name="retrieval",
+    wildcard_constraints:
+        figure="retrieval",
 
 
 rule report:

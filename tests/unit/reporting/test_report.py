@@ -12,7 +12,7 @@ from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
-from sfsc.reporting.figures import write_figure
+from sfsc.reporting.figure import write_figure
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables import write_tables
 

@@ -19,7 +19,7 @@ LEFT, RIGHT = 2.1, 1.35
 """Room for words beside the plot, inches."""
 
 
-def draw_ablation(results: Results) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw the effect of each condition on its method, with its interval."""
     title = "Ablation"
     frame = ablation_frame([results]).dropna(subset=["effect"])

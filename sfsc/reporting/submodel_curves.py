@@ -1,4 +1,4 @@
-"""Gradient norms and uncertainties of the sub-models over training (DESIGN.md 1: C5 and C7)."""
+"""What a training records of each sub-model, over the epochs: a panel per method."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,57 +7,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
 from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs
-from sfsc.reporting.drawing import Drawing, describe_data
 from sfsc.reporting.names import method_name, width_name
-from sfsc.reporting.runs import Group, Results
+from sfsc.reporting.runs import Group
 from sfsc.reporting.style import PAGE, label_ends, width_colours
 
 PANELS_PER_ROW = 3
 
 
-def draw_gradient_norms(results: Results) -> Drawing:
-    """Draw the norm of each sub-model's own gradient over training, a panel per method.
-
-    The methods are the compared ones and the ablation `parts`.
-    """
-    groups = results.compared_and("parts")
-    figure, text = _draw_switches(groups, "gradient_norm", "gradient norm", is_log=True)
-    return Drawing(
-        figure,
-        title="Gradient norms",
-        caption=(
-            "Norm of each sub-model's own gradient over its weights, before any aggregation, "
-            "by width (light: smallest). Line: mean over seeds; band: their range; both over a "
-            f"moving window of 5 % of the training. Logarithmic scale. {describe_data(groups)}"
-        ),
-        alternative=f"Curves over epochs. Norms at the end of training: {text}.",
-    )
-
-
-def draw_uncertainties(groups: Sequence[Group]) -> Drawing:
-    """Draw the evidential uncertainty of each sub-model over training, a panel per method.
+def draw_switches(
+    groups: Sequence[Group], metric: str, label: str, *, is_log: bool
+) -> tuple[Figure, str]:
+    """Draw a panel per method with a line per sub-model; return also the ends in words.
 
     Args:
         groups: Of one data set.
+        metric: Of a sub-model, in `training.parquet`.
+        label: Of the vertical axis.
+        is_log: Whether that is logarithmic.
     """
-    figure, text = _draw_switches(groups, "uncertainty", "uncertainty u", is_log=False)
-    return Drawing(
-        figure,
-        title="Uncertainty",
-        caption=(
-            "Evidential uncertainty u = C / S of each sub-model, mean over the training batch, by "
-            "width (light: smallest); 1: no evidence for any identity. It is recorded for "
-            "all methods, also where no loss uses it. Line: mean over seeds; band: their range; "
-            f"both over a moving window of 5 % of the training. {describe_data(groups)}"
-        ),
-        alternative=f"Curves over epochs. Uncertainty at the end of training: {text}.",
-    )
-
-
-def _draw_switches(
-    groups: Sequence[Group], metric: str, label: str, *, is_log: bool
-) -> tuple[Figure, str]:
-    """Draw a panel per method with a line per sub-model; return also the ends in words."""
     groups = sorted(groups, key=lambda group: not group.is_switchable)  # stable
     curves = [curves_by_switch(group, metric) for group in groups]
     columns = min(len(groups), PANELS_PER_ROW)

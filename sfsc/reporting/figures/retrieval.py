@@ -13,7 +13,7 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import method_name, width_name
-from sfsc.reporting.runs import Group, Run
+from sfsc.reporting.runs import Group, Results, Run
 from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE, add_axes
 from sfsc.retrieval.evaluate import load_embeddings
 from sfsc.retrieval.metrics import average_precision
@@ -39,18 +39,20 @@ class Search:
     average_precision: float
 
 
-def draw_retrieval(groups: Sequence[Group], prepared: PreparedSet) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw what queries of the smallest sub-model find in the full sub-model's gallery.
 
-    Args:
-        groups: Of one data set; the sheet shows SFSC, or else the last method with several
-            sub-models, or else the last method; the smallest seed.
-        prepared: The data set.
+    The sheet shows SFSC, or else the last method with several sub-models, or else the last method;
+    the smallest seed.
 
     Raises:
-        ResultError: If the embeddings do not fit the set.
+        ResultError: If no prepared set is given or the embeddings do not fit it.
+        DataError: If the prepared set is damaged.
     """
-    group = _choose(groups)
+    if results.data_dir is None:
+        raise ResultError("The figure `retrieval` must have a prepared set. Add `--data`.")
+    prepared = PreparedSet.open(results.data_dir)
+    group = _choose(results.compared())
     run = group.runs[0]
     searches = find_searches(run, prepared)
     figure = Figure(figsize=(PAGE, ROW * len(searches) + 0.48))

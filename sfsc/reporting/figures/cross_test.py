@@ -1,6 +1,6 @@
 """Heat maps of the cross-tests side by side, one per method, on one scale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import seaborn as sns
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
 from sfsc.reporting.names import TWINS, method_name, name_lines, width_name
-from sfsc.reporting.runs import Float64s, Group
+from sfsc.reporting.runs import Float64s, Group, Results
 from sfsc.reporting.style import HEAT_MAP, MUTED, PAGE, add_axes
 
 SIDE, PITCH, ROW = 1.42, 1.58, 2.32
@@ -24,14 +24,12 @@ SINGLES = 1.0
 """Width of the column of one-network methods at the left, inches."""
 
 
-def draw_cross_tests(groups: Sequence[Group]) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw the M x M matrix of mAP of each method, mean over seeds.
 
     Methods of one network have one number: a cell each, of the same size, at the left.
-
-    Args:
-        groups: Of one data set.
     """
+    groups = results.compared()
     singles = [group for group in groups if not group.is_switchable]
     matrices = [group for group in groups if group.is_switchable]
     left = SINGLES if singles else 0.0

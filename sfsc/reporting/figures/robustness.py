@@ -51,7 +51,7 @@ class Panel:
         return all(name.replace(".", "").replace("e-", "").isdigit() for name in self.conditions)
 
 
-def draw_robustness(results: Results) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw a panel per robustness study: a line over numbers, dots beside names."""
     title = "Robustness"
     studies = results.job.robustness

@@ -15,7 +15,7 @@ from sfsc.reporting.style import FAINT, PAGE, label_ends, width_colours
 from sfsc.reporting.training_claims import by_switch, norm_shares
 
 
-def draw_priority(results: Results) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw each sub-model's share of the gradient norms and its uncertainty, a row per method."""
     title = "Uncertainty and priority of the sub-models"
     groups = [results.group(m) for m in (RIVAL, OURS) if m in results.job.compare]

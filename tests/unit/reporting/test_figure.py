@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 from result_files import small_job, write_embeddings, write_run
 
+from sfsc import parts
 from sfsc.config import StudyJob
 from sfsc.errors import ResultError
-from sfsc.reporting.figures import FIGURES, write_figure
+from sfsc.reporting.figure import write_figure
+
+FIGURES = parts.names("reporting.figures")
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +119,8 @@ def test_an_unknown_figure_is_refused(job: StudyJob, study: Path, tmp_path: Path
     with pytest.raises(ResultError) as error:
         draw("pie", job, study, tmp_path / "figure.svg")
     assert str(error.value) == (
-        "A figure must be one of cross_test, accuracy_cost, uncertainty, gradient_norm, conflicts, "
-        "priority, twins, ablation, robustness, retrieval. Found `pie`."
+        "A figure must be one of ablation, accuracy_cost, conflicts, cross_test, gradient_norm, "
+        "priority, retrieval, robustness, twins, uncertainty. Found `pie`."
     )
 
 

@@ -34,7 +34,7 @@ PANELS = (
 )
 
 
-def draw_conflicts(results: Results) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw the share of conflicting pairs of sub-models, and their cosine, by method.
 
     The methods are the compared ones and the ablation `parts`; those of one network, or of one

@@ -9,19 +9,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, percent
 from sfsc.reporting.names import TWINS, method_colour, method_marker, method_name, width_name
-from sfsc.reporting.runs import Float64s, Group
+from sfsc.reporting.runs import Float64s, Group, Results
 from sfsc.reporting.style import FAINT, MUTED, PAGE, label_methods
 
 DODGE = 1.03
 """Factor between the methods' points at one cost, so that their bars are apart."""
 
 
-def draw_accuracy_cost(groups: Sequence[Group]) -> Drawing:
-    """Draw mAP against the query's multiply-accumulates: self-tests, and in the full gallery.
-
-    Args:
-        groups: Of one data set.
-    """
+def draw(results: Results) -> Drawing:
+    """Draw mAP against the query's multiply-accumulates: self-tests, and in the full gallery."""
+    groups = results.compared()
     figure = Figure(figsize=(PAGE, 2.6))
     own, full = figure.subplots(1, 2, sharex=True, sharey=True)
     figure.subplots_adjust(left=0.07, right=0.815, bottom=0.17, top=0.88, wspace=0.07)

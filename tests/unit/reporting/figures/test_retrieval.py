@@ -8,7 +8,7 @@ from result_files import write_embeddings, write_prepared, write_run
 
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
-from sfsc.reporting.retrieval_figure import SHOWN, find_searches
+from sfsc.reporting.figures.retrieval import SHOWN, find_searches
 from sfsc.reporting.runs import load_run
 
 

@@ -26,7 +26,7 @@ DODGE = 0.11
 """Between the methods' points at one width."""
 
 
-def draw_twins(results: Results) -> Drawing:
+def draw(results: Results) -> Drawing:
     """Draw the self-tests of the sub-models of one network against those of separate networks."""
     title = "Each sub-model and its independently trained twin"
     methods = [method for method in METHODS if method in results.job.compare]
