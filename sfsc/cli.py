@@ -82,13 +82,9 @@ def _assemble(options: Namespace) -> None:
 
 
 def _embed(options: Namespace) -> None:
-    from sfsc.allocator import keep_freed_memory
-    from sfsc.determinism import make_deterministic
     from sfsc.retrieval.embed import embed
 
-    keep_freed_memory()
-    make_deterministic(options.threads)
-    embed(options.run_dir, options.data, options.output)
+    embed(options.run_dir, options.data, options.output, threads=options.threads)
 
 
 def _evaluate(options: Namespace) -> None:

@@ -33,6 +33,7 @@ from sfsc.config import (
     validate,
 )  # fmt: skip
 from sfsc.errors import ConfigError
+from sfsc.idle_settings import without_idle_settings
 
 
 class Overlay(Section):
@@ -330,7 +331,7 @@ class Params(Section):
         return self.methods[method].variant_of or method
 
     def resolve(self, run: str, *, dataset: str, seed: int, width: float | None = None) -> TrainJob:
-        """Return the complete settings of one training.
+        """Return the complete settings of one training, idle ones at fixed values.
 
         Args:
             run: A row of `methods`, or `<row>@<variation>=<condition>`.
@@ -362,7 +363,10 @@ class Params(Section):
             "augmentation": self.augmentation[dataset].model_dump(),
         }  # fmt: skip
         prefix = f"{condition.replace('=', '.')}." if condition else f"methods.{method}."
-        return validate(TrainJob, job, source=prefix.rstrip("."), prefix=prefix)
+        valid = validate(TrainJob, job, source=prefix.rstrip("."), prefix=prefix)
+        has_networks = self._of_row(method, "networks_of") is not None
+        is_alone = has_networks or self._of_row(method, "networks") == "each"
+        return without_idle_settings(valid, is_alone=is_alone)
 
     def prepare_job(self, dataset: str) -> PrepareJob:
         """Return the slice that preparing `dataset` depends on."""

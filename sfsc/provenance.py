@@ -27,20 +27,28 @@ PACKAGE = __name__.partition(".")[0]
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
 NOT_HASHED = frozenset(
-    f"{PACKAGE}.{name}" for name in ("cli", "config", "errors", "params", "parts", "provenance")
+    f"{PACKAGE}.{name}"
+    for name in ("cli", "config", "errors", "idle_settings", "params", "parts", "provenance")
 )
 """Modules that cannot change a result, left out of digests with what only they import.
 
-`config` and `params` because the values they validate are in the slice beside the digest, and a
-new knob of one stage must not rerun all the others; `parts` because it only finds the modules that
-the slice names, and those are hashed with the stage; `cli` because it only passes paths on;
-`errors` because a sentence is no result; this module because it describes results and makes none.
+`config`, `params` and `idle_settings` because what they make of values is in the slice beside the
+digest, and a new knob of one stage must not rerun all the others; `parts` because it only finds the
+modules that the slice names, and those are hashed with the stage; `cli` because it only passes
+paths on; `errors` because a sentence is no result; this module because it describes results and
+makes none.
 """
 
 TRACKED_PACKAGES = ("torch", "numpy", "kornia", "pandas", "safetensors")
 
 
-def write_fingerprint(path: Path, config: Mapping[str, object], *, modules: Sequence[str]) -> Path:
+def write_fingerprint(
+    path: Path,
+    config: Mapping[str, object],
+    *,
+    modules: Sequence[str],
+    uncalled: Sequence[str] = (),
+) -> Path:
     """Write what a job depends on besides its data; touch the disk only if that differs.
 
     Args:
@@ -48,11 +56,12 @@ def write_fingerprint(path: Path, config: Mapping[str, object], *, modules: Sequ
         config: The job's slice of the configuration, JSON values only.
         modules: The modules whose import closure does the job's work: the stage's, and those of
             the parts that the slice names, which no import shows.
+        uncalled: Modules that are imported and, with this slice, play no part.
 
     Returns:
         `path`.
     """
-    content = {"config": config, "code": code_digest(*modules)}
+    content = {"config": config, "code": code_digest(*modules, uncalled=uncalled)}
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if not (path.is_file() and path.read_text() == text):
         with replacing(path) as temporary:
@@ -60,7 +69,7 @@ def write_fingerprint(path: Path, config: Mapping[str, object], *, modules: Sequ
     return path
 
 
-def code_digest(*modules: str) -> str:
+def code_digest(*modules: str, uncalled: Sequence[str] = ()) -> str:
     """Return the digest of the source that importing `modules` can run.
 
     Comments, docstrings and formatting do not count: the digest is of the syntax trees without
@@ -68,6 +77,7 @@ def code_digest(*modules: str) -> str:
 
     Args:
         modules: Dotted names inside the package, e.g. "sfsc.training.run".
+        uncalled: Modules to leave out.
 
     Returns:
         16 hexadecimal digits.
@@ -76,7 +86,7 @@ def code_digest(*modules: str) -> str:
         ValueError: If a module does not exist or cannot be parsed.
     """
     digest = hashlib.sha256()
-    for module in sorted(import_closure(*modules)):
+    for module in sorted(import_closure(*modules) - set(uncalled)):
         digest.update(f"{module}\0{_source(module).content}\0".encode())
     return digest.hexdigest()[:16]
 

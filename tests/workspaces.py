@@ -1,6 +1,7 @@
 """The real pipeline in a folder of its own: a copy of the sources, a study of seven trainings."""
 
 import contextlib
+import multiprocessing
 import os
 import re
 import shutil
@@ -38,6 +39,25 @@ STUDY = {
     },
 }  # fmt: skip
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["snakemake.cli"])
+
+
+def run_snakemake(
+    arguments: list[str], folder: Path, environment: dict[str, str], output: Path
+) -> None:
+    """Run Snakemake in this process, as `python -m snakemake` would in the folder; then exit."""
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    from snakemake import cli
+
+    cli.main(arguments)
+
 
 class Workspace:
     """A folder with the project's sources in which the pipeline runs.
@@ -68,14 +88,15 @@ class Workspace:
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Workspace(folder)
 
-    def command(self, *arguments: str) -> list[str]:
-        """Return the command of `snakemake` for the workspace's study."""
+    def arguments(self, *arguments: str) -> list[str]:
+        """Return the arguments of `snakemake` for the workspace's study."""
         study = self.folder / "study.yaml"
         study.write_text(yaml.safe_dump(self.study))
-        return [
-            sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "study.yaml",
-            *arguments,
-        ]  # fmt: skip
+        return ["--cores", "2", "--configfile", "study.yaml", *arguments]
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command of `snakemake` for the workspace's study."""
+        return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Return the jobs' environment: none of the user's settings of the tools."""
@@ -95,10 +116,22 @@ class Workspace:
         )
 
     def planned(self, *arguments: str, **variables: str) -> dict[str, int]:
-        """Return how many jobs of each rule a dry run lists."""
-        result = self.run("--dry-run", *arguments, "--", "all", **variables)
-        assert result.returncode == 0, result.stdout
-        table = result.stdout.partition("Job stats:")[2].partition("\n\n")[0]
+        """Return how many jobs of each rule a dry run lists.
+
+        The dry run is a fork of a process that has imported Snakemake and nothing of this project:
+        a second less than an interpreter of its own.
+        """
+        output = self.folder / "planned.txt"
+        dry_run = self.arguments("--dry-run", *arguments, "--", "all")
+        process = FORKS.Process(
+            target=run_snakemake, args=(dry_run, self.folder, self.environment(**variables), output)
+        )
+        process.start()
+        process.join()
+        text = output.read_text()
+        assert process.exitcode == 0, text
+        process.close()
+        table = text.partition("Job stats:")[2].partition("\n\n")[0]
         jobs = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
         return {rule: int(n) for rule, n in jobs.items() if rule not in {"total", "all"}}
 

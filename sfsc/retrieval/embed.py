@@ -11,8 +11,10 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from sfsc.allocator import keep_freed_memory
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
+from sfsc.determinism import make_deterministic
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
@@ -33,7 +35,7 @@ class Embedder(Protocol):
         ...
 
 
-def embed(run_dir: Path, data_dir: Path, output: Path) -> None:
+def embed(run_dir: Path, data_dir: Path, output: Path, *, threads: int) -> None:
     """Write the embeddings of the query and gallery splits.
 
     The file holds `query` (M, Q, D) and `gallery` (M, G, D), float32 unit vectors in the order of
@@ -43,11 +45,14 @@ def embed(run_dir: Path, data_dir: Path, output: Path) -> None:
         run_dir: Folder of a finished training.
         data_dir: Prepared set that the run was trained on.
         output: The safetensors file.
+        threads: Threads of torch's operators.
 
     Raises:
         ResultError: If the run is damaged or does not fit the set.
         DataError: If the prepared set is damaged.
     """
+    keep_freed_memory()
+    make_deterministic(threads)
     prepared = PreparedSet.open(data_dir)
     network = load_network(run_dir)
     metadata = _read_metadata(run_dir / "run.json")

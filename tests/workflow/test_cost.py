@@ -9,14 +9,14 @@ from benchmarks import pipeline
 
 from workspaces import Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 OVERLAYS = ["study.yaml"]
 
 
-def test_the_study_at_hand_is_measured(finished: Workspace):
+def test_the_study_at_hand_is_measured(changed: Workspace):
     """Every kind of job is there; a tiny study is mostly overhead."""
-    result = pipeline.measure(finished.folder, OVERLAYS)
+    result = pipeline.measure(changed.folder, OVERLAYS)
     kinds = result["kinds"]
     assert kinds.keys() == {
         *("prepare", "train", "assemble", "embed", "evaluate", "figure", "tables", "claims"),
@@ -50,10 +50,10 @@ def test_a_study_that_is_not_complete_is_sampled(
 
 
 def test_the_result_is_printed(
-    finished: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    changed: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """As one JSON object with the limit beside the figure, or as a table."""
-    monkeypatch.chdir(finished.folder)
+    monkeypatch.chdir(changed.folder)
     monkeypatch.setattr("sys.argv", ["pipeline", "--configfile", *OVERLAYS, "--json"])
     pipeline.main()
     result = json.loads(capsys.readouterr().out)

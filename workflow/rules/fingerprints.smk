@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+from sfsc.idle_settings import uncalled_modules
 from sfsc.provenance import write_fingerprint
 
 
@@ -25,7 +26,13 @@ def materialise_fingerprints():
         for network, (part, seed) in NETWORKS.items():
             job = PARAMS.resolve(part.run, dataset=dataset, seed=seed, width=part.width)
             path = f"{results}/{network}/config/train.json"
-            fingerprint(path, values(job), "sfsc.training.run", *job.modules())
+            fingerprint(
+                path,
+                values(job),
+                "sfsc.training.run",
+                *job.modules(),
+                uncalled=uncalled_modules(job),
+            )
         for run, seeds in RUNS.items():
             for seed in seeds:
                 fingerprint_run(
@@ -71,9 +78,9 @@ def values(section):
     return section.model_dump(mode="json")
 
 
-def fingerprint(path, config, *modules):
+def fingerprint(path, config, *modules, uncalled=()):
     """Write one fingerprint file."""
-    write_fingerprint(Path(path), config, modules=modules)
+    write_fingerprint(Path(path), config, modules=modules, uncalled=uncalled)
 
 
 def forget_stale_mirror():

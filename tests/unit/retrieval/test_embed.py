@@ -18,7 +18,7 @@ from sfsc.retrieval.embed import embed, extract_embeddings
 def test_the_file_holds_unit_vectors_of_query_and_gallery(run_dir: Path, data_dir: Path):
     """float32, (M, Q, D) and (M, G, D), with the run's names; no other file is left."""
     output = run_dir / "embeddings.safetensors"
-    embed(run_dir, data_dir, output)
+    embed(run_dir, data_dir, output, threads=1)
     with safe_open(output, framework="numpy") as file:
         query, gallery = file.get_tensor("query"), file.get_tensor("gallery")
         run = json.loads(file.metadata()["run"])
@@ -34,7 +34,7 @@ def test_the_file_holds_unit_vectors_of_query_and_gallery(run_dir: Path, data_di
 def test_embedding_again_gives_the_same_bytes(run_dir: Path, data_dir: Path, tmp_path: Path):
     """The file is a function of weights and images."""
     for name in ("a", "b"):
-        embed(run_dir, data_dir, tmp_path / name)
+        embed(run_dir, data_dir, tmp_path / name, threads=1)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -56,7 +56,7 @@ def test_a_run_without_its_record_is_refused(run_dir: Path, data_dir: Path):
     del record["seed"]
     (run_dir / "run.json").write_text(json.dumps(record))
     with pytest.raises(ResultError) as error:
-        embed(run_dir, data_dir, run_dir / "embeddings.safetensors")
+        embed(run_dir, data_dir, run_dir / "embeddings.safetensors", threads=1)
     assert str(error.value) == (
         f"{run_dir / 'run.json'} must be the record of a finished training. "
         "Found: KeyError('seed'). Train it again."

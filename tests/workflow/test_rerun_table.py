@@ -1,0 +1,322 @@
+"""For every key of the parameters and every module: which jobs a change of it runs again."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from workspaces import DEFAULTS, ROOT, Workspace
+
+pytestmark = pytest.mark.slow
+
+Jobs = dict[str, int]
+
+REFERENCE = {"train_independent": 2}
+"""The networks that the unified row and BCT are made of; the full one is BCT's reference."""
+BCT = {"train_bct": 1}
+BCT_S = {"train_bct_s": 1}
+SFSC = {"train_sfsc": 1, "ablate_granularity": 1, "vary_kl_weight": 1}
+ALONE = REFERENCE | BCT
+SWITCHABLE = BCT_S | SFSC
+TRAININGS = ALONE | SWITCHABLE
+ASSEMBLE = {"assemble_unified": 1, "assemble_bct": 1}
+EVALUATE = {"evaluate": 6}
+PREPARE = {"prepare_synthetic": 1}
+MIRROR = {"track": 1}
+PAGE = {"report": 1} | MIRROR
+DRAWN = (
+    *("cross_test", "accuracy_cost", "gradient_norm", "conflicts", "uncertainty", "priority"),
+    *("ablation", "robustness", "retrieval"),
+)
+FIGURES = {f"figure_{name}": 1 for name in DRAWN}
+REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
+
+
+def tested(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
+    """Return trainings and all behind them: runs assembled, embedded, tested and reported."""
+    of_runs = {"embed": n_runs, "evaluate": n_runs}
+    return trainings | dict.fromkeys(assembled, 1) | of_runs | REPORTING
+
+
+ALL = tested(TRAININGS, 6, *ASSEMBLE)
+OF_ALONE = tested(ALONE, 2, *ASSEMBLE)
+OF_BCT = tested(BCT, 1, "assemble_bct")
+OF_BCT_SWITCHABLE = tested(BCT, 1)
+OF_BCT_S = tested(BCT_S, 1)
+OF_SFSC = tested(SFSC, 3)
+OF_SWITCHABLE = tested(SWITCHABLE, 4)
+AGAIN = PREPARE | ALL
+NOTHING: Jobs = {}
+
+KEYS: dict[str, tuple[Any, Jobs | str]] = {
+    "study": ("other", AGAIN),
+    "datasets": (
+        ["synthetic", "omniglot"],
+        ALL | {"fetch_omniglot": 2, "prepare_omniglot": 1} | dict.fromkeys(FIGURES, 2),
+    ),
+    "variation_seeds": ([1], "`variation_seeds` must be some of `seeds`. Found [1] and [0]."),
+    "seeds": (
+        [0, 1],
+        tested(REFERENCE | BCT | BCT_S | {"train_sfsc": 1}, 4, *ASSEMBLE),
+    ),
+    "compare": (["unified", "bct", "sfsc"], REPORTING),
+    "search": (
+        {"weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [1.0]}},
+        {"train_candidate": 1, "choices": 1},
+    ),
+    "data.validation_fraction": (0.4, AGAIN),
+    "data.synthetic.seed": (1, AGAIN),
+    "data.synthetic.train_identities": (25, AGAIN),
+    "data.synthetic.test_identities": (9, AGAIN),
+    "data.synthetic.cameras": (9, AGAIN),
+    "data.synthetic.cameras_per_identity": (5, AGAIN),
+    "data.synthetic.images_per_camera": (4, AGAIN),
+    "data.synthetic.image_size": (25, AGAIN),
+    "data.omniglot.image_size": (29, NOTHING),
+    "data.omniglot.query_drawers": (9, NOTHING),
+    "network.backbone": ("resnet18", ALL),
+    "network.widths": (  # the networks at hand are of two of them
+        [0.25, 0.5, 1.0],
+        tested(BCT | SWITCHABLE, 5, "assemble_bct"),
+    ),
+    "network.embedding_dim": (17, ALL),
+    "loss.base": ("arcface", ALL),
+    "loss.scale": (8.0, NOTHING),
+    "loss.margin": (0.1, NOTHING),
+    "loss.label_smoothing": (0.0, ALL),
+    "loss.triplet_weight": (1.0, ALL),
+    "loss.triplet_margin": (0.1, NOTHING),
+    "loss.submodel_base_weight": (2.0, NOTHING),  # both switchable rows have their own
+    "loss.influence_weight": (0.5, OF_SWITCHABLE),  # BCT has its own; the others have no target
+    "loss.asymmetric": ("triplet", NOTHING),
+    "loss.asymmetric_weight": (0.5, tested(BCT | SWITCHABLE, 5, "assemble_bct")),
+    "loss.asymmetric_margin": (0.1, NOTHING),
+    "loss.asymmetric_detach": (False, NOTHING),
+    "loss.compatible_weight": (0.5, OF_BCT_S),  # SFSC has its own
+    "loss.compatible_on": ("all", OF_SFSC),
+    "loss.evidence": ("relu", ALL),  # of the uncertainty that every training records
+    "loss.kl_weight": (0.02, tested({"train_sfsc": 1, "ablate_granularity": 1}, 2)),
+    "loss.kl_ramp": (0.1, OF_SFSC),
+    "loss.classifier_gradient": ("all", OF_SWITCHABLE),
+    "aggregation.aggregator": ("mean", NOTHING),  # rows of one sub-model aggregate nothing
+    "aggregation.granularity": ("layer", tested({"train_sfsc": 1, "vary_kl_weight": 1}, 2)),
+    "aggregation.reduction": ("sum", OF_SFSC),
+    "train.epochs": (4, ALL),
+    "train.identities_per_batch": (7, ALL),
+    "train.images_per_identity": (3, ALL),
+    "train.optimizer": ("adam", ALL),
+    "train.learning_rate": (0.05, ALL),
+    "train.weight_decay": (0.0, ALL),
+    "train.schedule": ("step", ALL),
+    "train.milestones": ([0.6], NOTHING),
+    "train.warmup": (0.2, ALL),
+    "train.gradient_clip": (0.0, ALL),
+    "train.validate_every": (2, ALL),
+    "train.checkpoint_every": (2, ALL),
+    "train.conflicts_every": (3, ALL),
+    "augmentation.synthetic.flip": (False, ALL),
+    "augmentation.synthetic.rotation": (5.0, ALL),
+    "augmentation.synthetic.translation": (0.0, ALL),
+    "augmentation.synthetic.scale": ([0.8, 1.1], ALL),
+    "augmentation.synthetic.shear": (0.0, ALL),
+    "augmentation.synthetic.colour": (0.0, ALL),
+    "augmentation.synthetic.erasing": (0.0, ALL),
+    "augmentation.omniglot.flip": (True, NOTHING),
+    "augmentation.omniglot.rotation": (5.0, NOTHING),
+    "augmentation.omniglot.translation": (0.0, NOTHING),
+    "augmentation.omniglot.scale": ([0.8, 1.1], NOTHING),
+    "augmentation.omniglot.shear": (0.0, NOTHING),
+    "augmentation.omniglot.colour": (0.1, NOTHING),
+    "augmentation.omniglot.erasing": (0.1, NOTHING),
+    "evaluate.average_precision": ("trapezoidal", EVALUATE | REPORTING),
+    "evaluate.ranks": ([1, 5], EVALUATE | REPORTING),
+    "methods.independent.networks": (
+        "switchable",
+        "`methods.bct.reference` must name a row with `networks: each`. Found 'independent'.",
+    ),
+    "methods.full_alone.networks_of": ("bct", NOTHING),
+    "methods.full_alone.switches": ("smallest", NOTHING),
+    "methods.unified.networks_of": ("bct", tested(NOTHING, 1, "assemble_unified")),
+    "methods.unified.switches": ("largest", tested(NOTHING, 1, "assemble_unified")),
+    "methods.bct.networks": ("switchable", OF_BCT_SWITCHABLE),
+    "methods.bct.reference": (
+        "asymmetric",
+        tested({"train_asymmetric": 1} | BCT, 1, "assemble_bct"),
+    ),
+    "methods.bct.loss.influence_weight": (2.0, OF_BCT),
+    "methods.asymmetric.networks": ("switchable", NOTHING),
+    "methods.asymmetric.reference": ("bct", NOTHING),
+    "methods.asymmetric.loss.asymmetric": ("triplet", NOTHING),
+    "methods.asymmetric.loss.asymmetric_weight": (2.0, NOTHING),
+    "methods.asymmetric_contrastive.variant_of": ("bct", NOTHING),
+    "methods.asymmetric_contrastive.loss.asymmetric": ("triplet", NOTHING),
+    "methods.asymmetric_contrastive.loss.asymmetric_margin": (0.1, NOTHING),
+    "methods.asymmetric_triplet.variant_of": ("bct", NOTHING),
+    "methods.asymmetric_triplet.loss.asymmetric": ("regression", NOTHING),
+    "methods.asymmetric_triplet.loss.asymmetric_margin": (0.1, NOTHING),
+    "methods.bct_s.networks": ("each", tested({"train_bct_s": 2}, 1, "assemble_method")),
+    "methods.bct_s.loss.submodel_base_weight": (2.0, OF_BCT_S),
+    "methods.bct_s.aggregation.aggregator": ("sum", OF_BCT_S),
+    "methods.asymmetric_s.networks": ("each", NOTHING),
+    "methods.asymmetric_s.loss.submodel_base_weight": (1.0, NOTHING),
+    "methods.asymmetric_s.loss.asymmetric": ("triplet", NOTHING),
+    "methods.asymmetric_s.loss.asymmetric_weight": (2.0, NOTHING),
+    "methods.asymmetric_s.loss.asymmetric_margin": (0.1, NOTHING),
+    "methods.sfsc.networks": (
+        "each",
+        tested(dict.fromkeys(SFSC, 2), 3, "assemble_method") | {"assemble_variation": 2},
+    ),
+    "methods.sfsc.loss.submodel_base_weight": (2.0, OF_SFSC),
+    "methods.sfsc.loss.compatible_weight": (0.5, OF_SFSC),
+    "methods.sfsc.aggregation.aggregator": ("upgrad", OF_SFSC),
+}
+"""Of each key another value, and the jobs that it runs again or the sentence that refuses it.
+
+A row of `methods` that the study has no run of runs nothing.
+"""
+
+
+ROWS: dict[str, tuple[Any, Jobs]] = {
+    "methods.independent.loss": (
+        {"label_smoothing": 0.0},
+        tested(REFERENCE | BCT, 2, *ASSEMBLE),
+    ),
+    "robustness.kl_weight.values": ([0.01, 0.1], tested({"vary_kl_weight": 1}, 1)),
+}
+"""What a user's row adds, and the jobs that it runs."""
+CLAIMS = {"claims": 1} | PAGE
+TABLES = {"tables": 1} | PAGE
+
+
+def figures(*names: str) -> Jobs:
+    """Return some figures' jobs and what shows them."""
+    return {f"figure_{name}": 1 for name in names} | PAGE
+
+
+STATISTICS = CLAIMS | TABLES | figures("ablation", "priority")
+GROUPS: tuple[tuple[Jobs, str], ...] = (
+    (AGAIN, " files"),
+    (AGAIN, "data data.cameras data.contact_sheet data.integrity data.manifest data.pictures"),
+    (AGAIN, "data.prepare data.prepared data.raster data.sets data.sets.synthetic data.solids"),
+    (AGAIN, "data.splits data.superstructures data.vehicles"),
+    (NOTHING, "data.archive data.sets.omniglot"),
+    (ALL, "allocator determinism timing data.augmentation data.samplers data.transforms"),
+    (ALL, "aggregation aggregation.aggregators aggregation.base aggregation.build"),
+    (ALL, "aggregation.conflicts aggregation.jacobian"),
+    (OF_ALONE, "aggregation.aggregators.sum"),
+    (OF_BCT_S, "aggregation.aggregators.mean"),
+    (OF_SFSC, "aggregation.aggregators.projection"),
+    (NOTHING, "aggregation.aggregators.cagrad aggregation.aggregators.mgda"),
+    (NOTHING, "aggregation.aggregators.upgrad aggregation.gramian_weighted"),
+    (ALL, "losses losses.base losses.base_losses losses.base_losses.softmax losses.evidential"),
+    (ALL, "losses.objective"),
+    (OF_SFSC, "losses.compatible"),
+    (NOTHING, "losses.asymmetric losses.triplet losses.base_losses.arcface"),
+    (NOTHING, "losses.base_losses.circle losses.base_losses.cosface"),
+    (ALL, "networks networks.backbone networks.backbones networks.backbones.small_resnet"),
+    (ALL, "networks.build networks.cost networks.extract networks.per_width networks.resnet"),
+    (ALL, "networks.switchable"),
+    (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
+    (MIRROR, "networks.serving"),
+    (ALL, "training training.checkpoint training.loop training.model training.progress"),
+    (ALL, "training.records training.reference training.run training.schedule training.sgd"),
+    (ALL, "training.step training.validation"),
+    (tested(NOTHING, 2, *ASSEMBLE), "training.assemble"),
+    # A training validates by retrieval.
+    (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
+    (EVALUATE | REPORTING, "retrieval.evaluate"),
+    (REPORTING, "reporting reporting.names reporting.runs"),
+    (TABLES, "reporting.choices reporting.tables"),
+    (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),
+    (TABLES | figures("ablation"), "reporting.variation_tables"),
+    (CLAIMS, "reporting.accuracy_claims reporting.claims"),
+    (CLAIMS | figures("priority"), "reporting.training_claims reporting.verdicts statistics.holm"),
+    (STATISTICS, "reporting.effects reporting.measures reporting.table"),
+    (STATISTICS, "statistics statistics.bootstrap statistics.paired"),
+    (FIGURES | PAGE, "reporting.drawing reporting.figure reporting.figures reporting.style"),
+    (figures("gradient_norm", "uncertainty"), "reporting.submodel_curves"),
+    (
+        CLAIMS | figures("conflicts", "gradient_norm", "priority", "uncertainty"),
+        "reporting.curves",
+    ),
+    *((figures(name), f"reporting.figures.{name}") for name in DRAWN),
+    (NOTHING, "reporting.figures.twins"),  # which the study does not draw
+    (PAGE, "reporting.report"),
+    (NOTHING, "reporting.explain reporting.readme reporting.rule_graph"),
+    (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
+    (MIRROR, "tracking.training"),
+    # Words, and values that are in the slices beside the digests.
+    (NOTHING, "cli config errors idle_settings parameter_reference params parts provenance"),
+    (NOTHING, "tracking.live"),
+)
+MODULES = {name: jobs for jobs, names in GROUPS for name in names.split(" ")}
+"""Of each module below `sfsc`, itself included, the jobs that a statement more in it runs again."""
+
+
+def keys_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys of a tree's values."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from keys_of(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def put(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value of a dotted key."""
+    *rooms, last = key.split(".")
+    for room in rooms:
+        tree = tree.setdefault(room, {})
+    tree[last] = value
+
+
+def modules() -> list[str]:
+    """Return the dotted name below `sfsc` of each module; a package's is its folder's."""
+    paths = (path.relative_to(ROOT / "sfsc") for path in (ROOT / "sfsc").rglob("*.py"))
+    names = (".".join(path.with_suffix("").parts) for path in paths)
+    return sorted(name.removesuffix(".__init__").replace("__init__", "") for name in names)
+
+
+def test_the_table_has_every_key_and_every_module():
+    """What is new must say what depends on it; conditions are rows of the user's."""
+    variations = ("ablation.", "robustness.")
+    keys = [key for key in keys_of(DEFAULTS) if not key.startswith(variations)]
+    assert sorted(KEYS) == sorted(keys)
+    assert sorted(MODULES) == modules()
+
+
+@pytest.fixture(scope="module")
+def finished_copy(
+    finished: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workspace]:
+    """A copy of the finished workspace; who changes it restores it."""
+    workspace = finished.copy(tmp_path_factory.mktemp("table"))
+    yield workspace
+    assert workspace.planned() == NOTHING
+
+
+@pytest.mark.parametrize("key", [*KEYS, *ROWS])
+def test_a_changed_key_runs_again_what_depends_on_it(key: str, finished_copy: Workspace):
+    """Nothing less and nothing else; what cannot be is refused before any job."""
+    value, expected = (KEYS | ROWS)[key]
+    workspace = Workspace(finished_copy.folder)
+    put(workspace.study, key, value)
+    if isinstance(expected, str):
+        with pytest.raises(AssertionError, match=re.escape(expected)):
+            workspace.planned()
+    else:
+        assert workspace.planned() == expected
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_changed_module_runs_again_what_uses_it(name: str, finished_copy: Workspace):
+    """A statement more is a change, and its removal undoes it."""
+    path = finished_copy.folder.joinpath("sfsc", *name.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    source = path.read_text()
+    path.write_text(f"{source}\n_MORE = 1\n")
+    try:
+        assert finished_copy.planned() == MODULES[name]
+    finally:
+        path.write_text(source)
