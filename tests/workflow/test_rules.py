@@ -30,7 +30,7 @@ def blocks() -> dict[str, str]:
 def test_a_rule_is_data_and_one_command(rule: str):
     """Each rule has a log, threads, resources and one `sfsc` command that writes to the log."""
     body = blocks()[rule]
-    for part in ("output:", "log:", "threads:", "mem_mb=", "runtime=", "shell:"):
+    for part in ("output:", "log:", "threads:", "mem_mb=", "runtime=", "gpu=", "shell:"):
         assert part in body
     assert re.search(r'shell:\n +"sfsc [a-z]+ ', body)
     assert body.rstrip().endswith('> {log} 2>&1"')

@@ -14,6 +14,7 @@ rule fetch_omniglot:
     resources:
         mem_mb=500,
         runtime=20,
+        gpu=0,
     shell:
         "sfsc fetch --archive {wildcards.archive} --output {output} > {log} 2>&1"
 
@@ -34,6 +35,7 @@ rule prepare_synthetic:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
     params:
         folder=subpath(output.manifest, parent=True),
     shell:

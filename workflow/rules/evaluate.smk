@@ -19,6 +19,7 @@ rule embed:
     resources:
         mem_mb=3000,
         runtime=60,
+        gpu=0,
     params:
         run=subpath(input.model, parent=True),
         data=subpath(input.manifest, parent=True),
@@ -43,6 +44,7 @@ rule evaluate:
     resources:
         mem_mb=2000,
         runtime=60,
+        gpu=0,
     params:
         data=subpath(input.manifest, parent=True),
     shell:

@@ -19,6 +19,7 @@ rule tables:
     resources:
         mem_mb=2000,
         runtime=20,
+        gpu=0,
     params:
         results=subpath(input.config, ancestor=2),
         folder=lambda wildcards: f"reports/{wildcards.study}/tables",
@@ -51,6 +52,7 @@ rule claims:
     resources:
         mem_mb=2000,
         runtime=20,
+        gpu=0,
     params:
         results=subpath(input.config, ancestor=2),
     shell:
@@ -75,6 +77,7 @@ rule choices:
     resources:
         mem_mb=1000,
         runtime=10,
+        gpu=0,
     params:
         results=subpath(input.config, ancestor=2),
     shell:
@@ -113,6 +116,7 @@ rule figure_cross_test:
     resources:
         mem_mb=2000,
         runtime=20,
+        gpu=0,
     params:
         results=subpath(input.config, ancestor=2),
         data=subpath(input.summary, parent=True),
@@ -195,6 +199,7 @@ rule report:
     resources:
         mem_mb=1000,
         runtime=10,
+        gpu=0,
     params:
         results=subpath(input.config, ancestor=2),
         tables=subpath(input.main, parent=True),

@@ -22,6 +22,7 @@ rule track:
     resources:
         mem_mb=2000,
         runtime=60,
+        gpu=0,
     params:
         study=lambda wildcards: f"results/{wildcards.study}",
         report=subpath(input.report, parent=True),

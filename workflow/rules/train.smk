@@ -27,6 +27,7 @@ rule train_sfsc:
     resources:
         mem_mb=3000,
         runtime=240,
+        gpu=0,
     params:
         data=subpath(input.manifest, parent=True),
         folder=subpath(output.model, parent=True),
