@@ -146,6 +146,25 @@ def test_the_lock_of_a_living_snakemake_is_respected(changed: Workspace):
     assert changed.run("--touch", "--", str(model)).returncode == 0
 
 
+def test_a_job_on_a_clusters_node_leaves_lock_and_fingerprints_alone(changed: Workspace):
+    """The Snakemake that a node starts owns neither; the one that submits jobs owns both."""
+    model = RESULTS / "sfsc/seed0/model.safetensors"
+    lock = changed.folder / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(f"{model}\n")
+    config = changed.folder / model.parent / "config/train.json"
+    submitted = config.read_text()
+    changed.study["train"]["learning_rate"] = 0.05
+    on_node = ("--mode", "remote", "--nolock")
+    result = changed.run("--dry-run", *on_node, "--", str(model))
+    assert result.returncode == 0, result.stdout
+    assert lock.exists()
+    assert config.read_text() == submitted
+    assert changed.planned()["train_sfsc"] == 1
+    assert not lock.exists()
+    assert config.read_text() != submitted
+
+
 def test_snakemakes_own_report_works_offline(changed: Workspace):
     """`--report` makes one page with captions and categories that asks no other host."""
     result = changed.run("--report", "report.html", "--", "all")

@@ -93,5 +93,7 @@ def forget_stale_mirror():
             stamp.unlink()
 
 
-materialise_fingerprints()
-forget_stale_mirror()
+# A job on a cluster's node is made from what the Snakemake that submitted it wrote, even if params.yaml was edited since.
+if workflow.is_main_process:
+    materialise_fingerprints()
+    forget_stale_mirror()

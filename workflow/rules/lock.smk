@@ -18,4 +18,5 @@ def remove_stale_lock():
     return holder
 
 
-HELD = remove_stale_lock()
+# A job on a cluster's node starts a Snakemake, too, of the one that submitted it: that one's lock is not its own.
+HELD = remove_stale_lock() if workflow.is_main_process else None
