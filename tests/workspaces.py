@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from sfsc.provenance import digest_of
+
 ROOT = Path(__file__).parents[1]
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "studies", "sfsc")
 DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -82,6 +84,13 @@ class Workspace:
             else:
                 shutil.copy2(source, folder / name)
         return cls(folder)
+
+    @classmethod
+    def make_smoke(cls, folder: Path) -> "Workspace":
+        """Copy the sources, for the smoke study instead."""
+        workspace = cls.make(folder)
+        workspace.study = yaml.safe_load((ROOT / "studies" / "smoke.yaml").read_text())
+        return workspace
 
     def copy(self, folder: Path) -> "Workspace":
         """Return a workspace of its own with the same files and modification times."""
@@ -163,6 +172,18 @@ class Workspace:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def finish(self) -> None:
+        """Run the documented command to its end; it needs no other before it."""
+        result = self.run("--", "all")
+        assert result.returncode == 0, result.stdout
+        assert self.planned() == {}
+
+    def digests(self) -> dict[str, str]:
+        """Return the digests of the study's tables and verdicts."""
+        reports = self.folder / "reports" / self.study["study"]
+        files = [*sorted((reports / "tables").iterdir()), reports / "claims.json"]
+        return {file.name: digest_of(file) for file in files}
 
     def drop_variations(self) -> None:
         """Leave the compared rows alone in the study."""
