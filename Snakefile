@@ -18,7 +18,6 @@ configfile: "params.yaml"
 include: "workflow/rules/lock.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/networks.smk"
-include: "workflow/rules/fingerprints.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/ablation.smk"
@@ -29,6 +28,8 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/cost.smk"
+include: "workflow/rules/graph.smk"
+include: "workflow/rules/fingerprints.smk"
 
 
 rule all:

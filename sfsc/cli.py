@@ -14,7 +14,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import Evaluate, PrepareJob, StudyJob, load_slice
+from sfsc.config import Evaluate, PrepareJob, ReportJob, StudyJob, load_slice
 from sfsc.errors import SfscError
 
 
@@ -130,7 +130,7 @@ def _report(options: Namespace) -> None:
     from sfsc.reporting.report import write_report
 
     write_report(
-        load_slice(StudyJob, options.config),
+        load_slice(ReportJob, options.config),
         options.results,
         tables=options.tables,
         claims=options.claims,

@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,16 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sfsc.config import StudyJob
+from sfsc.config import ReportJob, Rule
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims import as_part, load_claims, verdict_tables
+from sfsc.reporting.graph_layout import Picture, draw_graph
 from sfsc.reporting.main_table import main_note
 from sfsc.reporting.names import method_colour, method_name
+from sfsc.reporting.rule_graph import fold, node_names
 from sfsc.reporting.runs import Group, load_results
 from sfsc.reporting.table import Table, mean_text
 from sfsc.reporting.tables import read_frame, tables_of
@@ -85,7 +88,7 @@ class Section:
 
 
 def write_report(
-    job: StudyJob,
+    job: ReportJob,
     results: Path,
     *,
     tables: Path,
@@ -98,7 +101,7 @@ def write_report(
     """Write the page.
 
     Args:
-        job: Which runs the study has.
+        job: Which runs the study has, and which rules make it.
         results: `results/<study>`.
         tables: Folder of `sfsc tables`.
         claims: JSON file of `sfsc claims`.
@@ -146,6 +149,8 @@ def write_report(
             for dataset in job.datasets
         ],
         choices=choice_tables(chosen or []),
+        rules=job.rules,
+        graph=_draw_rules(job.rules),
         provenance=_provenance(groups),
         runs=[_describe_run(group, index) for group in groups for index in range(len(group.runs))],
     )
@@ -191,6 +196,16 @@ def _claim_entry(claim: Mapping[str, Any]) -> ClaimEntry:
 
 def _sheet_of(dataset: str, sheets: Sequence[Path]) -> str:
     return next((_encode(path) for path in sheets if path.parent.name == dataset), "")
+
+
+def _draw_rules(rules: Mapping[str, Rule]) -> Picture:
+    """Return the graph of rules, with the number of jobs of each node."""
+    names = node_names(rules)
+    jobs = Counter[str]()
+    for name, rule in rules.items():
+        jobs[names[name]] += rule.jobs
+    graph = fold(names, ((need, name) for name, rule in rules.items() for need in rule.needs))
+    return draw_graph(graph, {name: f"{n} job{'s' * (n > 1)}" for name, n in jobs.items()})
 
 
 def _provenance(groups: Sequence[Group]) -> list[tuple[str, str]]:

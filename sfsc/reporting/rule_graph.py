@@ -1,4 +1,4 @@
-"""The README's graph of rules, made from what Snakemake says of the default study.
+"""The graph of rules in few nodes, and the README's block of it.
 
     snakemake --rulegraph mermaid-js -- all | python -m sfsc.reporting.rule_graph README.md
 
@@ -8,7 +8,7 @@ figures, become one node; edges that a longer way implies, and `all`, are left o
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sfsc.files import replacing
@@ -26,34 +26,58 @@ def render(mermaid: str) -> str:
     Args:
         mermaid: What `snakemake --rulegraph mermaid-js` prints.
     """
-    names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", mermaid, re.MULTILINE))
-    edges = re.findall(r"^\s*(id\d+) --> (id\d+)", mermaid, re.MULTILINE)
-    labels = _labels([name for name in names.values() if name != "all"])
-    graph: Graph = {label: set() for label in labels.values()}
-    for source, target in edges:
-        ends = [labels.get(names[end]) for end in (source, target)]
-        if all(ends) and ends[0] != ends[1]:
-            graph[str(ends[0])].add(str(ends[1]))
+    edges = parse(mermaid)
+    graph = fold(node_names({name for edge in edges for name in edge}), edges)
     ids = {label: re.match(r"\w+", label)[0].rstrip("_") for label in graph}  # type: ignore[index]
     lines = [f'    {ids[label]}["{label}"]' for label in sorted(graph) if ids[label] != label]
     lines += [
         f"    {ids[source]} --> {' & '.join(ids[t] for t in sorted(targets))}"
-        for source in sorted(graph)
-        if (targets := _direct(graph, source))
+        for source, targets in sorted(graph.items())
+        if targets
     ]
     return "\n".join(
         ["<!-- rule graph -->", "```mermaid", "flowchart LR", *lines, "```", "<!-- end -->"]
     )
 
 
-def _labels(rules: list[str]) -> Mapping[str, str]:
-    """Return the node of each rule: its own name, or its family's with the number of rules."""
+def parse(mermaid: str) -> set[tuple[str, str]]:
+    """Return the edges between rules, from a rule to one that needs what it makes, without `all`.
+
+    Args:
+        mermaid: What `snakemake --rulegraph mermaid-js` prints.
+    """
+    names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]", mermaid, re.MULTILINE))
+    found = re.findall(r"^\s*(id\d+) --> (id\d+)", mermaid, re.MULTILINE)
+    edges = {(names[source], names[target]) for source, target in found}
+    return {edge for edge in edges if "all" not in edge}
+
+
+def node_names(rules: Iterable[str]) -> dict[str, str]:
+    """Return the node of each rule: its own name, or its family's with the number of rules.
+
+    >>> node_names(["embed", "figure_a", "figure_b"])
+    {'embed': 'embed', 'figure_a': 'figure_* (2)', 'figure_b': 'figure_* (2)'}
+    """
     families = {rule: rule.partition("_")[0] for rule in rules}
     counts = {family: list(families.values()).count(family) for family in FAMILIES}
     return {
         rule: f"{family}_* ({counts[family]})" if counts.get(family, 0) > 1 else rule
         for rule, family in families.items()
     }
+
+
+def fold(names: Mapping[str, str], edges: Iterable[tuple[str, str]]) -> Graph:
+    """Return the graph of nodes without the edges that a longer way implies.
+
+    Args:
+        names: The node of each rule.
+        edges: From a rule to one that needs what it makes.
+    """
+    graph: Graph = {name: set() for name in names.values()}
+    for source, target in edges:
+        if names[source] != names[target]:
+            graph[names[source]].add(names[target])
+    return {source: _direct(graph, source) for source in graph}
 
 
 def _direct(graph: Graph, source: str) -> set[str]:

@@ -57,16 +57,18 @@ def fingerprint_run(folder, dataset, run, seed):
 def fingerprint_reports(folder):
     """Write what the reporting stages and the mirror depend on."""
     study = values(STUDY)
-    stages = ["choices"] if STUDY.search else ["tables", "claims", "report"]
-    for stage in stages:
+    for stage in ["choices"] if STUDY.search else ["tables", "claims"]:
         fingerprint(f"{folder}/{stage}.json", study, f"sfsc.reporting.{stage}")
-    for figure in [] if STUDY.search else FIGURES:
-        fingerprint(
-            f"{folder}/figure_{figure}.json",
-            study,
-            "sfsc.reporting.figure",
-            parts.module_name("reporting.figures", figure),
-        )
+    if not STUDY.search:
+        for figure in FIGURES:
+            fingerprint(
+                f"{folder}/figure_{figure}.json",
+                study,
+                "sfsc.reporting.figure",
+                parts.module_name("reporting.figures", figure),
+            )
+        reported = study | {"rules": rules_of_study()}
+        fingerprint(f"{folder}/report.json", reported, "sfsc.reporting.report")
     # The digest of the store's address: the address itself may hold a password.
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     mirrored = study | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}

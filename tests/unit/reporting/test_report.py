@@ -8,13 +8,21 @@ from typing import Any
 import pytest
 from result_files import small_job, write_study
 
-from sfsc.config import StudyJob
+from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
 from sfsc.reporting.figure import write_figure
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables import write_tables
+
+RULES = {
+    "prepare_synthetic": Rule(jobs=1, needs=()),
+    "train_sfsc": Rule(jobs=2, needs=("prepare_synthetic",)),
+    "figure_conflicts": Rule(jobs=1, needs=("train_sfsc",)),
+    "figure_priority": Rule(jobs=1, needs=("train_sfsc",)),
+    "report": Rule(jobs=1, needs=("figure_conflicts", "figure_priority")),
+}
 
 
 class Page(HTMLParser):
@@ -56,7 +64,7 @@ def write(job: StudyJob, study: Path, reports: Path, **options: Any) -> None:
         "tables": reports / "tables", "claims": reports / "claims.json", "figures": [],
         "sheets": [], "choices": None, "output": reports / "index.html",
     }  # fmt: skip
-    write_report(job, study, **paths | options)
+    write_report(ReportJob(**job.model_dump(), rules=RULES), study, **paths | options)
 
 
 def test_every_reference_is_beside_the_page_or_in_it(report: Path):
@@ -67,7 +75,7 @@ def test_every_reference_is_beside_the_page_or_in_it(report: Path):
             assert reference[1:] in page.ids
         elif not reference.startswith("data:"):
             assert (report.parent / reference).is_file()
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", report.read_text())
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", report.read_text())
 
 
 def test_every_image_has_an_alternative_text(report: Path):
@@ -92,6 +100,22 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
     ):  # fmt: skip
         assert words in text
     assert "`" not in text
+
+
+def test_the_page_shows_the_graph_of_rules(report: Path):
+    """Drawn with families as one box, and as a table of every rule."""
+    text = report.read_text()
+    boxes = re.findall(r"<text x=\S+ y=\S+>(.+?)</text><text [^>]+>(.+?)</text>", text)
+    assert sorted(boxes) == [
+        ("figure_* (2)", "2 jobs"), ("prepare_synthetic", "1 job"), ("report", "1 job"),
+        ("train_sfsc", "2 jobs"),
+    ]  # fmt: skip
+    assert text.count("marker-end=") == 3
+    row = (
+        '<th scope="row"><code>report</code></th><td>1</td>'
+        '<td class="text"><code>figure_conflicts</code>, <code>figure_priority</code></td>'
+    )
+    assert row in text
 
 
 def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sfsc.reporting.rule_graph import BLOCK, render
+from sfsc.reporting.rule_graph import BLOCK, parse, render
 
 ROOT = Path(__file__).parents[3]
 MERMAID = """\
@@ -40,6 +40,14 @@ def test_families_are_one_node_and_implied_edges_are_left_out():
         "    train_sfsc --> figure\n"
         "```\n<!-- end -->"
     )
+
+
+def test_the_target_is_no_node():
+    """`all` makes nothing."""
+    assert parse(MERMAID) == {
+        ("prepare", "train_sfsc"), ("prepare", "figure_a"), ("train_sfsc", "figure_a"),
+        ("train_sfsc", "figure_b"), ("figure_a", "report"), ("figure_b", "report"),
+    }  # fmt: skip
 
 
 def test_the_readme_has_the_graph_of_the_pipeline_as_it_is():
