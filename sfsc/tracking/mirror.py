@@ -94,7 +94,7 @@ def _synchronise(
         else:
             _delete(client, experiment, run)
     for group, seeds in groups.items():
-        parent = parents.get(group) or _create_parent(client, experiment, seeds[0])
+        parent = parents.get(group) or _create_parent(client, experiment, seeds)
         for training in seeds:
             if training.key not in present:
                 present[training.key] = _log_training(client, experiment, training, figures)
@@ -114,11 +114,12 @@ def _delete(client: MlflowClient, experiment: str, run: Run) -> None:
     client.delete_run(run.info.run_id)
 
 
-def _create_parent(client: MlflowClient, experiment: str, training: Training) -> str:
-    """Make the run under which the seeds of a run are nested."""
-    name = "/".join(training.folder.parts[-3:-1])
-    run_tags = {**tags_of_group(training), "sfsc.key": training.group}
-    run = client.create_run(experiment, run_name=name, tags=run_tags)
+def _create_parent(client: MlflowClient, experiment: str, seeds: Sequence[Training]) -> str:
+    """Make the run under which the seeds of a run are nested; it starts with the first of them."""
+    name = "/".join(seeds[0].folder.parts[-3:-1])
+    run_tags = {**tags_of_group(seeds[0]), "sfsc.key": seeds[0].group}
+    start = min(training.clock(0) for training in seeds)
+    run = client.create_run(experiment, run_name=name, tags=run_tags, start_time=start)
     return str(run.info.run_id)
 
 

@@ -333,6 +333,7 @@ def test_the_seeds_of_a_run_are_nested_under_a_parent(study: Path):
         return store.get_run(identifier)
 
     first = parent()
+    assert first.info.end_time - first.info.start_time == 60_000
     assert first.info.run_name == "synthetic/sfsc"
     assert first.data.metrics["average_map_mean"] == pytest.approx(0.6)
     assert first.data.metrics["average_map_std"] == pytest.approx(0.02**0.5)
