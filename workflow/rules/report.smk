@@ -22,7 +22,7 @@ rule tables:
         gpu=0,
     params:
         results=subpath(input.config, ancestor=2),
-        folder=lambda wildcards: f"reports/{wildcards.study}/tables",
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
         choices=lambda wildcards, input: flag("--choices", input.choices),
     shell:
         "sfsc tables --config {input.config} --results {params.results} --output {params.folder}"
