@@ -198,6 +198,24 @@ def test_the_report_is_told_the_graph_of_snakemake(changes: dict, workspace: Wor
     assert fold(names, told) == fold(names, parse(result.stdout))
 
 
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_a_clusters_profile_says_what_the_default_one_says(name: str):
+    """It stands in for it, and leaves out none of its settings."""
+    default, cluster = (
+        yaml.safe_load((ROOT / "profiles" / profile / "config.yaml").read_text())
+        for profile in ("default", name)
+    )
+    assert default.items() <= cluster.items()
+
+
+def test_the_kubernetes_profile_plans_the_whole_study(workspace: Workspace):
+    """A dry run, which asks no cluster, lists the jobs of a local run."""
+    pytest.importorskip("snakemake_storage_plugin_fs")
+    profile = ("--profile", "profiles/kubernetes", "--workflow-profile", "none")
+    volume = ("--default-storage-prefix", str(workspace.folder))
+    assert workspace.planned(*profile, *volume) == workspace.planned()
+
+
 def test_mistakes_in_the_parameters_are_sentences_without_a_traceback(workspace: Workspace):
     """All mistakes come at once, and only they."""
     workspace.study |= {"seeds": [], "train": {"epochz": 3}}
