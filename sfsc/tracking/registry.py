@@ -23,7 +23,7 @@ from sfsc.networks.serving import save_submodel
 from sfsc.tracking.training import Training
 
 PAGE = 1000
-"""Versions asked for at once."""
+"""Models or versions asked for at once."""
 
 
 def register(
@@ -41,12 +41,14 @@ def register(
     for training in runs:
         if training.is_row:
             rows.setdefault(_model_name(training), []).append(training)
-    known = client.search_registered_models(filter_string=f"name LIKE 'sfsc.{study}.%'")
-    for model in known:
-        if model.name not in rows:
-            client.delete_registered_model(model.name)
+    prefix = f"sfsc.{study}."
+    found = client.search_registered_models(f"name LIKE '{prefix}%'", max_results=PAGE)
+    # `_` in a study's name is any character to LIKE: that alone would take in other studies.
+    known = {model.name for model in found if model.name.startswith(prefix)}
+    for name in known - rows.keys():
+        client.delete_registered_model(name)
     for name, trainings in rows.items():
-        if name not in {model.name for model in known}:
+        if name not in known:
             client.create_registered_model(name, description=_description(trainings[0]))
         _register_row(client, experiment, name, {t: runs[t] for t in trainings})
 
