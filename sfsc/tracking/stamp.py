@@ -4,8 +4,14 @@ Read by the workflow and by `sfsc explain`, neither of which imports mlflow.
 """
 
 import json
+import sqlite3
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from sfsc.files import replacing
 
@@ -31,3 +37,51 @@ def mlflow_run(results: Path, folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return "not mirrored yet: `sfsc track`, or the rule `track`, does it"
     return f"run {found} of experiment sfsc/{results.name}"
+
+
+def is_stale(stamp: Path, uri: str) -> bool:
+    """Return whether a mirror is incomplete, or its store has lost it since.
+
+    A store that does not answer within two seconds gets the benefit of the doubt: this is asked
+    each time the pipeline is read.
+
+    Args:
+        stamp: As `write_stamp` wrote it.
+        uri: The tracking store that the variable MLFLOW_TRACKING_URI names, or "".
+    """
+    content = json.loads(stamp.read_text())
+    if content["status"] != "ok":
+        return True
+    run = next(iter(content["mlflow_runs"].values()), None)
+    if run is None:
+        return False
+    if "database" in content:
+        return not _is_in_database(run, Path(content["database"]))
+    return uri.startswith("http") and not _is_on_server(run, uri)
+
+
+def _is_in_database(run: str, database: Path) -> bool:
+    """Return whether SQLite has a run that is not deleted."""
+    query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2)) as store:
+            return store.execute(query, [run]).fetchone() is not None
+    except sqlite3.DatabaseError as error:  # "unable to open", "no such table", or "locked"
+        return "locked" in str(error)
+
+
+def _is_on_server(run: str, uri: str) -> bool:
+    """Return whether a server has a run that is not deleted, True if it does not say.
+
+    One that asks for a password does not say.
+    """
+    address = f"{uri.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run}"
+    try:
+        with urllib.request.urlopen(address, timeout=2) as response:  # noqa: S310 - it begins with http
+            content: dict[str, Any] = json.load(response)
+            return bool(content["run"]["info"]["lifecycle_stage"] == "active")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code != 404
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return True

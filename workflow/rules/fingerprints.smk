@@ -1,12 +1,12 @@
 # Written when the pipeline is read: the fingerprint files, inputs of the jobs that depend on them. Snakemake's
 # own record of parameters and code stays behind in a clone or a DVC experiment; files do not.
 import hashlib
-import json
 import os
 from pathlib import Path
 
 from sfsc.idle_settings import uncalled_modules
 from sfsc.provenance import write_fingerprint
+from sfsc.tracking.stamp import is_stale
 
 
 def materialise_fingerprints():
@@ -86,13 +86,10 @@ def fingerprint(path, config, *modules, uncalled=()):
 
 
 def forget_stale_mirror():
-    """Drop the mirror's stamp if the store did not answer, or if its database is gone."""
+    """Drop the mirror's stamp if the store did not answer, or has lost the runs since."""
     stamp = Path(f"results/{PARAMS.study}/mlflow.json")
-    if stamp.exists():
-        content = json.loads(stamp.read_text())
-        database = content.get("database")
-        if content["status"] != "ok" or (database and not Path(database).exists()):
-            stamp.unlink()
+    if stamp.exists() and is_stale(stamp, os.environ.get("MLFLOW_TRACKING_URI", "")):
+        stamp.unlink()
 
 
 # A job on a cluster's node is made from what the Snakemake that submitted it wrote, even if params.yaml was edited since.

@@ -1,0 +1,133 @@
+"""The pipeline notices, without mlflow, that a store has lost what was mirrored."""
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from sfsc.tracking.stamp import is_stale, write_stamp
+from sfsc.tracking.store import MlflowClient, connect, experiment_of
+
+pytestmark = pytest.mark.xdist_group("tracking")
+
+STAMP = Path("mlflow.json")
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(run: str, **more: str) -> None:
+    """Write the stamp of a complete mirror of one run."""
+    write_stamp(STAMP, {"status": "ok", "mlflow_runs": {"toy/a/b/seed0": run}, **more})
+
+
+class TestDatabase:
+    """The default store."""
+
+    @pytest.fixture
+    def client(self, database: Path) -> MlflowClient:
+        """A client of the working directory's store."""
+        shutil.copy(database, "mlflow.db")
+        return connect(None)
+
+    @pytest.fixture
+    def run(self, client: MlflowClient) -> str:
+        """A run that the stamp speaks of."""
+        run = client.create_run(experiment_of(client, "sfsc/toy", None)).info.run_id
+        write(run, database="mlflow.db")
+        return str(run)
+
+    def test_a_store_that_has_the_runs_is_not_stale(self, run: str, client: MlflowClient):
+        """Until the run is deleted in it."""
+        assert not is_stale(STAMP, "")
+        client.delete_run(run)
+        assert is_stale(STAMP, "")
+
+    @pytest.mark.usefixtures("run")
+    def test_another_database_of_the_same_name_is_noticed(self, database: Path):
+        """The old one was deleted and another study made a new one."""
+        shutil.copy(database, "mlflow.db")
+        assert is_stale(STAMP, "")
+
+    @pytest.mark.usefixtures("run")
+    def test_a_missing_or_damaged_database_is_noticed(self):
+        """Neither can have the run."""
+        Path("mlflow.db").write_text("not a database, and longer than the header of one" * 20)
+        assert is_stale(STAMP, "")
+        Path("mlflow.db").unlink()
+        assert is_stale(STAMP, "")
+
+    @pytest.mark.usefixtures("run")
+    def test_a_locked_database_gets_the_benefit_of_the_doubt(self):
+        """Whoever writes to it will be done."""
+        with contextlib.closing(sqlite3.connect("mlflow.db")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert not is_stale(STAMP, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "stale"),
+    [
+        (200, {"run": {"info": {"lifecycle_stage": "active"}}}, False),
+        (200, {"run": {"info": {"lifecycle_stage": "deleted"}}}, True),
+        (404, {"error_code": "RESOURCE_DOES_NOT_EXIST"}, True),
+        (401, {}, False),
+        (500, {}, False),
+        (200, ["no run"], False),
+    ],
+)
+def test_a_server_is_asked_for_a_run(status: int, answer: object, stale: bool):
+    """It is stale where the server says that it has no such run, and nowhere else."""
+    write("abc")
+    with server(status, answer) as (uri, paths):
+        assert is_stale(STAMP, uri) is stale
+    assert paths == ["/api/2.0/mlflow/runs/get?run_id=abc"]
+
+
+@contextlib.contextmanager
+def server(status: int, answer: object) -> Iterator[tuple[str, list[str]]]:
+    """Yield the address of a server that answers so, and what it is asked."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Answer."""
+            paths.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as listener:
+        thread = threading.Thread(target=listener.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.server_port}/", paths
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://user:word@", "databricks"])
+def test_a_server_that_does_not_answer_is_not_stale(uri: str):
+    """An outage costs a look and no more."""
+    write("abc")
+    assert not is_stale(STAMP, uri)
+
+
+def test_an_incomplete_mirror_is_stale_and_an_empty_one_is_not():
+    """The next run of the pipeline tries again what was deferred."""
+    write_stamp(STAMP, {"status": "deferred", "reason": "down"})
+    assert is_stale(STAMP, "")
+    write_stamp(STAMP, {"status": "ok", "mlflow_runs": {}, "database": "mlflow.db"})
+    assert not is_stale(STAMP, "")
