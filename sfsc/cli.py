@@ -142,7 +142,7 @@ def _report(options: Namespace) -> None:
 
 
 def _track(options: Namespace) -> None:
-    uri = options.uri or os.environ.get("MLFLOW_TRACKING_URI")
+    uri = options.uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     if options.follow is not None:
         from sfsc.tracking.live import follow
 
@@ -155,10 +155,15 @@ def _track(options: Namespace) -> None:
 
 
 def _until_a_signal() -> threading.Event:
-    """Return what is set when the process is asked to end."""
+    """Return what is set when the process is asked to end; asked again, it ends at once."""
     asked = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        asked.set()
+        signal.signal(number, signal.SIG_DFL)  # a store that hangs may hold the process a minute
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: asked.set())
+        signal.signal(name, ask)
     return asked
 
 

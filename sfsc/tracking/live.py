@@ -8,6 +8,7 @@ sending it twice shows it once. A live run gives way to the finished one when th
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from sfsc.tracking.store import (
@@ -22,14 +24,13 @@ from sfsc.tracking.store import (
     UNREACHABLE,
     connect,
     experiment_of,
+    is_refusal,
     raise_unless_down,
 )
-from sfsc.tracking.training import curve_name, flatten
+from sfsc.tracking.streams import find_streams, identity_of, key_of, read_new
+from sfsc.tracking.training import LIVE, curve_name, flatten
 
 LOGGER = logging.getLogger(__name__)
-STREAM = "checkpoints/stream.jsonl"
-LIVE = "sfsc.live"
-"""Tag of a run that shows a training in progress."""
 
 
 @dataclass
@@ -39,9 +40,10 @@ class LiveRun:
     run_id: str
     start: int
     """Of the run, ms since the epoch; a point's time is `start` + its step."""
+    stream: str
+    """Identity of the stream that it shows."""
     offset: int = 0
     """Bytes of the stream that MLflow has."""
-    is_over: bool = False
 
 
 def follow(
@@ -84,7 +86,6 @@ class Follower:
     def __init__(self, study_dir: Path, uri: str | None) -> None:
         self.study_dir, self.uri = study_dir, uri
         self.runs: dict[str, LiveRun] = {}
-        self._store: tuple[MlflowClient, str] | None = None
 
     def advance(self) -> None:
         """Send what is new in every stream; end the runs whose training is over.
@@ -93,58 +94,41 @@ class Follower:
             MlflowException: If the store does not answer; what was not sent is sent next time.
             OSError, SQLAlchemyError: As `MlflowException`.
         """
-        streams = sorted(self.study_dir.glob(f"*/*/seed*/**/{STREAM}"))
-        if self._store is None and streams:
-            client = connect(self.uri)
-            experiment = experiment_of(client, f"sfsc/{self.study_dir.name}", self.uri)
-            self.runs = _known_runs(client, experiment)
-            self._store = client, experiment
-        if self._store is None:
-            return
-        client, experiment = self._store
-        for stream in streams:
-            self._advance(client, experiment, stream)
-        for key, run in self.runs.items():
-            if not run.is_over and (self.study_dir.parent / key / "run.json").exists():
-                client.set_terminated(run.run_id)
-                run.is_over = True
+        try:
+            self._look()
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            self._look()  # a run was deleted between two requests: the store refuses it once
 
-    def _advance(self, client: MlflowClient, experiment: str, stream: Path) -> None:
-        folder = stream.parents[1]
-        key = folder.relative_to(self.study_dir.parent).as_posix()
-        records, end = read_new(stream, self.runs[key].offset if key in self.runs else 0)
-        if not records:
+    def _look(self) -> None:
+        streams = {key_of(path, self.study_dir): path for path in find_streams(self.study_dir)}
+        if not streams and not self.runs:
             return
-        if key not in self.runs:
-            self.runs[key] = _create_run(client, experiment, folder, key)
-        run = self.runs[key]
+        client = connect(self.uri)
+        experiment = experiment_of(client, f"sfsc/{self.study_dir.name}", self.uri)
+        # Asked each time: runs, or the whole store, may have been deleted meanwhile.
+        self.runs = _known_runs(client, experiment, self.runs)
+        for key, stream in streams.items():
+            self._advance(client, experiment, key, stream)
+        for key, run in self.runs.items():
+            if (self.study_dir.parent / key / "run.json").exists():
+                client.set_terminated(run.run_id)
+
+    def _advance(self, client: MlflowClient, experiment: str, key: str, stream: Path) -> None:
+        identity = identity_of(stream)
+        if identity is None:
+            return
+        run = self.runs.get(key)
+        if run and run.stream != identity:
+            client.delete_run(run.run_id)
+        if not run or run.stream != identity:
+            run = self.runs[key] = _create_run(client, experiment, key, stream, identity)
+        records, end = read_new(stream, run.offset)
         points = [metric for record in records for metric in _metrics(record, run.start)]
         for first in range(0, len(points), BATCH):
             client.log_batch(run.run_id, metrics=points[first : first + BATCH])
         run.offset = end
-
-
-def read_new(stream: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Return the whole records of a stream behind an offset, and the offset behind them.
-
-    A stream that is shorter than the offset was cut back by a resumed training and is read anew; a
-    record that is not written to its end is left for the next time.
-
-    Args:
-        stream: The file.
-        offset: Bytes that are known.
-    """
-    try:
-        content = stream.read_bytes()
-    except FileNotFoundError:  # the training has just ended
-        return [], offset
-    offset = 0 if len(content) < offset else offset
-    end = content.rfind(b"\n") + 1
-    lines = content[offset:end].splitlines()
-    try:
-        return [json.loads(line) for line in lines], max(offset, end)
-    except ValueError:  # the offset is inside a record of a stream that was cut back and grew
-        return read_new(stream, 0) if offset else ([], 0)
 
 
 def _metrics(record: Mapping[str, Any], start: int) -> Iterator[Metric]:
@@ -158,7 +142,8 @@ def _metrics(record: Mapping[str, Any], start: int) -> Iterator[Metric]:
         if metric in {"step", "epoch", "cosine_layer"}:
             continue
         for switch, other, number in _points(value):
-            yield Metric(curve_name(metric, switch, other), number, start + step, step)
+            if not math.isnan(number):  # as in the mirror of the finished training
+                yield Metric(curve_name(metric, switch, other), number, start + step, step)
 
 
 def _points(value: Any) -> Iterator[tuple[int, int, float]]:
@@ -171,26 +156,43 @@ def _points(value: Any) -> Iterator[tuple[int, int, float]]:
         yield (int(entry[0]), int(entry[1]), float(entry[2])) if pair else (index, -1, float(entry))
 
 
-def _known_runs(client: MlflowClient, experiment: str) -> dict[str, LiveRun]:
-    """Return the live runs that another follower has begun, by their key."""
-    found = client.search_runs([experiment], f"tags.`{LIVE}` = 'true'", max_results=50_000)
+def _known_runs(
+    client: MlflowClient, experiment: str, sent: Mapping[str, LiveRun]
+) -> dict[str, LiveRun]:
+    """Return the runs in progress that the store has, by their key.
+
+    Args:
+        client: Of the store.
+        experiment: Identifier of the study's experiment.
+        sent: What this follower knows; a run that another one began is sent anew.
+    """
+    in_progress = f"tags.`{LIVE}` != '' AND attributes.status = 'RUNNING'"
+    offsets = {run.run_id: run.offset for run in sent.values()}
     return {
-        run.data.tags["sfsc.key"]: LiveRun(run.info.run_id, run.info.start_time) for run in found
+        run.data.tags["sfsc.key"]: LiveRun(
+            run.info.run_id,
+            run.info.start_time,
+            run.data.tags[LIVE],
+            offsets.get(run.info.run_id, 0),
+        )
+        for run in client.search_runs([experiment], in_progress, max_results=50_000)
     }
 
 
-def _create_run(client: MlflowClient, experiment: str, folder: Path, key: str) -> LiveRun:
+def _create_run(
+    client: MlflowClient, experiment: str, key: str, stream: Path, identity: str
+) -> LiveRun:
     """Make the run of a training that has just begun, its settings as parameters."""
     start = int(1000 * time.time())
     study, dataset, method, *rest = key.split("/")
-    tags = {"study": study, "dataset": dataset, "method": method, "sfsc.key": key, LIVE: "true"}
+    tags = {"study": study, "dataset": dataset, "method": method, "sfsc.key": key, LIVE: identity}
     run = client.create_run(
         experiment,
         start_time=start,
         run_name="/".join([dataset, method, *rest]) + " (training)",
         tags={**tags, "seed": rest[0].removeprefix("seed")},
     )
-    config = json.loads((folder / "config" / "train.json").read_text())["config"]
+    config = json.loads((stream.parents[1] / "config" / "train.json").read_text())["config"]
     client.log_batch(run.info.run_id, params=[Param(*item) for item in flatten(config)])
     LOGGER.info("following %s", key)
-    return LiveRun(run.info.run_id, start)
+    return LiveRun(run.info.run_id, start, identity)

@@ -15,23 +15,26 @@ import hashlib
 import itertools
 import logging
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
 from sfsc.tracking.registry import delete_models, register
-from sfsc.tracking.stamp import write_stamp
+from sfsc.tracking.stamp import NAME, write_stamp
 from sfsc.tracking.store import (
     BATCH,
     DATABASE,
     UNREACHABLE,
     connect,
     experiment_of,
+    locked,
     raise_unless_down,
 )
+from sfsc.tracking.streams import find_streams, key_of
 from sfsc.tracking.training import (
+    LIVE,
     Training,
     dataset,
     digest_of_all,
@@ -62,10 +65,8 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
     for training in trainings:
         training.check()
     try:
-        client = connect(uri)
-        experiment = experiment_of(client, f"sfsc/{study_dir.name}", uri)
-        runs = _synchronise(client, experiment, trainings, report_dir / "figures")
-        register(client, experiment, study_dir.name, {t: runs[t.key] for t in trainings})
+        with locked(study_dir / f"{NAME}.lock"):  # two at once would mirror each run twice
+            runs = _mirror(study_dir, trainings, report_dir / "figures", uri)
     except UNREACHABLE as error:
         raise_unless_down(error)
         reason = str(error).splitlines()[0]
@@ -76,8 +77,24 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
         write_stamp(stamp, {"status": "ok", "runs": len(runs), "mlflow_runs": runs, **database})
 
 
+def _mirror(
+    study_dir: Path, trainings: Sequence[Training], figures: Path, uri: str | None
+) -> dict[str, str]:
+    """Mirror runs and sub-models; return each training's MLflow run by its key."""
+    client = connect(uri)
+    experiment = experiment_of(client, f"sfsc/{study_dir.name}", uri)
+    in_progress = {key_of(stream, study_dir) for stream in find_streams(study_dir)}
+    runs = _synchronise(client, experiment, trainings, figures, in_progress)
+    register(client, experiment, study_dir.name, {t: runs[t.key] for t in trainings})
+    return runs
+
+
 def _synchronise(
-    client: MlflowClient, experiment: str, trainings: Sequence[Training], figures: Path
+    client: MlflowClient,
+    experiment: str,
+    trainings: Sequence[Training],
+    figures: Path,
+    in_progress: Collection[str],
 ) -> dict[str, str]:
     """Mirror what is missing or changed; return each training's MLflow run by its key."""
     wanted = {training.key: training for training in trainings}
@@ -91,7 +108,7 @@ def _synchronise(
         elif key in wanted and key not in present and sha == wanted[key].sha:
             present[key] = run.info.run_id
             _attach_figures(client, run.info.run_id, run.data.tags, wanted[key], figures)
-        else:
+        elif not (LIVE in run.data.tags and key in in_progress):
             _delete(client, experiment, run)
     for group, seeds in groups.items():
         parent = parents.get(group) or _create_parent(client, experiment, seeds)

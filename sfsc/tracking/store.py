@@ -1,6 +1,10 @@
 """The tracking store: how it is reached, and which experiment of it shows a study."""
 
+import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -9,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no connection without being asked
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default blocks for 4 minutes
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")  # seconds
+# A pooled connection would write to a database that is deleted, unseen.
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with emoji
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -24,25 +31,54 @@ UNREACHABLE = (MlflowException, SQLAlchemyError, OSError)
 """What a store raises that is down, hangs or is locked; `raise_unless_down` tells misuse apart."""
 
 
-def connect(uri: str | None) -> MlflowClient:
-    """Return a client of a store that answers.
-
-    The default database is made under another name first: MLflow takes seconds to create its
-    tables, and a database that was killed half-way stays unusable.
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Wait until no other process holds a lock file, and hold it; it is freed however one ends.
 
     Args:
-        uri: The tracking store; None is an SQLite database in the working directory.
+        path: The file; made with its folder, and it stays.
     """
-    if uri is None and not DATABASE.exists():
-        unfinished = DATABASE.with_suffix(".db.unfinished")
-        unfinished.unlink(missing_ok=True)
-        MlflowClient(tracking_uri=f"sqlite:///{unfinished.resolve()}").search_experiments(
-            max_results=1
-        )
-        unfinished.replace(DATABASE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def connect(uri: str | None) -> MlflowClient:
+    """Return a client of a store.
+
+    Args:
+        uri: The tracking store; None is an SQLite database in the working directory, which is made
+            if it is missing.
+    """
+    if uri is None and not _has_database():
+        _make_database()
     address = uri or f"sqlite:///{DATABASE.resolve()}"
     mlflow.set_tracking_uri(address)  # the model registry asks for it, not for the client's
     return MlflowClient(tracking_uri=address)
+
+
+def _has_database() -> bool:
+    """Return whether there is a database; SQLite leaves an empty file where it found none."""
+    return DATABASE.exists() and DATABASE.stat().st_size > 0
+
+
+def _make_database() -> None:
+    """Make the default database, whole or not at all, once if several processes want it.
+
+    MLflow takes seconds to create its tables, fails if another process creates them, too, and
+    cannot use a database that was killed half-way.
+    """
+    with locked(Path(f"{DATABASE}.lock")):
+        if _has_database():
+            return
+        for killed in DATABASE.parent.glob(f"{DATABASE}.unfinished*"):
+            killed.unlink()
+        # A new name each time: MLflow takes a database that it knows for one that has its tables.
+        unfinished = DATABASE.with_suffix(f".db.unfinished{time.time_ns()}")
+        client = MlflowClient(tracking_uri=f"sqlite:///{unfinished.resolve()}")
+        client.search_experiments(max_results=1)
+        unfinished.replace(DATABASE)
 
 
 def experiment_of(client: MlflowClient, name: str, uri: str | None) -> str:
@@ -64,8 +100,24 @@ def experiment_of(client: MlflowClient, name: str, uri: str | None) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
+def is_refusal(error: Exception) -> bool:
+    """Return whether a store answers, and refuses.
+
+    `BAD_REQUEST` is none: so a server calls any trouble that it has with its own database.
+
+    Args:
+        error: One of `UNREACHABLE`.
+    """
+    return isinstance(error, MlflowException) and error.error_code in {
+        "INVALID_PARAMETER_VALUE",
+        "PERMISSION_DENIED",
+        "RESOURCE_ALREADY_EXISTS",
+        "UNAUTHENTICATED",
+    }
+
+
 def raise_unless_down(error: Exception) -> None:
-    """Refuse to wait where waiting does not mend it: the store answers, and refuses.
+    """Refuse to wait where waiting does not mend it.
 
     Args:
         error: One of `UNREACHABLE`.
@@ -73,11 +125,7 @@ def raise_unless_down(error: Exception) -> None:
     Raises:
         TrackingError: If it is a refusal.
     """
-    if isinstance(error, MlflowException) and error.error_code in {
-        "INVALID_PARAMETER_VALUE",
-        "RESOURCE_ALREADY_EXISTS",
-        "BAD_REQUEST",
-    }:
+    if is_refusal(error):
         raise TrackingError(
             "The tracking store must take the study's runs. Found: "
             f"{str(error).splitlines()[0]} Check MLFLOW_TRACKING_URI or `--uri`."

@@ -19,6 +19,8 @@ from sfsc.provenance import digest_of
 
 CURVE_POINTS = 100
 """Most points of a mirrored curve, enough for a chart; the Parquet artifact has them all."""
+LIVE = "sfsc.live"
+"""Tag of a run that shows a training in progress: the identity of its record stream."""
 FILES = ("run.json", "cross_test.json", "training.parquet", "model.safetensors")
 """What a finished training consists of, in its folder."""
 SYSTEM = {

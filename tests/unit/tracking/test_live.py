@@ -9,8 +9,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from sfsc.tracking import live
-from sfsc.tracking.live import Follower, follow, read_new
+from sfsc.tracking.live import Follower, follow
+from sfsc.tracking.mirror import mirror
 from sfsc.tracking.store import MlflowClient
+from sfsc.tracking.streams import identity_of, read_new
 
 pytestmark = pytest.mark.xdist_group("tracking")
 
@@ -80,7 +82,9 @@ def test_a_stream_is_a_run_with_its_curves():
     assert run.info.run_name == "synthetic/sfsc/seed0 (training)"
     assert run.info.status == "RUNNING"
     assert run.data.params == {"train.epochs": "4"}
-    tags = {"study": "toy", "method": "sfsc", "seed": "0", "sfsc.live": "true"}
+    identity = identity_of(STREAM)
+    assert identity
+    tags = {"study": "toy", "method": "sfsc", "seed": "0", "sfsc.live": identity}
     assert tags.items() <= run.data.tags.items()
 
 
@@ -156,6 +160,91 @@ def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     ]
 
 
+def test_a_deleted_run_is_made_again():
+    """Someone deletes it in the browser: the next look shows all points since the beginning."""
+    write(record(0), record(1))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    deleted = the_run().info.run_id
+    store().delete_run(deleted)
+    follower.advance()
+    write(record(2))
+    follower.advance()
+    assert the_run().info.run_id != deleted
+    assert [step for step, _ in shown()["loss/switch0"]] == [0, 1, 2]
+
+
+def test_a_run_that_is_deleted_in_between_is_made_again(monkeypatch: pytest.MonkeyPatch):
+    """The store has it when it is asked for its runs, and refuses the points a moment later."""
+    write(record(0))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    asked = live._known_runs
+
+    def delete_after(*arguments: object) -> object:
+        """Delete the run behind the follower's back."""
+        known = asked(*arguments)
+        monkeypatch.setattr(live, "_known_runs", asked)
+        store().delete_run(the_run().info.run_id)
+        return known
+
+    monkeypatch.setattr(live, "_known_runs", delete_after)
+    write(record(1))
+    follower.advance()
+    assert [step for step, _ in shown()["loss/switch0"]] == [0, 1]
+
+
+def test_a_deleted_database_is_made_again():
+    """The file goes while the follower is at work; the new one has all points."""
+    write(record(0))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    Path("mlflow.db").unlink()
+    write(record(1))
+    follower.advance()
+    assert [step for step, _ in shown()["loss/switch0"]] == [0, 1]
+
+
+def test_a_training_that_begins_anew_differently_is_another_run():
+    """Its points are not mixed with those of other settings or data, by no follower."""
+    write(record(0), record(1))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    first = the_run().info.run_id
+    write({**record(0), "loss": [9.0, 9.0]}, mode="w")
+    follower.advance()
+    second = the_run().info.run_id
+    assert shown()["loss/switch0"] == [(0, 9.0)]
+    (FOLDER / "config/train.json").write_text('{"config": {"train": {"epochs": 5}}, "code": ""}')
+    Follower(STUDY, None).advance()
+    assert the_run().data.params == {"train.epochs": "5"}
+    assert len({first, second, the_run().info.run_id}) == 3
+
+
+def test_the_mirror_leaves_a_training_in_progress_alone():
+    """A study can be mirrored while some of its trainings run; what is over gives way."""
+    write(record(0))
+    Follower(STUDY, None).advance()
+    before = the_run().info.run_id
+    mirror(STUDY, Path("reports/toy"), STUDY / "mlflow.json", None)
+    assert the_run().info.run_id == before
+    shutil.rmtree(STREAM.parent)
+    mirror(STUDY, Path("reports/toy"), STUDY / "mlflow.json", None)
+    experiment = store().get_experiment_by_name("sfsc/toy").experiment_id
+    assert store().search_runs([experiment]) == []
+
+
+def test_a_killed_training_that_was_over_is_not_followed():
+    """It had written its record and not yet removed its stream."""
+    write(record(0))
+    follower = Follower(STUDY, None)
+    follower.advance()
+    (FOLDER / "run.json").write_text("{}")
+    follower.advance()
+    follower.advance()
+    assert the_run().info.status == "FINISHED"
+
+
 def test_a_finished_training_ends_its_run():
     """Its record is there and its stream is gone."""
     write(record(0))
@@ -189,5 +278,23 @@ def test_a_stream_that_was_cut_inside_a_record_is_read_anew(tmp_path: Path):
     """The offset then stands where no record begins."""
     stream = tmp_path / "stream.jsonl"
     stream.write_text('{"step": 10}\n{"step": 11}\n')
+    assert read_new(stream, 13) == ([{"step": 11}], stream.stat().st_size)
     assert read_new(stream, 5) == ([{"step": 10}, {"step": 11}], stream.stat().st_size)
     assert read_new(tmp_path / "none", 7) == ([], 7)
+
+
+def test_a_stream_without_a_whole_record_is_not_known_yet():
+    """There is nothing to tell it by."""
+    write(record(0))
+    content = STREAM.read_bytes()
+    STREAM.write_bytes(content[:-1])
+    assert identity_of(STREAM) is None
+    STREAM.unlink()
+    assert identity_of(STREAM) is None
+
+
+def test_a_cosine_that_is_no_number_is_no_point():
+    """A sub-model without gradient has no direction; the finished run has no such point, too."""
+    write({"step": 0, "epoch": 0, "cosine_nested": [[0, 1, float("nan")], [0, 2, 0.5]]})
+    Follower(STUDY, None).advance()
+    assert shown() == {"cosine_nested/switch0_switch2": [(0, 0.5)]}

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +278,14 @@ def test_an_unreachable_store_is_deferred(
     assert len(runs(study)) == 2
 
 
+def test_two_mirrors_take_turns(study: Path):
+    """The pipeline's and one by hand at once: each training is one run all the same."""
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: synchronise(), range(2))
+    assert first == second
+    assert {f"toy/{name}": run for name, run in identifiers(study).items()} == first["mlflow_runs"]
+
+
 @pytest.mark.usefixtures("study")
 def test_a_refusal_is_an_error_not_an_outage(monkeypatch: pytest.MonkeyPatch):
     """A store that answers and refuses is not waited for; no stamp says that all is well."""
@@ -438,3 +447,9 @@ class TestRegistry:
         assert not set(after.values()) & set(before.values())
         names = {model.name for model in client(study).search_registered_models()}
         assert names == {"sfsc.toy.synthetic.sfsc"}
+
+    def test_studies_of_similar_names_keep_their_models(self, study: Path):
+        """`_` in the name of a study stands for itself."""
+        client(study).create_registered_model("sfsc.toy.synthetic.sfsc")
+        mirror(Path("results/t_y"), Path("reports/t_y"), Path("results/t_y/mlflow.json"), None)
+        assert client(study).get_registered_model("sfsc.toy.synthetic.sfsc")
