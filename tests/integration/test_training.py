@@ -58,6 +58,25 @@ def interrupt_behind(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "save_checkpoint", save_and_stop)
 
 
+def test_a_training_knows_no_tracking_store(job: TrainJob, data_dir: Path, tmp_path: Path):
+    """It imports no mlflow and asks no host anything: nothing that MLflow does can hold it up."""
+    program = (
+        "import sys; asked = [];"
+        "sys.addaudithook(lambda event, a: asked.append(event)"
+        " if event in ('socket.connect', 'socket.getaddrinfo') else None);"
+        "from sfsc.cli import main; code = main(sys.argv[1:]);"
+        "print(code, asked, [name for name in sys.modules if name.startswith('mlflow')])"
+    )
+    folder = tmp_path / "run"
+    arguments = ["train", "--config", fingerprint(job, folder), "--data", data_dir]
+    result = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments), "--output", str(folder)],
+        env=os.environ | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.stdout == "0 [] []\n", result.stderr
+
+
 def test_same_seed_same_bits(job, data_dir, finished, tmp_path):
     """A second run has the same weights and the same records; another seed has others."""
     again = train(job, data_dir, tmp_path / "again")

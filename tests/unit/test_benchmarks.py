@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import step
+from benchmarks import step, tracking
 from sfsc.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -28,3 +28,15 @@ def test_step_prints_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr(sys, "argv", ["step", "--json", "--rounds", "1", "--image-size", "16"])
     step.main()
     assert json.loads(capsys.readouterr().out)["limits"] == step.LIMITS
+
+
+def test_tracking_measures_a_training_beside_a_hung_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A training of one epoch, alone and followed."""
+    monkeypatch.chdir(ROOT)
+    result = tracking.measure(tracking.Trainings(tmp_path, epochs=1), rounds=1)
+    assert set(tracking.LIMITS) < set(result)
+    assert 0.5 < result["slowdown"] < 2
+    assert 0 <= result["follower_share"] < 1
+    assert result["processor_seconds_alone"] > 0

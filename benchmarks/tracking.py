@@ -1,0 +1,179 @@
+"""What a tracking server that hangs costs a training whose curves it should show.
+
+    python -m benchmarks.tracking [--epochs 6] [--rounds 5] [--json]
+
+`sfsc train` runs alone and, in turns, beside `sfsc track --follow` that waits for a server which
+takes connections and never answers.
+
+* `slowdown`: processor time (user and system) of the training with both over that of the training
+  alone, medians over the rounds. Unlike wall time, it is not stretched by whatever else runs on the
+  machine; what the follower takes from a core is no part of it.
+* `follower_share`: processor time of the follower, its start left out, over its wall time.
+* `wall_slowdown`: the same as `slowdown` of wall time, to be read on an idle machine alone.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfsc.data.prepare import prepare
+from sfsc.params import load_params
+from sfsc.provenance import write_fingerprint
+
+LIMITS = {"slowdown": 1.02}
+SECONDS_BETWEEN_LOOKS = 1.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a process took."""
+
+    wall: float
+    """Seconds."""
+    processor: float
+    """Seconds, user and system."""
+
+
+class Trainings:
+    """Trainings of the default row of SFSC on the procedural set, each in a folder of its own.
+
+    Args:
+        folder: Empty.
+        epochs: Of each training.
+    """
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self.folder, self.count = folder, 0
+        params = load_params([Path("params.yaml")])
+        self.data = folder / "data"
+        prepare(params.prepare_job("synthetic"), raw_dir=self.data, output_dir=self.data)
+        job = params.resolve("sfsc", dataset="synthetic", seed=0)
+        self.job = job.model_copy(
+            update={"train": job.train.model_copy(update={"epochs": epochs})}
+        ).model_dump(mode="json")
+
+    def run(self) -> Used:
+        """Train and return what it took."""
+        output = self.folder / f"results/study/synthetic/sfsc/seed{self.count}"
+        self.count += 1
+        config = write_fingerprint(
+            output / "config" / "train.json", self.job, modules=["sfsc.training.run"]
+        )
+        arguments = ["--config", config, "--data", self.data, "--output", output]
+        return used_by(["train", *map(str, arguments)])
+
+    @contextlib.contextmanager
+    def followed(self, uri: str) -> Iterator["Follower"]:
+        """Follow the trainings of this folder."""
+        arguments = ["--study", self.folder / "results/study", "--uri", uri]
+        command = stage(["track", *map(str, arguments), "--follow", str(SECONDS_BETWEEN_LOOKS)])
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                yield Follower(process.pid)
+            finally:
+                process.kill()
+
+
+class Follower:
+    """The process time and wall time of a follower.
+
+    Args:
+        pid: Of its process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.stat = Path(f"/proc/{pid}/stat")
+        self._wait_until_it_idles()
+        self.start = time.monotonic(), self.processor()
+
+    def processor(self) -> float:
+        """Return the seconds of a core that it has used."""
+        fields = self.stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def share(self) -> float:
+        """Return the share of a core that it uses since it was ready."""
+        wall, processor = self.start
+        return (self.processor() - processor) / (time.monotonic() - wall)
+
+    def _wait_until_it_idles(self) -> None:
+        """Let it import what it needs: the training is not to share its caches with that."""
+        before = -1.0
+        while self.processor() - before > 0.05 * SECONDS_BETWEEN_LOOKS:
+            before = self.processor()
+            time.sleep(2 * SECONDS_BETWEEN_LOOKS)
+
+
+def stage(arguments: list[str]) -> list[str]:
+    """Return the command of a stage."""
+    return [sys.executable, "-m", "sfsc.cli", *arguments]
+
+
+def used_by(arguments: list[str]) -> Used:
+    """Run a stage and return what it took."""
+    start = time.perf_counter()
+    process = subprocess.Popen(stage(arguments), stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"The stage must succeed. Found the exit code {process.returncode}.")
+    return Used(time.perf_counter() - start, usage.ru_utime + usage.ru_stime)
+
+
+@contextlib.contextmanager
+def hung_server() -> Iterator[str]:
+    """Yield the address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def measure(trainings: Trainings, rounds: int) -> dict[str, float]:
+    """Return the ratios and the times behind them."""
+    alone, beside, shares = [], [], []
+    for _ in range(rounds):
+        alone.append(trainings.run())
+        with hung_server() as uri, trainings.followed(uri) as follower:
+            beside.append(trainings.run())
+            shares.append(follower.share())
+    median = statistics.median
+    return {
+        "slowdown": median(u.processor for u in beside) / median(u.processor for u in alone),
+        "wall_slowdown": median(u.wall for u in beside) / median(u.wall for u in alone),
+        "follower_share": median(shares),
+        "seconds_alone": median(u.wall for u in alone),
+        "processor_seconds_alone": median(u.processor for u in alone),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--epochs", type=int, default=6, help="of each training")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of trainings")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Trainings(Path(folder), options.epochs), options.rounds)
+    if options.json:
+        print(json.dumps(result | {"limits": LIMITS}, indent=1))
+        return
+    for key, value in result.items():
+        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
+        print(f"{key:30} {value:10.4f}{limit}")
+
+
+if __name__ == "__main__":
+    main()
