@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sfsc import parts
 from sfsc.errors import ConfigError
+from sfsc.licence import check_images_stay_here
 from sfsc.params import parse_params
 from sfsc.provenance import SOURCE_ROOT
 
@@ -26,7 +27,10 @@ def read_params():
     overlays = [os.path.relpath(path) for path in workflow.configfiles]
     files = dict.fromkeys(["params.yaml", *overlays])
     try:
-        return parse_params(config, source=", ".join(files))
+        params = parse_params(config, source=", ".join(files))
+        if workflow.is_main_process:
+            check_images_stay_here(params.study, params.datasets, root=Path.cwd())
+        return params
     except ConfigError as error:
         # Snakemake adds the Snakefile's call stack to any other exception that leaves this file.
         sys.exit(str(error))
