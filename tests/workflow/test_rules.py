@@ -242,7 +242,7 @@ def test_dvc_deletes_and_hides_nothing():
 
 def test_every_other_study_is_a_stage_of_its_own():
     """A plain `dvc repro` means the default study; the others are asked for by name."""
-    (stage,) = yaml.safe_load((ROOT / "studies/dvc/dvc.yaml").read_text())["stages"].values()
+    stage = yaml.safe_load((ROOT / "studies/dvc/dvc.yaml").read_text())["stages"]["study"]
     assert set(stage["foreach"]) == {path.stem for path in (ROOT / "studies").glob("*.yaml")}
     assert all(flags["persist"] for out in stage["do"]["outs"] for flags in out.values())
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "studies/dvc/dvc.yaml:study@smoke"]
