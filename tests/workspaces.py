@@ -11,13 +11,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Self
 
 import yaml
 
 from sfsc.provenance import digest_of
 
 ROOT = Path(__file__).parents[1]
+DVC_SOURCES = ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "studies", "sfsc")
+STUDY_FOLDERS = ("data/prepared/default", "results/default", "reports/default")
 DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STUDY = {
     "study": "tiny",
@@ -39,6 +42,10 @@ STUDY = {
         **dict.fromkeys(DEFAULTS["robustness"]),
         "kl_weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [0.01]},
     },
+}  # fmt: skip
+
+TWO_TRAININGS = {
+    "study": "default", "compare": ["bct_s", "sfsc"], "ablation": {}, "robustness": {}
 }  # fmt: skip
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -73,7 +80,7 @@ class Workspace:
         self.study = yaml.safe_load(yaml.safe_dump(STUDY))
 
     @classmethod
-    def make(cls, folder: Path) -> "Workspace":
+    def make(cls, folder: Path) -> Self:
         """Copy the sources and nothing that was made from them."""
         folder.mkdir(exist_ok=True)
         ignore = shutil.ignore_patterns("__pycache__")
@@ -92,10 +99,10 @@ class Workspace:
         workspace.study = yaml.safe_load((ROOT / "studies" / "smoke.yaml").read_text())
         return workspace
 
-    def copy(self, folder: Path) -> "Workspace":
+    def copy(self, folder: Path) -> Self:
         """Return a workspace of its own with the same files and modification times."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return Workspace(folder)
+        return type(self)(folder)
 
     def arguments(self, *arguments: str) -> list[str]:
         """Return the arguments of `snakemake` for the workspace's study."""
@@ -196,3 +203,101 @@ class Workspace:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
+
+
+class Repository(Workspace):
+    """A workspace that is under git and DVC, whose default study is two trainings.
+
+    As `dvc repro` runs `snakemake all`, the study is in params.yaml itself.
+    """
+
+    @classmethod
+    def make(cls, folder: Path) -> Self:
+        """Copy the sources, DVC's files among them, and commit all."""
+        repository = super().make(folder)
+        (folder / ".dvc").mkdir()
+        for name in DVC_SOURCES:
+            shutil.copy2(ROOT / name, folder / name)
+        repository.write_params(merged(DEFAULTS, STUDY) | TWO_TRAININGS)
+        repository.output("git", "init", "--quiet", "--initial-branch=main")
+        repository.commit()
+        return repository
+
+    def clone(self, folder: Path) -> Self:
+        """Return a fresh clone: what git has, and nothing else."""
+        self.output("git", "clone", "--quiet", str(self.folder), str(folder))
+        return type(self)(folder)
+
+    def commit(self) -> None:
+        """Commit everything that git does not ignore."""
+        self.output("git", "add", "--all")
+        self.output("git", "commit", "--quiet", "--message=All")
+
+    def arguments(self, *arguments: str) -> list[str]:
+        """Return the arguments of `snakemake` for the default study."""
+        return ["--cores", "2", *arguments]
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of git, DVC and the jobs: none of the user's settings of them."""
+        names = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
+        private = str(self.folder / ".git" / "dvc")
+        own = {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{name}": "tests" for name in names},
+            **{f"DVC_{name}": private for name in ("GLOBAL_CONFIG_DIR", "SYSTEM_CONFIG_DIR")},
+            "DVC_SITE_CACHE_DIR": private,
+        }
+        return super().environment(**own | variables)
+
+    def call(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the folder and return its exit code and what it wrote."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment(**variables),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def output(self, *command: str, **variables: str) -> str:
+        """Return what a command, which must succeed, writes to its standard output."""
+        result = self.call(*command, **variables)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def params(self) -> dict[str, Any]:
+        """Return what params.yaml says."""
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def write_params(self, params: dict[str, Any]) -> None:
+        """Write params.yaml."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def weigh(self, weight: float) -> None:
+        """Change one parameter of SFSC: `methods.sfsc.loss.compatible_weight`."""
+        params = self.params()
+        params["methods"]["sfsc"]["loss"]["compatible_weight"] = weight
+        self.write_params(params)
+
+    def files(self, *folders: str) -> dict[str, str]:
+        """Return the digests of all files below the folders; of the default study's, if none.
+
+        Left out is what speaks of this machine's MLflow store.
+        """
+        found = [
+            path
+            for folder in folders or STUDY_FOLDERS
+            for path in (self.folder / folder).rglob("*")
+            if path.is_file() and path.name not in {"mlflow.json", "track.json"}
+        ]
+        return {str(path.relative_to(self.folder)): digest_of(path) for path in found}
+
+
+def merged(base: Any, overlay: Any) -> Any:
+    """Return nested values, those of the overlay over the others."""
+    if not (isinstance(base, dict) and isinstance(overlay, dict)):
+        return overlay
+    return base | {key: merged(base.get(key), value) for key, value in overlay.items()}
