@@ -85,7 +85,7 @@ def test_an_experiment_in_the_workspace_makes_what_depends_on_it(repository: Rep
     assert "train_bct_s " not in words.stdout + words.stderr
     assert repository.planned() == {}
     check_experiments(repository, {"half": scratch(0.5)})
-    differences = json.loads(repository.output("dvc", "metrics", "diff", "--json"))["diff"]
+    differences = json.loads(repository.output("dvc", "metrics", "diff", "--json"))
     assert differences[METRICS][MAP]["new"] == average_map(scratch(0.5))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,7 +193,7 @@ def test_dvc_shows_what_changed(changed: Repository, published: Repository):
     """Of parameters and metrics, what differs from the last commit, and no more."""
     differences = json.loads(changed.output("dvc", "params", "diff", "--json"))
     assert differences == {"params.yaml": {WEIGHT: {"old": 1.0, "new": 0.5, "diff": -0.5}}}
-    metrics = json.loads(changed.output("dvc", "metrics", "diff", "--json"))["diff"][METRICS]
+    metrics = json.loads(changed.output("dvc", "metrics", "diff", "--json"))[METRICS]
     assert {key.split(".")[1] for key in metrics} == {"sfsc"}
     shown = metrics["synthetic.sfsc.average_map_mean"]
     (_, old), (_, new) = average_maps(published), average_maps(changed)
@@ -200,13 +201,21 @@ def test_dvc_shows_what_changed(changed: Repository, published: Repository):
 
 
 def test_dvc_draws_what_changed(changed: Repository):
-    """The plot has both revisions of each method; its page is written without a network."""
+    """The chart has both revisions of each method; the picture needs no network."""
+    picture = "reports/default/figures/synthetic_cross_test.png"
     plots = json.loads(changed.output("dvc", "plots", "diff", "--json"))["data"]
-    (plot,) = plots["reports/default/tables/main.csv"]
-    rows = {(r["rev"], r["method"]) for r in plot["content"]["data"]["values"]}
+    (chart,) = plots["reports/default/tables/main.csv"]
+    rows = {(row["rev"], row["method"]) for row in chart["content"]["data"]["values"]}
     assert rows == {(revision, run) for revision in ("HEAD", "workspace") for run in RUNS}
-    page = changed.output("dvc", "plots", "diff", "--out", "plots").strip()
-    assert "Average mAP" in Path(page.removeprefix("file://")).read_text()
+    page = Path(changed.output("dvc", "plots", "diff").strip().removeprefix("file://"))
+    assert "Average mAP" in page.read_text()
+    shown = set(re.findall('<img src="(.+?)"', page.read_text()))
+    assert shown == {
+        f"static/{revision}_{picture.replace('/', '_')}" for revision in ("HEAD", "workspace")
+    }
+    assert (page.parent / f"static/workspace_{picture.replace('/', '_')}").read_bytes() == (
+        changed.folder / picture
+    ).read_bytes()
 
 
 def test_images_that_may_not_be_passed_on_are_not_pushed(published: Repository, tmp_path: Path):
