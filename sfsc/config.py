@@ -96,6 +96,22 @@ class Omniglot(Section):
     """Of the 20 drawers of a test character, those whose drawings are queries."""
 
 
+class ImageFiles(Section):
+    """A set of image files on the user's disk."""
+
+    image_height: int = Field(ge=16, le=1024)
+    """Height that the images are resized to, pixels."""
+    image_width: int = Field(ge=16, le=1024)
+    """Width that the images are resized to, pixels."""
+
+
+class PublishedImages(ImageFiles):
+    """A published set of image files, which must be whole."""
+
+    counts: Literal["published", "any"] = "published"
+    """`any` takes a part of the set, say a miniature, and says so in the log and the summary."""
+
+
 class Data(Section):
     """What the prepared sets are made from: one more key for each further file of sfsc/data/sets.
 

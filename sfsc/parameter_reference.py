@@ -18,7 +18,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 
 from sfsc import parts
-from sfsc.config import Section
+from sfsc.config import Data, Section
 from sfsc.files import replacing
 from sfsc.params import Params, load_params
 
@@ -50,7 +50,17 @@ def render(params: Params) -> str:
     Args:
         params: What `params.yaml` says.
     """
-    return "\n\n".join([HEAD.rstrip(), *_section(type(params), params, "")]) + "\n"
+    sections = [*_section(type(params), params, ""), *_further_sets()]
+    return "\n\n".join([HEAD.rstrip(), *sections]) + "\n"
+
+
+def _further_sets() -> Iterator[str]:
+    """Yield the sections of the data sets that `params.yaml` has no row for."""
+    for name in parts.names("data.sets"):
+        if name not in Data.model_fields:
+            yield f"## `data.{name}`"
+            yield "Not in `params.yaml`: a study that uses the set adds the row."
+            yield from _section(parts.load("data.sets", name).Settings, None, f"data.{name}.")
 
 
 def _section(model: type[Section], values: Section | None, prefix: str) -> Iterator[str]:

@@ -13,8 +13,9 @@ from sfsc.data.prepared import PreparedSet
 
 ROWS_PER_SPLIT: dict[Split, int] = {"train": 5, "validation": 2, "query": 5}
 """Gallery identities are the query's."""
-CELL = 64
-"""Side of a cell, pixels; small images are enlarged by a whole factor."""
+CELL, LARGEST = 64, 128
+"""Height of a cell, pixels: small images are enlarged by a whole factor to at most `CELL`, those
+higher than `LARGEST` are shrunk to it."""
 GAP = 3
 MARGIN = (118, 64)
 """Room for the labels on the left and on top, pixels."""
@@ -36,21 +37,22 @@ def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> Non
         for split, number in ROWS_PER_SPLIT.items()
         for identity in manifest.identities(split)[:number].tolist()
     ]
-    side = max(CELL // prepared.images.shape[1], 1) * prepared.images.shape[1]
-    pitch = side + GAP
+    width, height = _cell_size(*prepared.images.shape[1:3])
+    pitch = (width + GAP, height + GAP)
     sheet = Image.new(
-        "RGB", (MARGIN[0] + pitch * len(cameras), MARGIN[1] + pitch * len(rows)), PAPER
+        "RGB", (MARGIN[0] + pitch[0] * len(cameras), MARGIN[1] + pitch[1] * len(rows)), PAPER
     )
     draw = ImageDraw.Draw(sheet)
     _write_labels(draw, prepared, rows, cameras, title=title, pitch=pitch)
     for y, (_, identity) in enumerate(rows):
         for x, camera in enumerate(cameras):
-            corner = (MARGIN[0] + x * pitch, MARGIN[1] + y * pitch)
+            corner = (MARGIN[0] + x * pitch[0], MARGIN[1] + y * pitch[1])
             found = np.flatnonzero((manifest.identity == identity) & (manifest.camera == camera))
             if len(found):
-                sheet.paste(_enlarge(prepared.images[found[0]], side), corner)
+                sheet.paste(_resize(prepared.images[found[0]], width, height), corner)
             else:
-                draw.rectangle((corner, (corner[0] + side - 1, corner[1] + side - 1)), fill=EMPTY)
+                end = (corner[0] + width - 1, corner[1] + height - 1)
+                draw.rectangle((corner, end), fill=EMPTY)
     sheet.save(path, format="PNG")
 
 
@@ -61,7 +63,7 @@ def _write_labels(
     cameras: list[int],
     *,
     title: str,
-    pitch: int,
+    pitch: tuple[int, int],
 ) -> None:
     heading, small = ImageFont.load_default(17), ImageFont.load_default(12)
     sizes = ", ".join(
@@ -71,16 +73,28 @@ def _write_labels(
     draw.text((8, 6), title, fill=INK, font=heading)
     draw.text((8, 28), f"Identities / images: {sizes}", fill=INK, font=small)
     for x, camera in enumerate(cameras):
-        draw.text((MARGIN[0] + x * pitch, MARGIN[1] - 17), f"cam {camera}", fill=INK, font=small)
+        place = (MARGIN[0] + x * pitch[0], MARGIN[1] - 17)
+        draw.text(place, f"cam {camera}", fill=INK, font=small)
     for y, (split, identity) in enumerate(rows):
         part = "test" if split == "query" else split
-        draw.text((8, MARGIN[1] + y * pitch + pitch // 2 - 16), part, fill=INK, font=small)
-        draw.text(
-            (8, MARGIN[1] + y * pitch + pitch // 2), f"identity {identity}", fill=INK, font=small
-        )
+        middle = MARGIN[1] + y * pitch[1] + pitch[1] // 2
+        draw.text((8, middle - 16), part, fill=INK, font=small)
+        draw.text((8, middle), f"identity {identity}", fill=INK, font=small)
 
 
-def _enlarge(image: NDArray[np.uint8], side: int) -> Image.Image:
+def _cell_size(height: int, width: int) -> tuple[int, int]:
+    """Return width and height of a cell.
+
+    >>> _cell_size(28, 28), _cell_size(256, 128)
+    ((56, 56), (64, 128))
+    """
+    scale = LARGEST / height if height > LARGEST else max(CELL // height, 1)
+    return round(scale * width), round(scale * height)
+
+
+def _resize(image: NDArray[np.uint8], width: int, height: int) -> Image.Image:
     """Return a cell: grey images become RGB, pixels stay square."""
     picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))))
-    return picture.resize((side, side), Image.Resampling.NEAREST)
+    is_shrunk = height < picture.height
+    method = Image.Resampling.BOX if is_shrunk else Image.Resampling.NEAREST
+    return picture.resize((width, height), method)

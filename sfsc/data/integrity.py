@@ -50,16 +50,17 @@ def check_packing(manifest: Manifest, images: NDArray[np.uint8]) -> None:
 
 
 def check_counts(manifest: Manifest, expected: Mapping[Split, SplitCount]) -> None:
-    """Check the size of each split against the published table of the data set.
+    """Check the size of splits against the published table of the data set.
 
     Raises:
-        DataError: If a split has another size.
+        DataError: If a split has another size than expected.
     """
-    for split, count in count_splits(manifest).items():
-        if count != expected[split]:
+    found = count_splits(manifest)
+    for split, count in expected.items():
+        if found[split] != count:
             raise DataError(
-                f"Split `{split}` must have {expected[split].identities} identities and "
-                f"{expected[split].images} images. Found {count.identities} and {count.images}."
+                f"Split `{split}` must have {count.identities} identities and {count.images} "
+                f"images. Found {found[split].identities} and {found[split].images}."
             )
 
 
@@ -151,17 +152,33 @@ def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:
 
 
 def check_duplicates(manifest: Manifest) -> None:
-    """Check that no image is in two splits.
+    """Check that no image is in two splits, but for copies that the protocol removes.
+
+    A query may be in the gallery, too, as those of VeRi-776 are, with the same identity and camera
+    or as junk: it is then removed from the query's ranking.
 
     Raises:
         DataError: If two splits share an image, pixel for pixel.
     """
-    seen: dict[str, int] = {}
+    copies: dict[str, list[int]] = {}
     for row, digest in enumerate(manifest.digest.tolist()):
-        first = seen.setdefault(digest, row)
-        if manifest.split[first] != manifest.split[row]:
-            raise DataError(
-                "No image may be in two splits. "
-                f"Found `{manifest.path[first]}` in {manifest.split[first]} and, "
-                f"pixel for pixel the same, `{manifest.path[row]}` in {manifest.split[row]}."
-            )
+        others = copies.setdefault(digest, [])
+        for other in others:
+            if manifest.split[other] != manifest.split[row] and not _is_removed(
+                manifest, other, row
+            ):
+                raise DataError(
+                    "No image may be in two splits. "
+                    f"Found `{manifest.path[other]}` in {manifest.split[other]} and, "
+                    f"pixel for pixel the same, `{manifest.path[row]}` in {manifest.split[row]}."
+                )
+        others.append(row)
+
+
+def _is_removed(manifest: Manifest, *rows: int) -> bool:
+    """Whether two rows are a query and a gallery image that its ranking leaves out."""
+    pair = list(rows)
+    if set(manifest.split[pair]) != {"query", "gallery"}:
+        return False
+    is_same = len(set(manifest.identity[pair])) == len(set(manifest.camera[pair])) == 1
+    return is_same or JUNK in manifest.identity[pair]

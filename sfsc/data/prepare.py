@@ -36,7 +36,7 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
         job: Which set and how.
         raw_dir: Folder with a folder of raw files per data set (`data/raw`).
         output_dir: Folder of the prepared set; other files in it are left alone.
-        threads: Number of processes that render.
+        threads: Number of processes or threads that render or decode.
 
     Raises:
         ConfigError: If the settings are not those of the data set.
@@ -44,17 +44,21 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
             left behind.
     """
     with _workshop(output_dir) as folder:
-        _write(_build(job, raw_dir, threads), job, folder)
+        _write(_build(job, raw_dir, folder / IMAGES, threads), job, folder)
         PreparedSet.open(folder).check()
         _publish(folder, output_dir)
 
 
-def _build(job: PrepareJob, raw_dir: Path, threads: int) -> PreparedSet:
+def _build(job: PrepareJob, raw_dir: Path, packed: Path, threads: int) -> PreparedSet:
     data_set = parts.load("data.sets", job.dataset)
     settings = validate(data_set.Settings, job.settings, source=f"data.{job.dataset}")
     fraction = job.validation_fraction
     prepared: PreparedSet = data_set.build(
-        settings, raw_dir / job.dataset, validation_fraction=fraction, threads=threads
+        settings,
+        raw_dir / job.dataset,
+        validation_fraction=fraction,
+        packed=packed,
+        threads=threads,
     )
     expected = data_set.expected_counts(settings, validation_fraction=fraction)
     check_counts(prepared.manifest, expected)
@@ -63,7 +67,8 @@ def _build(job: PrepareJob, raw_dir: Path, threads: int) -> PreparedSet:
 
 def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
     prepared.manifest.save(folder / MANIFEST)
-    np.save(folder / IMAGES, prepared.images)
+    if not (folder / IMAGES).exists():  # a set that does not fit in memory has written them
+        np.save(folder / IMAGES, prepared.images)
     write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.dataset)
     summary = {
         "dataset": job.dataset,

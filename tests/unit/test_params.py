@@ -73,8 +73,8 @@ def test_params_and_every_study_are_valid(study: Path | None):
         (
             {"datasets": ["market"]},
             (
-                "`datasets.0` should be omniglot or synthetic, a file of sfsc/data/sets. Found "
-                "`'market'`."
+                "`datasets.0` should be custom or market1501 or msmt17 or omniglot or synthetic or "
+                "veri776, a file of sfsc/data/sets. Found `'market'`."
             ),
         ),
         (

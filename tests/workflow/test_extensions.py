@@ -78,7 +78,7 @@ class Settings(Section):
     identities: int = Field(ge=12)
 
 
-def build(settings, raw_dir, *, validation_fraction, threads):
+def build(settings, raw_dir, *, validation_fraction, packed, threads):
     """Draw the set; the last identities are for the test, those before them for validation."""
     periods = (raw_dir / RAW[0]).read_text().split()
     counts = expected_counts(settings, validation_fraction=validation_fraction)

@@ -101,7 +101,8 @@ def build(
     raw_dir: Path,
     *,
     validation_fraction: float,
-    threads: int = 1,  # noqa: ARG001 - all sets are built with the same call
+    packed: Path | None = None,  # noqa: ARG001 - all sets are built with the same call
+    threads: int = 1,  # noqa: ARG001
 ) -> PreparedSet:
     """Unpack the characters of both splits, numbered in alphabetical order, training first.
 
@@ -111,6 +112,7 @@ def build(
         settings: Image size and number of query drawers.
         raw_dir: Folder with the two archives.
         validation_fraction: Share of the training characters held out for validation.
+        packed: Not used: the set fits in memory.
         threads: Not used: the set is made in seconds.
 
     Raises:

@@ -30,7 +30,12 @@ _VEHICLE, _CAMERA, _SIGHTING, _PICTURE = range(4)
 
 
 def build(
-    settings: Synthetic, _raw_dir: Path, *, validation_fraction: float, threads: int = 1
+    settings: Synthetic,
+    _raw_dir: Path,
+    *,
+    validation_fraction: float,
+    packed: Path | None = None,  # noqa: ARG001 - all sets are built with the same call
+    threads: int = 1,
 ) -> PreparedSet:
     """Render the set.
 
@@ -41,6 +46,7 @@ def build(
         settings: The set is a function of these and `validation_fraction` alone.
         _raw_dir: Not looked at.
         validation_fraction: Share of the training identities held out for validation.
+        packed: Not used: the set fits in memory.
         threads: Number of processes.
     """
     identities = range(settings.train_identities + settings.test_identities)
