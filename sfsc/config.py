@@ -109,7 +109,8 @@ class PublishedImages(ImageFiles):
     """A published set of image files, which must be whole."""
 
     counts: Literal["published", "any"] = "published"
-    """`any` takes a part of the set, say a miniature, and says so in the log and the summary."""
+    """Checked unless it is said otherwise: `any` takes a part of the set, say a miniature, and the
+    log and the summary tell."""
 
 
 class Data(Section):

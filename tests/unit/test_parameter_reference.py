@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sfsc import parts
 from sfsc.config import Section
 from sfsc.parameter_reference import _model_of, docstrings, render
 from sfsc.params import Params, load_params
@@ -26,7 +27,10 @@ def test_the_file_is_fresh():
     assert (ROOT / "docs" / "parameters.md").read_text() == text, "run `make docs`"
 
 
-@pytest.mark.parametrize("model", list(dict.fromkeys(sections(Params))))
+SETS = [parts.load("data.sets", name).Settings for name in parts.names("data.sets")]
+
+
+@pytest.mark.parametrize("model", list(dict.fromkeys([*sections(Params), *SETS])))
 def test_every_key_says_what_it_means(model: type[Section]):
     """A field without a docstring would be a row without a meaning."""
     assert [name for name, text in docstrings(model).items() if not text] == []
@@ -39,6 +43,7 @@ def test_every_key_says_what_it_means(model: type[Section]):
         "| `train.warmup` | number, ≥ 0, < 1 |",
         "| `evaluate.ranks` | a list: integer, ≥ 1, at least 1 of them | `[1, 5, 10]` |",
         "| `aggregation.aggregator` | `cagrad`, `mean`, `mgda`,",
+        "| `data.msmt17.version` | `V1`, `V2` |",
         "## `ablation.<name>`, `robustness.<name>`, `search.<name>`",
     ],
 )

@@ -76,3 +76,6 @@ use rule prepare_synthetic as prepare_data_set with:
         "logs/{study}/{dataset}/prepare.tsv"
     wildcard_constraints:
         dataset=one_of(set(PARAMS.datasets) - {"synthetic", "omniglot"}),
+    resources:
+        mem_mb=2000,
+        runtime=240,

@@ -5,6 +5,7 @@ from PIL import Image
 from prepared_sets import LABELS, make_set
 
 from sfsc.data.contact_sheet import CELL, EMPTY, GAP, MARGIN, write_contact_sheet
+from sfsc.data.prepared import PreparedSet
 
 
 def test_cells_are_the_first_images_and_unseen_cells_are_empty(tmp_path: Path):
@@ -21,3 +22,17 @@ def test_cells_are_the_first_images_and_unseen_cells_are_empty(tmp_path: Path):
         assert (cell[::16, ::16] == prepared.images[column]).all()
     empty = sheet[top + 20, left + 2 * pitch + 20]
     assert tuple(empty) == EMPTY
+
+
+def test_high_images_are_shrunk_and_keep_their_proportions(tmp_path: Path):
+    """A person of 256 x 128 pixels is a cell of 128 x 64, the mean of its pixels."""
+    prepared = make_set()
+    images = np.full((len(prepared.images), 256, 128, 3), 90, dtype=np.uint8)
+    write_contact_sheet(
+        PreparedSet(prepared.manifest, images), tmp_path / "sheet.png", title="tall"
+    )
+    with Image.open(tmp_path / "sheet.png") as picture:
+        sheet = np.asarray(picture)
+    left, top = MARGIN
+    assert sheet.shape == (top + 3 * (128 + GAP), left + 2 * (64 + GAP), 3)
+    assert (sheet[top : top + 128, left : left + 64] == 90).all()

@@ -92,6 +92,33 @@ def test_a_duplicate_image_across_splits_is_refused():
     )
 
 
+def _copied(labels: list[Label]) -> PreparedSet:
+    """Return a set whose last image is a copy of its first query."""
+    prepared = make_set(labels)
+    images, digests = prepared.images.copy(), prepared.manifest.digest.copy()
+    first = int(prepared.manifest.rows("query")[0])
+    images[-1], digests[-1] = images[first], digests[first]
+    return PreparedSet(replace(prepared.manifest, digest=digests), images)
+
+
+@pytest.mark.parametrize("label", [(2, 0, "gallery"), (-1, 3, "gallery")])
+def test_a_copy_of_a_query_that_the_protocol_removes_is_no_leak(label: Label):
+    """Of the same identity and camera, or junk: it is in no ranking of that query."""
+    _copied([*LABELS, label]).check()
+
+
+@pytest.mark.parametrize(
+    ("label", "split"),
+    [((2, 1, "gallery"), "gallery"), ((3, 0, "gallery"), "gallery"), ((0, 0, "train"), "train")],
+)
+def test_other_copies_of_a_query_are_refused(label: Label, split: str):
+    """Of another camera it would be a hit, of another identity a miss, both without any merit."""
+    assert _refusal(_copied([*LABELS, label])) == (
+        "No image may be in two splits. Found `4.png` in query and, pixel for pixel the same, "
+        f"`7.png` in {split}."
+    )
+
+
 @pytest.mark.parametrize(
     ("images", "sentence"),
     [

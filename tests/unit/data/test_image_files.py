@@ -1,0 +1,130 @@
+import io
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from miniatures import draw_jpeg
+from PIL import Image
+
+from sfsc.config import Augmentation, ImageFiles
+from sfsc.data import image_files
+from sfsc.data.augmentation import build_augmentation
+from sfsc.data.image_files import ImageFile, decode_image, find_images, pack_images
+from sfsc.data.manifest import pixel_digest
+from sfsc.data.transforms import normalise, to_unit
+from sfsc.errors import DataError
+from sfsc.networks.build import EmbeddingNetwork
+
+SETTINGS = ImageFiles(image_height=32, image_width=16)
+
+
+def _write(folder: Path, count: int) -> list[ImageFile]:
+    for number in range(count):
+        (folder / f"{number}.jpg").write_bytes(draw_jpeg(str(number)))
+    return [ImageFile(f"{number}.jpg", number, 0, "train") for number in range(count)]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_images_are_packed_in_order_whatever_the_batches(
+    threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The file is numpy's, row i is image i, and the digests are those of the pixels."""
+    monkeypatch.setattr(image_files, "BATCH", 2)
+    files = _write(tmp_path, 5)
+    packed = tmp_path / "images.npy"
+    prepared = pack_images(files, tmp_path, packed, settings=SETTINGS, threads=threads)
+    assert isinstance(prepared.images, np.memmap)
+    assert np.load(packed).shape == (5, 32, 16, 3)
+    for number in range(5):
+        image = decode_image(tmp_path / f"{number}.jpg", height=32, width=16)
+        assert (prepared.images[number] == image).all()
+        assert prepared.manifest.digest[number] == pixel_digest(image)
+
+
+def test_no_more_than_a_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What lies in memory does not grow with the set."""
+    monkeypatch.setattr(image_files, "BATCH", 2)
+    decoded: list[str] = []
+    original = image_files._try_decode
+
+    def count(raw_dir: Path, file: ImageFile, **options: object):
+        decoded.append(file.path)
+        return original(raw_dir, file, **options)
+
+    with image_files.ThreadPoolExecutor(1) as pool:
+        decode = image_files.partial(
+            count, tmp_path, height=32, width=16, formats=image_files.JPEG
+        )
+        stream = image_files._in_batches(pool, decode, _write(tmp_path, 6))
+        for yielded, _ in enumerate(stream, start=1):
+            assert len(decoded) - yielded < 2
+
+
+def test_the_progress_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """The last line says that all are done."""
+    caplog.set_level(logging.INFO)
+    files = _write(tmp_path, 3)
+    pack_images(files, tmp_path, tmp_path / "images.npy", settings=SETTINGS)
+    assert caplog.messages[-1] == "image 3/3  0:00:00 left"
+
+
+def test_an_image_is_resized_by_area_upright_and_in_colour(tmp_path: Path):
+    """A grey picture that a camera took lying becomes RGB, higher than wide."""
+    lying = np.zeros((40, 80), dtype=np.uint8)
+    lying[:, :40] = 200  # its left half is the top once it is upright
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(lying).save(buffer, format="PNG", exif=exif)
+    (tmp_path / "a.png").write_bytes(buffer.getvalue())
+    image = decode_image(tmp_path / "a.png", height=20, width=10, formats=("PNG",))
+    assert image.shape == (20, 10, 3)
+    assert (image[:9] == 200).all()
+    assert (image[11:] == 0).all()
+
+
+def test_many_damaged_files_are_counted(tmp_path: Path):
+    """Five are named."""
+    files = _write(tmp_path, 8)
+    for file in files:
+        (tmp_path / file.path).write_bytes(b"no picture")
+    with pytest.raises(DataError) as raised:
+        pack_images(files, tmp_path, tmp_path / "images.npy", settings=SETTINGS)
+    assert str(raised.value).startswith("All images must be readable JPEG files. Found 8 of 8 in ")
+    assert str(raised.value).endswith(
+        "`4.jpg` (a file of another kind) and 3 more. Copy them anew."
+    )
+
+
+def test_what_is_skipped_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """A folder's `Thumbs.db` and a resource fork are no images."""
+    caplog.set_level(logging.INFO)
+    (tmp_path / "query").mkdir()
+    for name in ("7_2.jpg", "._7_2.jpg", "Thumbs.db"):
+        (tmp_path / "query" / name).write_bytes(draw_jpeg(name))
+    pattern = re.compile(r"(?P<identity>\d)_(?P<camera>\d)\.jpg")
+    files = find_images(tmp_path, "query", "query", pattern=pattern, example="1_1.jpg")
+    assert files == [ImageFile("query/7_2.jpg", 7, 2, "query")]
+    assert caplog.messages == ["query: 2 files are no images and skipped, `._7_2.jpg` the first"]
+
+
+@pytest.mark.parametrize("backbone", ["small_resnet", "resnet18", "mobilenet_v2"])
+def test_networks_and_augmentation_take_images_that_are_not_square(backbone: str):
+    """From packed 32 x 16 images to embeddings, in each sub-model."""
+    section = Augmentation(
+        flip=True, rotation=10.0, translation=0.1, scale=(0.9, 1.1), shear=5.0, colour=0.2,
+        erasing=1.0,
+    )  # fmt: skip
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 16, 3), dtype=np.uint8)
+    changed = build_augmentation(section)(to_unit(images))
+    assert changed.shape == (4, 3, 32, 16)
+    network = EmbeddingNetwork(
+        backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3
+    )
+    for switch in (0, 1):
+        embedding = network(normalise(changed), switch).embedding
+        assert embedding.shape == (4, 8)
+        assert torch.isfinite(embedding).all()
