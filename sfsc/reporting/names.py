@@ -57,12 +57,12 @@ def method_name(method: str) -> str:
 
 
 def short_name(method: str) -> str:
-    """Return the name without what is in brackets.
+    """Return the name without the mark of the paper's method.
 
     >>> short_name("sfsc"), short_name("asymmetric_triplet")
-    ('SFSC', 'Asymmetric')
+    ('SFSC', 'Asymmetric (triplet)')
     """
-    return method_name(method).partition(" (")[0]
+    return method_name(method).removesuffix(" (ours)")
 
 
 def name_lines(method: str) -> tuple[str, str]:
