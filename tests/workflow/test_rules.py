@@ -210,7 +210,6 @@ def test_a_clusters_profile_says_what_the_default_one_says(name: str):
 
 def test_the_kubernetes_profile_plans_the_whole_study(workspace: Workspace):
     """A dry run, which asks no cluster, lists the jobs of a local run."""
-    pytest.importorskip("snakemake_storage_plugin_fs")
     profile = ("--profile", "profiles/kubernetes", "--workflow-profile", "none")
     volume = ("--default-storage-prefix", str(workspace.folder))
     assert workspace.planned(*profile, *volume) == workspace.planned()
