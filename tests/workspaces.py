@@ -1,7 +1,6 @@
 """The real pipeline in a folder of its own: a copy of the sources, a study of seven trainings."""
 
 import contextlib
-import multiprocessing
 import os
 import re
 import shutil
@@ -16,6 +15,8 @@ from typing import Any, Self
 import yaml
 
 from sfsc.provenance import digest_of
+
+from snakemake_forks import FORKS, run_snakemake
 
 ROOT = Path(__file__).parents[1]
 DVC_SOURCES = ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
@@ -47,25 +48,6 @@ STUDY = {
 TWO_TRAININGS = {
     "study": "default", "compare": ["bct_s", "sfsc"], "ablation": {}, "robustness": {}
 }  # fmt: skip
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["snakemake.cli"])
-
-
-def run_snakemake(
-    arguments: list[str], folder: Path, environment: dict[str, str], output: Path
-) -> None:
-    """Run Snakemake in this process, as `python -m snakemake` would in the folder; then exit."""
-    with output.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    from snakemake import cli
-
-    cli.main(arguments)
 
 
 class Workspace:
