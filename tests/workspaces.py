@@ -269,11 +269,12 @@ class Repository(Workspace):
 
         Left out is what speaks of this machine's MLflow store.
         """
+        of_this_machine = {"mlflow.json", "mlflow.json.lock", "track.json"}
         found = [
             path
             for folder in folders or STUDY_FOLDERS
             for path in (self.folder / folder).rglob("*")
-            if path.is_file() and path.name not in {"mlflow.json", "track.json"}
+            if path.is_file() and path.name not in of_this_machine
         ]
         return {str(path.relative_to(self.folder)): digest_of(path) for path in found}
 

@@ -33,19 +33,19 @@ FIGURES = {f"figure_{name}": 1 for name in DRAWN}
 REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 
-def tested(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
+def with_tests(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
     """Return trainings and all behind them: runs assembled, embedded, tested and reported."""
     of_runs = {"embed": n_runs, "evaluate": n_runs}
     return trainings | dict.fromkeys(assembled, 1) | of_runs | REPORTING
 
 
-ALL = tested(TRAININGS, 6, *ASSEMBLE)
-OF_ALONE = tested(ALONE, 2, *ASSEMBLE)
-OF_BCT = tested(BCT, 1, "assemble_bct")
-OF_BCT_SWITCHABLE = tested(BCT, 1)
-OF_BCT_S = tested(BCT_S, 1)
-OF_SFSC = tested(SFSC, 3)
-OF_SWITCHABLE = tested(SWITCHABLE, 4)
+ALL = with_tests(TRAININGS, 6, *ASSEMBLE)
+OF_ALONE = with_tests(ALONE, 2, *ASSEMBLE)
+OF_BCT = with_tests(BCT, 1, "assemble_bct")
+OF_BCT_SWITCHABLE = with_tests(BCT, 1)
+OF_BCT_S = with_tests(BCT_S, 1)
+OF_SFSC = with_tests(SFSC, 3)
+OF_SWITCHABLE = with_tests(SWITCHABLE, 4)
 AGAIN = PREPARE | ALL
 NOTHING: Jobs = {}
 
@@ -58,7 +58,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "variation_seeds": ([1], "`variation_seeds` must be some of `seeds`. Found [1] and [0]."),
     "seeds": (
         [0, 1],
-        tested(REFERENCE | BCT | BCT_S | {"train_sfsc": 1}, 4, *ASSEMBLE),
+        with_tests(REFERENCE | BCT | BCT_S | {"train_sfsc": 1}, 4, *ASSEMBLE),
     ),
     "compare": (["unified", "bct", "sfsc"], REPORTING),
     "search": (
@@ -78,7 +78,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "network.backbone": ("resnet18", ALL),
     "network.widths": (  # the networks at hand are of two of them
         [0.25, 0.5, 1.0],
-        tested(BCT | SWITCHABLE, 5, "assemble_bct"),
+        with_tests(BCT | SWITCHABLE, 5, "assemble_bct"),
     ),
     "network.embedding_dim": (17, ALL),
     "loss.base": ("arcface", ALL),
@@ -90,17 +90,17 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "loss.submodel_base_weight": (2.0, NOTHING),  # both switchable rows have their own
     "loss.influence_weight": (0.5, OF_SWITCHABLE),  # BCT has its own; the others have no target
     "loss.asymmetric": ("triplet", NOTHING),
-    "loss.asymmetric_weight": (0.5, tested(BCT | SWITCHABLE, 5, "assemble_bct")),
+    "loss.asymmetric_weight": (0.5, with_tests(BCT | SWITCHABLE, 5, "assemble_bct")),
     "loss.asymmetric_margin": (0.1, NOTHING),
     "loss.asymmetric_detach": (False, NOTHING),
     "loss.compatible_weight": (0.5, OF_BCT_S),  # SFSC has its own
     "loss.compatible_on": ("all", OF_SFSC),
     "loss.evidence": ("relu", ALL),  # of the uncertainty that every training records
-    "loss.kl_weight": (0.02, tested({"train_sfsc": 1, "ablate_granularity": 1}, 2)),
+    "loss.kl_weight": (0.02, with_tests({"train_sfsc": 1, "ablate_granularity": 1}, 2)),
     "loss.kl_ramp": (0.1, OF_SFSC),
     "loss.classifier_gradient": ("all", OF_SWITCHABLE),
     "aggregation.aggregator": ("mean", NOTHING),  # rows of one sub-model aggregate nothing
-    "aggregation.granularity": ("layer", tested({"train_sfsc": 1, "vary_kl_weight": 1}, 2)),
+    "aggregation.granularity": ("layer", with_tests({"train_sfsc": 1, "vary_kl_weight": 1}, 2)),
     "aggregation.reduction": ("sum", OF_SFSC),
     "train.epochs": (4, ALL),
     "train.identities_per_batch": (7, ALL),
@@ -137,12 +137,12 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     ),
     "methods.full_alone.networks_of": ("bct", NOTHING),
     "methods.full_alone.switches": ("smallest", NOTHING),
-    "methods.unified.networks_of": ("bct", tested(NOTHING, 1, "assemble_unified")),
-    "methods.unified.switches": ("largest", tested(NOTHING, 1, "assemble_unified")),
+    "methods.unified.networks_of": ("bct", with_tests(NOTHING, 1, "assemble_unified")),
+    "methods.unified.switches": ("largest", with_tests(NOTHING, 1, "assemble_unified")),
     "methods.bct.networks": ("switchable", OF_BCT_SWITCHABLE),
     "methods.bct.reference": (
         "asymmetric",
-        tested({"train_asymmetric": 1} | BCT, 1, "assemble_bct"),
+        with_tests({"train_asymmetric": 1} | BCT, 1, "assemble_bct"),
     ),
     "methods.bct.loss.influence_weight": (2.0, OF_BCT),
     "methods.asymmetric.networks": ("switchable", NOTHING),
@@ -155,7 +155,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "methods.asymmetric_triplet.variant_of": ("bct", NOTHING),
     "methods.asymmetric_triplet.loss.asymmetric": ("regression", NOTHING),
     "methods.asymmetric_triplet.loss.asymmetric_margin": (0.1, NOTHING),
-    "methods.bct_s.networks": ("each", tested({"train_bct_s": 2}, 1, "assemble_method")),
+    "methods.bct_s.networks": ("each", with_tests({"train_bct_s": 2}, 1, "assemble_method")),
     "methods.bct_s.loss.submodel_base_weight": (2.0, OF_BCT_S),
     "methods.bct_s.aggregation.aggregator": ("sum", OF_BCT_S),
     "methods.asymmetric_s.networks": ("each", NOTHING),
@@ -163,10 +163,8 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "methods.asymmetric_s.loss.asymmetric": ("triplet", NOTHING),
     "methods.asymmetric_s.loss.asymmetric_weight": (2.0, NOTHING),
     "methods.asymmetric_s.loss.asymmetric_margin": (0.1, NOTHING),
-    "methods.sfsc.networks": (
-        "each",
-        tested(dict.fromkeys(SFSC, 2), 3, "assemble_method") | {"assemble_variation": 2},
-    ),
+    # Networks alone have no pairs to be compatible: the conditions are the row itself.
+    "methods.sfsc.networks": ("each", with_tests({"train_sfsc": 2}, 1, "assemble_method")),
     "methods.sfsc.loss.submodel_base_weight": (2.0, OF_SFSC),
     "methods.sfsc.loss.compatible_weight": (0.5, OF_SFSC),
     "methods.sfsc.aggregation.aggregator": ("upgrad", OF_SFSC),
@@ -180,9 +178,9 @@ A row of `methods` that the study has no run of runs nothing.
 ROWS: dict[str, tuple[Any, Jobs]] = {
     "methods.independent.loss": (
         {"label_smoothing": 0.0},
-        tested(REFERENCE | BCT, 2, *ASSEMBLE),
+        with_tests(REFERENCE | BCT, 2, *ASSEMBLE),
     ),
-    "robustness.kl_weight.values": ([0.01, 0.1], tested({"vary_kl_weight": 1}, 1)),
+    "robustness.kl_weight.values": ([0.01, 0.1], with_tests({"vary_kl_weight": 1}, 1)),
 }
 """What a user's row adds, and the jobs that it runs."""
 CLAIMS = {"claims": 1} | PAGE
@@ -223,7 +221,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "training training.checkpoint training.loop training.model training.progress"),
     (ALL, "training.records training.reference training.run training.schedule training.sgd"),
     (ALL, "training.step training.validation"),
-    (tested(NOTHING, 2, *ASSEMBLE), "training.assemble"),
+    (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.
     (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
     (EVALUATE | REPORTING, "retrieval.evaluate"),
