@@ -37,7 +37,7 @@ def jobs() -> dict[str, str]:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "it never came to pass"
         time.sleep(0.1)
@@ -73,7 +73,7 @@ def test_a_killed_job_is_submitted_again_and_resumes(tmp_path: Path):
         wait_for(lambda: any((model.parent / "checkpoints").glob("epoch*.json")))
         (killed,) = jobs().keys() - known.keys()
         subprocess.run(["scancel", "--full", "--signal=KILL", killed], check=True)
-        assert snakemake.wait(timeout=300) == 0
+        assert snakemake.wait(timeout=600) == 0
     finally:
         clustered.kill_group(snakemake)
     first, again = (jobs()[job] for job in sorted(jobs().keys() - known.keys(), key=int))
