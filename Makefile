@@ -28,7 +28,7 @@ reproduce: $(READY)
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadgroup
 
-# Takes half an hour: the pipeline is killed and started again 25 times, servers come and go, pages are looked at.
+# Takes most of an hour: the pipeline is killed and started again 25 times, servers come and go, pages are looked at.
 test-system: $(READY)
 	tests/system/install.sh
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/system
