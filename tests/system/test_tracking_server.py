@@ -65,7 +65,9 @@ def mirrored(running: TrackingServer, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def changed(mirrored: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished workspace, to be changed."""
-    return mirrored.copy(tmp_path)
+    workspace = mirrored.copy(tmp_path)
+    workspace.study = mirrored.study
+    return workspace
 
 
 def commit(folder: Path) -> None:
