@@ -6,8 +6,8 @@
 takes connections and never answers.
 
 * `slowdown`: processor time (user and system) of the training with both over that of the training
-  alone, medians over the rounds. Unlike wall time, it is not stretched by whatever else runs on the
-  machine; what the follower takes from a core is no part of it.
+  alone, median over paired rounds. Unlike wall time, it is not stretched by whatever else runs on
+  the machine; what the follower takes from a core is no part of it.
 * `follower_share`: processor time of the follower, its start left out, over its wall time.
 * `wall_slowdown`: the same as `slowdown` of wall time, to be read on an idle machine alone.
 """
@@ -146,10 +146,10 @@ def measure(trainings: Trainings, rounds: int) -> dict[str, float]:
         with hung_server() as uri, trainings.followed(uri) as follower:
             beside.append(trainings.run())
             shares.append(follower.share())
-    median = statistics.median
+    median, pairs = statistics.median, list(zip(alone, beside, strict=True))
     return {
-        "slowdown": median(u.processor for u in beside) / median(u.processor for u in alone),
-        "wall_slowdown": median(u.wall for u in beside) / median(u.wall for u in alone),
+        "slowdown": median(b.processor / a.processor for a, b in pairs),
+        "wall_slowdown": median(b.wall / a.wall for a, b in pairs),
         "follower_share": median(shares),
         "seconds_alone": median(u.wall for u in alone),
         "processor_seconds_alone": median(u.processor for u in alone),
