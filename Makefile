@@ -1,5 +1,5 @@
 # make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
-# make test        checks and tests; make check: the checks alone; make test-system: kills the pipeline 25 times
+# make test        checks and tests; make check: the checks alone; make test-system: kills, servers, a cluster, a browser
 # make ui          browse the runs; STUDY=omniglot make reproduce: another study
 # make readme      copy results and rule graph into the README; make docs: write docs/parameters.md from the types
 # make lock        resolve requirements.lock anew

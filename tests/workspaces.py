@@ -215,6 +215,13 @@ class Repository(Workspace):
         self.output("git", "add", "--all")
         self.output("git", "commit", "--quiet", "--message=All")
 
+    def publish(self) -> None:
+        """Commit, and push to a folder beside this one, the default remote from now on."""
+        remote = self.folder.with_name("remote")
+        self.output("dvc", "remote", "add", "--default", "folder", str(remote))
+        self.commit()
+        self.output("dvc", "push")
+
     def arguments(self, *arguments: str) -> list[str]:
         """Return the arguments of `snakemake` for the default study."""
         return ["--cores", "2", *arguments]

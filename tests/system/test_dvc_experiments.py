@@ -28,10 +28,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository whose study DVC has reproduced, pushed to a folder; not to be changed."""
     repository = Repository.make(tmp_path_factory.mktemp("dvc") / "reproduced")
     repository.output("dvc", "repro")
-    remote = repository.folder.with_name("remote")
-    repository.output("dvc", "remote", "add", "--default", "folder", str(remote))
-    repository.commit()
-    repository.output("dvc", "push")
+    repository.publish()
     return repository
 
 

@@ -51,10 +51,7 @@ def published(finished: Repository) -> Repository:
     """A copy of it that DVC has reproduced, committed and pushed to a folder."""
     repository = finished.copy(finished.folder.with_name("published"))
     repository.output("dvc", "repro")
-    remote = repository.folder.with_name("remote")
-    repository.output("dvc", "remote", "add", "--default", "folder", str(remote))
-    repository.commit()
-    repository.output("dvc", "push")
+    repository.publish()
     return repository
 
 

@@ -79,3 +79,4 @@ use rule prepare_synthetic as prepare_data_set with:
     resources:
         mem_mb=2000,
         runtime=240,
+        gpu=0,
