@@ -23,7 +23,8 @@ def command() -> int:
     """Run one stage as all that the process does, and return its exit code.
 
     torch makes 250,000 objects that live as long as the process. Python's collector of cycles
-    would walk through them while they are imported and once more at the end: half a second of each job.
+    would walk through them while they are imported and once more at the end: half a second of each
+    job.
     """
     gc.set_threshold(20_000)
     try:
