@@ -114,30 +114,41 @@ def peak_bytes(step: Step) -> int:
     return max(itertools.accumulate(changes))
 
 
-def measure(job: TrainJob, *, image_size: int, rounds: int) -> dict[str, float]:
-    """Return the two ratios and the times behind them."""
-    torch.manual_seed(0)
+def random_batch(job: TrainJob, image_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return a batch of random images (B, 3, H, W), channels last, and its labels."""
     batch = job.train.identities_per_batch * job.train.images_per_identity
-    images = torch.randn(batch, 3, image_size, image_size).to(memory_format=torch.channels_last)
-    labels = torch.arange(batch) // job.train.images_per_identity
+    images = torch.randn(batch, 3, *image_size).to(memory_format=torch.channels_last)
+    return images, torch.arange(batch) // job.train.images_per_identity
+
+
+def random_model(job: TrainJob) -> IdentityModel:
+    """Return an untrained model for RGB images, channels last, in training mode."""
     network = EmbeddingNetwork(
         job.network.backbone,
         widths=job.network.widths,
         embedding_dim=job.network.embedding_dim,
         image_channels=3,
     )
-    dense = [
-        channels_last(Dense(network, switch, job.network.embedding_dim)).train()
-        for switch in range(len(job.network.widths))
-    ]
-    dense_steps = [dense_step(job, model, images, labels) for model in dense]
     model = IdentityModel(
         network,
         embedding_dim=job.network.embedding_dim,
         identities=IDENTITIES,
         base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
     )
-    sfsc_step = switchable_step(job, channels_last(model).train(), images, labels)
+    return channels_last(model).train()
+
+
+def measure(job: TrainJob, *, image_size: tuple[int, int], rounds: int) -> dict[str, float]:
+    """Return the two ratios and the times behind them."""
+    torch.manual_seed(0)
+    images, labels = random_batch(job, image_size)
+    model = random_model(job)
+    dense = [
+        channels_last(Dense(model.network, switch, job.network.embedding_dim)).train()
+        for switch in range(len(job.network.widths))
+    ]
+    dense_steps = [dense_step(job, network, images, labels) for network in dense]
+    sfsc_step = switchable_step(job, model, images, labels)
     for step in (*dense_steps, sfsc_step, *dense_steps, sfsc_step):
         step()
     sfsc_times, dense_times = [], []
@@ -153,7 +164,7 @@ def measure(job: TrainJob, *, image_size: int, rounds: int) -> dict[str, float]:
         "extra_memory_over_gradients": extra / gradients,
         "step_seconds": statistics.median(sfsc_times),
         "dense_seconds": statistics.median(dense_times),
-        "images_per_second": batch / statistics.median(sfsc_times),
+        "images_per_second": len(images) / statistics.median(sfsc_times),
     }
 
 
@@ -163,7 +174,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--backbone", choices=BACKBONES, default="small_resnet")
-    parser.add_argument("--image-size", type=int, default=32, help="pixels, square")
+    parser.add_argument("--image-size", type=int, nargs=2, default=(32, 32), help="pixels")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=30, help="paired rounds")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -174,7 +185,7 @@ def main() -> None:
     job = job.model_copy(
         update={"network": job.network.model_copy(update={"backbone": options.backbone})}
     )
-    result = measure(job, image_size=options.image_size, rounds=options.rounds)
+    result = measure(job, image_size=tuple(options.image_size), rounds=options.rounds)
     if options.json:
         print(json.dumps(result | {"limits": LIMITS}, indent=1))
         return

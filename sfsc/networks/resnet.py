@@ -1,6 +1,7 @@
-"""Switchable residual backbones of basic blocks (He et al., arXiv 1512.03385)."""
+"""Switchable residual backbones (He et al., arXiv 1512.03385; ResNeXt: Xie et al., 1611.05431)."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -68,40 +69,107 @@ class BasicBlock(nn.Module):
         return functional.relu(y + shortcut)
 
 
+class Bottleneck(nn.Module):
+    """A 3 x 3 convolution between two of 1 x 1 that reduce and expand, and a shortcut around them.
+
+    The stride is the 3 x 3 convolution's, as in the weights that people have; the paper's is the
+    first one's.
+
+    Args:
+        in_channels: Input channels of the full network.
+        out_channels: Output channels of the full network.
+        stride: Stride of the 3 x 3 convolution; where the map's shape changes, the shortcut is a
+            1 x 1 convolution.
+        widths: Ascending crop ratios; with `groups` > 1 each must leave whole groups.
+        groups: Groups of the 3 x 3 convolution, 32 in ResNeXt-50.
+        reduction: Output channels over inner channels.
+
+    Raises:
+        ValueError: If a sub-model would cut a group in two.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int,
+        widths: Widths,
+        groups: int = 1,
+        reduction: int = 4,
+    ) -> None:
+        super().__init__()
+        inner = out_channels // reduction
+        self.reduce = ConvNorm(in_channels, inner, 1, widths=widths)
+        self.spatial = ConvNorm(inner, inner, 3, stride=stride, groups=groups, widths=widths)
+        self.expand = ConvNorm(inner, out_channels, 1, widths=widths)
+        self.shortcut = None
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = ConvNorm(in_channels, out_channels, 1, stride=stride, widths=widths)
+
+    def forward(self, x: Tensor, switch: int) -> Tensor:
+        """Map (B, C, H, W) to (B, C', H', W') in sub-model `switch`."""
+        y = functional.relu(self.reduce(x, switch))
+        y = functional.relu(self.spatial(y, switch))
+        y = self.expand(y, switch)
+        shortcut = x if self.shortcut is None else self.shortcut(x, switch)
+        return functional.relu(y + shortcut)
+
+
+class Block(Protocol):
+    """What makes a block of a stage."""
+
+    def __call__(
+        self, in_channels: int, out_channels: int, *, stride: int, widths: Widths
+    ) -> nn.Module:
+        """Return the block; the arguments are `BasicBlock`'s."""
+        ...
+
+
 class ResNet(Backbone):
-    """Stem, stages of basic blocks, global average pooling.
+    """Stem, stages of residual blocks, global average pooling.
 
     Args:
         image_channels: Channels of the images; the stem keeps them all in every sub-model.
-        channels: Channels of each stage of the full network; stages after the first halve the map.
-        blocks: Basic blocks per stage.
+        stem_channels: Output channels of the stem of the full network.
+        channels: Output channels of each stage of the full network.
+        blocks: Blocks of each stage.
+        strides: Stride of each stage's first block.
         large_stem: Whether the stem is ResNet-18's 7 x 7 convolution and pooling, both of stride 2,
             instead of a 3 x 3 convolution of stride 1 for small images.
         widths: Ascending crop ratios.
+        block: What the stages are made of.
     """
 
     def __init__(
         self,
         image_channels: int,
         *,
+        stem_channels: int = 64,
         channels: Sequence[int],
-        blocks: int,
+        blocks: Sequence[int],
+        strides: Sequence[int] = (1, 2, 2, 2),
         large_stem: bool,
         widths: Widths,
+        block: Block = BasicBlock,
     ) -> None:
         super().__init__()
         kernel_size, stride = (7, 2) if large_stem else (3, 1)
         self.stem = ConvNorm(
-            image_channels, channels[0], kernel_size, stride=stride, widths=widths, crop_input=False
+            image_channels,
+            stem_channels,
+            kernel_size,
+            stride=stride,
+            widths=widths,
+            crop_input=False,
         )
         self.large_stem = large_stem
         self.blocks = nn.ModuleList()
-        previous = channels[0]
-        for stage, out_channels in enumerate(channels):
-            for index in range(blocks):
-                stride = 2 if stage > 0 and index == 0 else 1
-                block = BasicBlock(previous, out_channels, stride=stride, widths=widths)
-                self.blocks.append(block)
+        previous = stem_channels
+        for out_channels, count, stride in zip(channels, blocks, strides, strict=True):
+            for index in range(count):
+                first = stride if index == 0 else 1
+                self.blocks.append(block(previous, out_channels, stride=first, widths=widths))
                 previous = out_channels
         self.out_channels = previous
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import step, tracking
+from benchmarks import aggregation, step, tracking
 from sfsc.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def test_step_measures_time_and_memory():
     """One round on small images gives positive times and a plausible extra memory."""
     job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
-    result = step.measure(job, image_size=16, rounds=1)
+    result = step.measure(job, image_size=(16, 16), rounds=1)
     assert set(step.LIMITS) < set(result)
     assert result["step_seconds"] > 0
     assert result["dense_seconds"] > 0
@@ -25,9 +25,20 @@ def test_step_measures_time_and_memory():
 def test_step_prints_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """`--json` prints one object with the limits beside the figures."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["step", "--json", "--rounds", "1", "--image-size", "16"])
+    monkeypatch.setattr(
+        sys, "argv", ["step", "--json", "--rounds", "1", "--image-size", "16", "16"]
+    )
     step.main()
     assert json.loads(capsys.readouterr().out)["limits"] == step.LIMITS
+
+
+def test_aggregation_measures_all_implementations_on_one_jacobian():
+    """Two rounds give positive times; the naive implementation's update was found to be equal."""
+    job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
+    result = aggregation.measure(job, image_size=(16, 16), rounds=2)
+    assert set(aggregation.LIMITS) < set(result)
+    assert all(value > 0 for value in result.values())
+    assert result["memory_over_torchjd"] < aggregation.LIMITS["memory_over_torchjd"]
 
 
 def test_tracking_measures_a_training_beside_a_hung_server(

@@ -56,7 +56,12 @@ from sfsc.networks.resnet import ResNet
 def build(image_channels, widths):
     """Return a network of few channels."""
     return ResNet(
-        image_channels, channels=(8, 8, 16, 16), blocks=1, large_stem=False, widths=widths
+        image_channels,
+        stem_channels=8,
+        channels=(8, 8, 16, 16),
+        blocks=(1, 1, 1, 1),
+        large_stem=False,
+        widths=widths,
     )
 ''',
     "data/sets/stripes.py": '''

@@ -217,6 +217,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "networks.build networks.cost networks.extract networks.per_width networks.resnet"),
     (ALL, "networks.switchable"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
+    (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
     (MIRROR, "networks.serving"),
     (ALL, "training training.checkpoint training.loop training.model training.progress"),
     (ALL, "training.records training.reference training.run training.schedule training.sgd"),

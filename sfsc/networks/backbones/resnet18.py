@@ -7,5 +7,9 @@ from sfsc.networks.switchable import Widths
 def build(image_channels: int, widths: Widths) -> ResNet:
     """Return the network: 64-128-256-512 channels, two blocks a stage."""
     return ResNet(
-        image_channels, channels=(64, 128, 256, 512), blocks=2, large_stem=True, widths=widths
+        image_channels,
+        channels=(64, 128, 256, 512),
+        blocks=(2, 2, 2, 2),
+        large_stem=True,
+        widths=widths,
     )

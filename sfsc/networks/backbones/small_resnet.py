@@ -7,5 +7,10 @@ from sfsc.networks.switchable import Widths
 def build(image_channels: int, widths: Widths) -> ResNet:
     """Return the network: 16-32-64-128 channels, one block a stage."""
     return ResNet(
-        image_channels, channels=(16, 32, 64, 128), blocks=1, large_stem=False, widths=widths
+        image_channels,
+        stem_channels=16,
+        channels=(16, 32, 64, 128),
+        blocks=(1, 1, 1, 1),
+        large_stem=False,
+        widths=widths,
     )

@@ -1,0 +1,171 @@
+"""Cost of projecting the gradients of nested sub-models, against the step and other code.
+
+    python -m benchmarks.aggregation [--backbone resnet50] [--threads 2] [--json]
+
+All on the same gradients, those of one step of SFSC on random images, and all times medians:
+
+* `share_of_step`: the aggregation's time, Gramians included, over that of the whole step.
+* `speedup_over_torchjd`: time of TorchJD's PCGrad over the aggregation's. Its matrix (M, N) of
+  zero-padded rows is made before the clock starts, as in TorchJD autograd makes it.
+* `memory_over_torchjd`: the aggregation's peak memory beyond the gradients over TorchJD's, the
+  matrix included, which nothing but TorchJD needs.
+* `speedup_over_pairwise`: time of algorithm 1 of Yu et al. (arXiv 2001.06782) as it is written, on
+  flat zero-padded vectors, over the aggregation's. Inner products run over the intersection of two
+  sub-models' blocks there, too: both must return the same update.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchjd.aggregation import PCGrad
+
+from benchmarks.step import (
+    BACKBONES,
+    Step,
+    peak_bytes,
+    random_batch,
+    random_model,
+    seconds,
+    switchable_step,
+)
+from sfsc.aggregation.aggregators.projection import Projection, projection_orders
+from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.config import TrainJob
+from sfsc.determinism import generator_for
+from sfsc.networks.switchable import leading_block
+from sfsc.params import load_params
+from sfsc.training.step import compute_gradients
+
+LIMITS = {
+    "share_of_step": 0.05,
+    "speedup_over_torchjd": 2.0,
+    "memory_over_torchjd": 0.5,
+    "speedup_over_pairwise": 10.0,
+}
+TOLERANCE = 1e-4
+"""Largest difference of two updates over the norm of one, in float32."""
+
+
+def stack(jacobian: NestedJacobian) -> Tensor:
+    """Return the rows on the shared parameters, zero-padded and flat, (M, N)."""
+    names, full = jacobian.shared_names, jacobian.rows[-1]
+    rows = []
+    for row in jacobian.rows:
+        padded = [torch.zeros(full[name].shape) for name in names]
+        for tensor, name in zip(padded, names, strict=True):
+            leading_block(tensor, row[name].shape).copy_(row[name])
+        rows.append(torch.cat([tensor.flatten() for tensor in padded]))
+    return torch.stack(rows)
+
+
+def masks(jacobian: NestedJacobian) -> Tensor:
+    """Return which weights each sub-model owns, like `stack`."""
+    ones = [{name: torch.ones_like(t) for name, t in row.items()} for row in jacobian.rows]
+    return stack(NestedJacobian(ones))
+
+
+def pairwise(rows: Tensor, owned: Tensor, orders: list[list[int]]) -> Tensor:
+    """Return the sum of the projected rows, (N,), pair after pair.
+
+    Args:
+        rows: (M, N).
+        owned: (M, N), 1 where a sub-model owns a weight, else 0.
+        orders: For each row the others in the order in which it meets them.
+    """
+    total = torch.zeros_like(rows[0])
+    for i, others in enumerate(orders):
+        running = rows[i].clone()
+        for j in others:
+            meet = owned[i] * owned[j]
+            other = rows[j] * meet
+            inner = torch.dot(running * meet, other)
+            if inner < 0:
+                running -= inner / torch.dot(other, other) * other
+        total += running
+    return total
+
+
+def measure(job: TrainJob, *, image_size: tuple[int, int], rounds: int) -> dict[str, float]:
+    """Return the four ratios and the times behind them.
+
+    Args:
+        job: An SFSC training.
+        image_size: Height and width in pixels.
+        rounds: Repetitions of each aggregation; of the step, a tenth of them and at least three.
+    """
+    torch.manual_seed(0)
+    images, labels = random_batch(job, image_size)
+    model = random_model(job)
+    gradients = compute_gradients(
+        model, images, labels, loss=job.loss, kl_weight=job.loss.kl_weight
+    )
+    jacobian = gradients.jacobian
+    projection = Projection("nested", "sum")
+
+    def ours() -> dict[str, Tensor]:
+        return projection(jacobian, generator_for("benchmark"))
+
+    rows, owned, peer = stack(jacobian), masks(jacobian), PCGrad()
+    orders = projection_orders(len(jacobian.rows), generator_for("benchmark"))
+    update = ours()
+    joined = torch.cat([update[name].flatten() for name in jacobian.shared_names])
+    difference = (joined - pairwise(rows, owned, orders)).norm() / joined.norm()
+    if not difference <= TOLERANCE:
+        raise RuntimeError(
+            f"Both implementations must return one update, up to {TOLERANCE} of its norm. Found "
+            f"{difference:.2g}."
+        )
+    aggregations: dict[str, Step] = {
+        "ours": ours,
+        "torchjd": lambda: peer(rows),
+        "pairwise": lambda: pairwise(rows, owned, orders),
+    }
+    times: dict[str, list[float]] = {name: [] for name in aggregations}
+    for _ in range(rounds):
+        for name, aggregation in aggregations.items():
+            times[name].append(seconds(aggregation))
+    median = {name: statistics.median(values) for name, values in times.items()}
+    memory = {"ours": peak_bytes(ours), "torchjd": peak_bytes(lambda: peer(stack(jacobian)))}
+    step = switchable_step(job, model, images, labels)
+    step_seconds = statistics.median([seconds(step) for _ in range(max(3, rounds // 10))])
+    return {
+        "share_of_step": median["ours"] / step_seconds,
+        "speedup_over_torchjd": median["torchjd"] / median["ours"],
+        "memory_over_torchjd": memory["ours"] / memory["torchjd"],
+        "speedup_over_pairwise": median["pairwise"] / median["ours"],
+        **{f"{name}_seconds": value for name, value in median.items()},
+        "step_seconds": step_seconds,
+        "shared_weights": float(rows.shape[1]),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--backbone", choices=BACKBONES, default="resnet50")
+    parser.add_argument("--image-size", type=int, nargs=2, default=(256, 128), help="pixels")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=20, help="repetitions")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    job = load_params([Path("params.yaml")]).resolve("sfsc", dataset="synthetic", seed=0)
+    network = job.network.model_copy(update={"backbone": options.backbone})
+    job = job.model_copy(update={"network": network})
+    result = measure(job, image_size=tuple(options.image_size), rounds=options.rounds)
+    if options.json:
+        print(json.dumps(result | {"limits": LIMITS}, indent=1))
+        return
+    for key, value in result.items():
+        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
+        print(f"{key:24} {value:14.4f}{limit}")
+
+
+if __name__ == "__main__":
+    main()
