@@ -164,6 +164,11 @@ class Network(Section):
     """Crop ratios r_1 < ... < r_M, each in (0, 1]; in `params.yaml` the last is 1."""
     embedding_dim: int = Field(ge=2, le=4096)
     """D, the same for every sub-model."""
+    pooling: Literal["average", "gem"]
+    """Of the last feature map; gem is the generalised mean, its exponent private to a sub-model."""
+    pretrained: str | None
+    """File with the backbone's weights to start from: a state dict of torchvision or timm, .pth or
+    .safetensors; null starts from random weights."""
 
     @model_validator(mode="after")
     def _check_widths(self) -> Self:
@@ -280,6 +285,8 @@ class Augmentation(Section):
     """Range of the zoom, uniform."""
     shear: float = Field(ge=0.0, lt=90.0)
     """Degrees, uniform in [-shear, shear]."""
+    pad: int = Field(ge=0, le=128)
+    """Black pixels on each side, before a random crop of the image's size."""
     colour: Share
     """Largest relative jitter of brightness, contrast and saturation."""
     erasing: Share

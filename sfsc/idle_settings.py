@@ -65,6 +65,7 @@ def uncalled_modules(job: TrainJob) -> list[str]:
         "sfsc.losses.asymmetric": loss.asymmetric_weight > 0,
         "sfsc.losses.compatible": loss.compatible_weight > 0,
         "sfsc.losses.triplet": loss.triplet_weight > 0,
+        "sfsc.networks.pretrained": job.network.pretrained is not None,
     }
     return [module for module, called in is_called.items() if not called]
 

@@ -6,7 +6,7 @@ from torch import nn
 from sfsc.config import Augmentation
 
 
-def build_augmentation(section: Augmentation) -> nn.Module:
+def build_augmentation(section: Augmentation, image_size: tuple[int, int]) -> nn.Module:
     """Return the random changes of a batch: (B, C, H, W) in [0, 1] to the same.
 
     Each image has draws of its own. The draws come from torch's global generator, which the
@@ -14,6 +14,7 @@ def build_augmentation(section: Augmentation) -> nn.Module:
 
     Args:
         section: What is changed and how much.
+        image_size: H and W.
     """
     steps: list[nn.Module] = []
     if section.flip:
@@ -29,6 +30,8 @@ def build_augmentation(section: Augmentation) -> nn.Module:
                 p=1.0,
             )
         )
+    if section.pad:
+        steps.append(kornia.RandomCrop(image_size, padding=section.pad))
     if section.colour:
         jitter = (section.colour,) * 3
         steps.append(kornia.ColorJitter(*jitter, hue=0.0, p=1.0))

@@ -1,4 +1,4 @@
-"""The contract of backbones: images to pooled features (DESIGN.md 2.1)."""
+"""The contract of backbones: images to a map of features (DESIGN.md 2.1)."""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ class Backbone(nn.Module):
     """F of the full network."""
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s pooled features, (B, F).
+        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W').
 
         Args:
             images: Normalised, at least 16 pixels high and wide.

@@ -1,4 +1,4 @@
-"""A whole embedding network: backbone, projection to D, batch-norm neck (DESIGN.md 2.1)."""
+"""A whole embedding network: backbone, pooling, projection to D, neck (DESIGN.md 2.1)."""
 
 import json
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from sfsc import parts
 from sfsc.errors import ResultError
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.per_width import NetworkPerWidth
+from sfsc.networks.pooling import POOLINGS
 from sfsc.networks.switchable import Embeddings, SwitchableBatchNorm, SwitchableLinear, Widths
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -27,15 +28,23 @@ class EmbeddingNetwork(nn.Module):
         widths: Ascending crop ratios; sub-model `switch` has `widths[switch]`.
         embedding_dim: D.
         image_channels: Channels of the images.
+        pooling: Of the last map, `average` or `gem`.
     """
 
     def __init__(
-        self, backbone: str, *, widths: Widths, embedding_dim: int, image_channels: int
+        self,
+        backbone: str,
+        *,
+        widths: Widths,
+        embedding_dim: int,
+        image_channels: int,
+        pooling: str = "average",
     ) -> None:
         super().__init__()
         self.widths = tuple(widths)
         part = parts.load("networks.backbones", backbone)
         self.backbone: Backbone = part.build(image_channels, self.widths)
+        self.pooling = POOLINGS[pooling](len(self.widths))
         self.projection = SwitchableLinear(
             self.backbone.out_channels, embedding_dim, widths=self.widths
         )
@@ -51,17 +60,27 @@ class EmbeddingNetwork(nn.Module):
         Returns:
             The embeddings before and after the neck, each (B, D), not normalised.
         """
-        before_neck = self.projection(self.backbone(images, switch), switch)
+        features = self.pooling(self.backbone(images, switch), switch)
+        before_neck = self.projection(features, switch)
         return Embeddings(before_neck, self.neck(before_neck, switch))
 
 
 def network_per_width(
-    backbone: str, *, widths: Widths, embedding_dim: int, image_channels: int
+    backbone: str,
+    *,
+    widths: Widths,
+    embedding_dim: int,
+    image_channels: int,
+    pooling: str = "average",
 ) -> NetworkPerWidth:
     """Return one embedding network for each width; the arguments are `EmbeddingNetwork`'s."""
     return NetworkPerWidth(
         EmbeddingNetwork(
-            backbone, widths=(width,), embedding_dim=embedding_dim, image_channels=image_channels
+            backbone,
+            widths=(width,),
+            embedding_dim=embedding_dim,
+            image_channels=image_channels,
+            pooling=pooling,
         )
         for width in widths
     )

@@ -127,7 +127,7 @@ class Block(Protocol):
 
 
 class ResNet(Backbone):
-    """Stem, stages of residual blocks, global average pooling.
+    """Stem and stages of residual blocks.
 
     Args:
         image_channels: Channels of the images; the stem keeps them all in every sub-model.
@@ -174,10 +174,10 @@ class ResNet(Backbone):
         self.out_channels = previous
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s pooled features, (B, F)."""
+        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W')."""
         x = functional.relu(self.stem(images, switch))
         if self.large_stem:
             x = functional.max_pool2d(x, 3, stride=2, padding=1)
         for block in self.blocks:
             x = block(x, switch)
-        return x.mean(dim=(2, 3))
+        return x

@@ -87,7 +87,7 @@ class Trained:
 
 def _check(trained: Sequence[Trained], job: TrainJob, data_digest: str) -> None:
     """Refuse networks of other widths, another seed, other data or another kind than the run's."""
-    kind = {"backbone": job.network.backbone, "embedding_dim": job.network.embedding_dim}
+    kind = job.network.model_dump(include={"backbone", "embedding_dim", "pooling"})
     expected = [([width], job.seed, data_digest, kind) for width in job.network.widths]
     found = [
         (

@@ -19,8 +19,10 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.data.samplers import epoch_length, pk_batches
 from sfsc.data.transforms import normalise, to_unit
 from sfsc.determinism import generator_for, seed_of
+from sfsc.errors import ConfigError
 from sfsc.losses.compatible import rising_kl_weight
 from sfsc.networks.build import EmbeddingNetwork, channels_last
+from sfsc.networks.pretrained import load_pretrained
 from sfsc.training.model import IdentityModel
 from sfsc.training.progress import ProgressReport
 from sfsc.training.records import Record, conflict_record, step_record
@@ -74,16 +76,27 @@ def build_training(
 
     Raises:
         ResultError: If the reference is damaged or does not fit.
+        ConfigError: If the backbone cannot have the widths or the pretrained weights.
     """
     torch.manual_seed(seed_of(job.seed, "weights"))
     rows = prepared.manifest.rows("train")
     _, labels = np.unique(prepared.manifest.identity[rows], return_inverse=True)
-    network = EmbeddingNetwork(
-        job.network.backbone,
-        widths=job.network.widths,
-        embedding_dim=job.network.embedding_dim,
-        image_channels=prepared.images.shape[3],
-    )
+    try:
+        network = EmbeddingNetwork(
+            job.network.backbone,
+            widths=job.network.widths,
+            embedding_dim=job.network.embedding_dim,
+            image_channels=prepared.images.shape[3],
+            pooling=job.network.pooling,
+        )
+    except ValueError as error:  # of a backbone of groups
+        raise ConfigError(
+            f"`network.widths` must be possible for backbone {job.network.backbone}. Found "
+            f"{list(job.network.widths)}. {error}"
+        ) from error
+    if job.network.pretrained:
+        path = Path(job.network.pretrained)
+        load_pretrained(network.backbone, path, width=job.network.widths[-1])
     identities, embedding_dim = int(labels.max()) + 1, job.network.embedding_dim
     model = IdentityModel(
         network,
@@ -102,7 +115,7 @@ def build_training(
         model=model,
         optimizer=OPTIMIZERS[job.train.optimizer](model, job.train),
         aggregator=build_aggregator(job.aggregation),
-        augmentation=build_augmentation(job.augmentation),
+        augmentation=build_augmentation(job.augmentation, prepared.images.shape[1:3]),
         images=prepared.images,
         rows=rows,
         labels=torch.from_numpy(labels.astype(np.int64)),

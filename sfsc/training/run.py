@@ -74,6 +74,8 @@ def train(
     }
     if reference_dir:
         digests["reference_digest"] = digest_of(reference_dir / "model.safetensors")
+    if job.network.pretrained:
+        digests["pretrained_digest"] = digest_of(Path(job.network.pretrained))
     folder = output_dir / "checkpoints"
     progress = _run_epochs(training, prepared, folder, key=" ".join(digests.values()))
     stream = folder / "stream.jsonl"
@@ -134,7 +136,7 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
         "widths": list(job.network.widths),
         "network": {
             "kind": "switchable",
-            **job.network.model_dump(mode="json"),
+            **job.network.model_dump(mode="json", exclude={"pretrained"}),
             "image_channels": image_shape[0],
         },
         "settings": job.model_dump(mode="json"),

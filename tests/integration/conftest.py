@@ -36,7 +36,13 @@ def job() -> TrainJob:
         method="sfsc",
         seed=0,
         reference=None,
-        network=Network(backbone="small_resnet", widths=(0.25, 1.0), embedding_dim=16),
+        network=Network(
+            backbone="small_resnet",
+            widths=(0.25, 1.0),
+            embedding_dim=16,
+            pooling="average",
+            pretrained=None,
+        ),
         loss=loss_section(triplet_weight=0.0),
         aggregation=Aggregation(aggregator="projection", granularity="nested", reduction="sum"),
         train=train_section(
@@ -54,6 +60,7 @@ def job() -> TrainJob:
             translation=0.1,
             scale=(0.9, 1.1),
             shear=5,
+            pad=2,
             colour=0.2,
             erasing=0.3,
         ),

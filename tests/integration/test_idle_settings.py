@@ -105,13 +105,15 @@ def test_a_setting_in_use_is_not_idle(changes: dict[str, dict[str, object]], job
     assert without_idle_settings(changed(job, **changes)) != without_idle_settings(job)
 
 
-def test_a_loss_that_is_off_is_not_called(job: TrainJob):
+def test_what_is_off_is_not_called(job: TrainJob):
     """Editing it does not retrain what has it switched off."""
     off = job.model_copy(update={"loss": loss_section(triplet_weight=0.0, compatible_weight=0.0)})
     assert uncalled_modules(off) == [
         "sfsc.losses.asymmetric",
         "sfsc.losses.compatible",
         "sfsc.losses.triplet",
+        "sfsc.networks.pretrained",
     ]
     on = loss_section(triplet_weight=1.0, compatible_weight=1.0, asymmetric_weight=1.0)
-    assert uncalled_modules(job.model_copy(update={"loss": on})) == []
+    network = job.network.model_copy(update={"pretrained": "weights.pth"})
+    assert uncalled_modules(job.model_copy(update={"loss": on, "network": network})) == []

@@ -119,7 +119,7 @@ def expected_counts(settings, *, validation_fraction):
 METHOD = {"mine": {"networks": "switchable", "loss": {"triplet_weight": 1.0}}}
 AUGMENTATION = {
     "flip": False, "rotation": 0.0, "translation": 0.0, "scale": [1.0, 1.0], "shear": 0.0,
-    "colour": 0.0, "erasing": 0.0,
+    "pad": 0, "colour": 0.0, "erasing": 0.0,
 }  # fmt: skip
 
 

@@ -93,3 +93,10 @@ def reference_files(wildcards):
         for part in reference_of(network, seed)
         for name in ("model.safetensors", "run.json")
     ]
+
+
+def pretrained_file(wildcards):
+    """Return the file of weights that a training starts from, if it does."""
+    part, seed = NETWORKS[wildcards.network]
+    job = PARAMS.resolve(part.run, dataset=wildcards.dataset, seed=seed)
+    return [job.network.pretrained] if job.network.pretrained else []

@@ -10,6 +10,7 @@ rule train_sfsc:
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
         images="data/prepared/{study}/{dataset}/images.npy",
         reference=reference_files,
+        pretrained=pretrained_file,
     output:
         model="results/{study}/{dataset}/{network}/model.safetensors",
         run="results/{study}/{dataset}/{network}/run.json",

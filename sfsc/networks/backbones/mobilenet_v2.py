@@ -71,7 +71,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Backbone):
-    """Stem, stages of inverted residuals, a last 1 x 1 convolution, global average pooling.
+    """Stem, stages of inverted residuals, a last 1 x 1 convolution.
 
     Args:
         image_channels: Channels of the images; the stem keeps them all in every sub-model.
@@ -104,11 +104,11 @@ class MobileNetV2(Backbone):
         self.out_channels = LAST_CHANNELS
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s pooled features, (B, F)."""
+        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W')."""
         x = functional.relu6(self.stem(images, switch))
         for block in self.blocks:
             x = block(x, switch)
-        return functional.relu6(self.last(x, switch)).mean(dim=(2, 3))
+        return functional.relu6(self.last(x, switch))
 
 
 def build(image_channels: int, widths: Widths) -> MobileNetV2:

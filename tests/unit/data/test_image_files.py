@@ -9,6 +9,7 @@ import torch
 from miniatures import draw_jpeg
 from PIL import Image
 
+from sfsc import parts
 from sfsc.config import Augmentation, ImageFiles
 from sfsc.data import image_files
 from sfsc.data.augmentation import build_augmentation
@@ -111,15 +112,15 @@ def test_what_is_skipped_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert caplog.messages == ["query: 2 files are no images and skipped, `._7_2.jpg` the first"]
 
 
-@pytest.mark.parametrize("backbone", ["small_resnet", "resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("backbone", parts.names("networks.backbones"))
 def test_networks_and_augmentation_take_images_that_are_not_square(backbone: str):
     """From packed 32 x 16 images to embeddings, in each sub-model."""
     section = Augmentation(
-        flip=True, rotation=10.0, translation=0.1, scale=(0.9, 1.1), shear=5.0, colour=0.2,
+        flip=True, rotation=10.0, translation=0.1, scale=(0.9, 1.1), shear=5.0, pad=4, colour=0.2,
         erasing=1.0,
     )  # fmt: skip
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 16, 3), dtype=np.uint8)
-    changed = build_augmentation(section)(to_unit(images))
+    changed = build_augmentation(section, (32, 16))(to_unit(images))
     assert changed.shape == (4, 3, 32, 16)
     network = EmbeddingNetwork(
         backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3

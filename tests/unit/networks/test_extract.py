@@ -34,6 +34,21 @@ def test_extracted_embeddings_equal_the_switched_ones(backbone: str, switch: int
     torch.testing.assert_close(dense(images), expected, rtol=0.0, atol=1e-5)
 
 
+def test_extracted_pooling_has_its_own_exponent():
+    """The generalised mean of a sub-model is a plain layer, and embeds the same."""
+    network = EmbeddingNetwork(
+        "small_resnet", widths=WIDTHS, embedding_dim=8, image_channels=3, pooling="gem"
+    ).eval()
+    with torch.no_grad():
+        for switch in range(len(WIDTHS)):
+            network.pooling.private[switch].exponent.fill_(switch + 1.5)
+    images = torch.randn(4, 3, 32, 32)
+    for switch in range(len(WIDTHS)):
+        dense = extract(network, switch)
+        assert not any(isinstance(layer, SwitchableLayer) for layer in dense.modules())
+        torch.testing.assert_close(dense(images), network(images, switch).embedding)
+
+
 @pytest.mark.parametrize("switch", range(4))
 def test_extraction_from_one_network_per_width(switch: int):
     """Of a composite the network of that width is extracted, and counted."""

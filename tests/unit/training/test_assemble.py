@@ -21,6 +21,8 @@ from sections import loss_section, train_section
 WIDTHS = (0.25, 0.5, 1.0)
 DIM, IDENTITIES, STEPS = 8, 3, 4
 
+NETWORK = {"backbone": "small_resnet", "embedding_dim": DIM, "pooling": "average"}
+
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
@@ -42,7 +44,7 @@ def networks(tmp_path: Path, data_dir: Path) -> list[Path]:
 def write_training(folder: Path, width: float, data_digest: str) -> None:
     """Write the result files of one network with random weights."""
     folder.mkdir(parents=True)
-    settings = {"backbone": "small_resnet", "embedding_dim": DIM, "image_channels": 3}
+    settings = NETWORK | {"image_channels": 3}
     network = EmbeddingNetwork(**settings, widths=(width,))
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors["classifier"] = torch.full((IDENTITIES, DIM), width)
@@ -75,12 +77,12 @@ def config(tmp_path: Path) -> Path:
         method="bct",
         seed=0,
         reference="independent",
-        network=Network(backbone="small_resnet", widths=WIDTHS, embedding_dim=DIM),
+        network=Network(**NETWORK, widths=WIDTHS, pretrained=None),
         loss=loss_section(),
         aggregation=Aggregation(aggregator="sum", granularity="nested", reduction="sum"),
         train=train_section(),
         augmentation=Augmentation(
-            flip=False, rotation=0, translation=0, scale=(1, 1), shear=0, colour=0, erasing=0
+            flip=False, rotation=0, translation=0, scale=(1, 1), shear=0, pad=0, colour=0, erasing=0
         ),
     )
     path = tmp_path / "bct" / "seed0" / "config" / "assemble.json"
@@ -177,10 +179,11 @@ def test_networks_in_another_order_are_refused(config, networks, data_dir):
     [
         {"data_digest": "0" * 64},
         {"seed": 1},
-        {"network": {"backbone": "resnet18", "embedding_dim": DIM}},
-        {"network": {"backbone": "small_resnet", "embedding_dim": 9}},
+        {"network": NETWORK | {"backbone": "resnet18"}},
+        {"network": NETWORK | {"embedding_dim": 9}},
+        {"network": NETWORK | {"pooling": "gem"}},
     ],
-    ids=["data", "seed", "backbone", "dimension"],
+    ids=["data", "seed", "backbone", "dimension", "pooling"],
 )
 def test_a_network_that_does_not_fit_is_refused(config, networks, data_dir, change):
     """All must have seen the same data and be of one kind, the reference included."""

@@ -1,0 +1,149 @@
+"""Weights that people have on disk, as the start of a switchable backbone (DESIGN.md 2.1).
+
+A state dict of torchvision or timm names convolutions and batch norms in its own way; all that is
+used of the names is the order that they imply. A network of full width takes the weights whole, as
+its sub-models are leading parts of them; one of a smaller width alone takes its leading channels.
+So do the batch norms, statistics included, that are private to smaller sub-models.
+"""
+
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sfsc.errors import ConfigError
+from sfsc.networks.backbone import Backbone
+from sfsc.networks.resnet import ConvNorm
+from sfsc.networks.switchable import crop_channels, leading_block
+
+Weights = Mapping[str, Tensor]
+Names = Iterator[tuple[str, str]]
+"""A convolution and the batch norm behind it, one after the other as an image meets them."""
+STATISTICS = ("weight", "bias", "running_mean", "running_var")
+
+
+def load_pretrained(backbone: Backbone, path: Path, *, width: float = 1.0) -> None:
+    """Let a backbone start from the weights in a file.
+
+    Args:
+        backbone: Its parameters and statistics are overwritten.
+        path: `.safetensors`, or what `torch.save` wrote of a state dict.
+        width: The backbone's largest crop ratio.
+
+    Raises:
+        ConfigError: If the file cannot be read or holds no weights of this backbone.
+    """
+    weights = _read(path)
+    pairs = next((names for layout in LAYOUTS if (names := list(layout(weights)))), [])
+    layers = [module for module in backbone.modules() if isinstance(module, ConvNorm)]
+    if len(pairs) != len(layers):
+        raise ConfigError(
+            f"`network.pretrained` must be a state dict of torchvision or timm with the "
+            f"{len(layers)} convolutions of the backbone. Found {len(pairs)} in {path}."
+        )
+    for (conv, norm), layer in zip(pairs, layers, strict=True):
+        shape = layer.conv.weight.shape
+        source = weights[f"{conv}.weight"]
+        kept = [{n, *crop_channels(n, [width])} for n in source.shape]
+        if any(n not in allowed for n, allowed in zip(shape, kept, strict=True)):
+            raise ConfigError(
+                "`network.pretrained` must have the backbone's shapes. Found "
+                f"`{conv}.weight` of shape {tuple(source.shape)} in {path}, where the backbone has "
+                f"{tuple(shape)}."
+            )
+        _copy_leading(source, layer.conv.weight)
+        for name in STATISTICS:
+            key = f"{norm}.{name}"
+            if key not in weights:
+                raise ConfigError(f"`network.pretrained` must hold `{key}`. Found none in {path}.")
+            for private in layer.norm.private:
+                _copy_leading(weights[key], getattr(private, name))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file; what wraps a state dict, as training code does, is opened."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = content.get("state_dict", content)
+        return {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    except (
+        *(OSError, ValueError, RuntimeError, EOFError, AttributeError),
+        *(pickle.UnpicklingError, SafetensorError),
+    ) as error:
+        raise ConfigError(
+            "`network.pretrained` must be a readable file of weights, .safetensors or .pth. Found "
+            f"{path}: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def _copy_leading(source: Tensor, target: Tensor) -> None:
+    with torch.no_grad():
+        target.copy_(leading_block(source, target.shape))
+
+
+def _resnet(weights: Weights) -> Names:
+    """Yield the layers of a residual network; torchvision and timm name them alike."""
+    if "layer1.0.conv1.weight" not in weights:
+        return
+    yield "conv1", "bn1"
+    for block in _blocks(weights, "layer{}.{}.conv1.weight", first_stage=1):
+        prefix = "layer{}.{}".format(*block)
+        for index in (1, 2, 3):
+            if f"{prefix}.conv{index}.weight" in weights:
+                yield f"{prefix}.conv{index}", f"{prefix}.bn{index}"
+        if f"{prefix}.downsample.0.weight" in weights:
+            yield f"{prefix}.downsample.0", f"{prefix}.downsample.1"
+
+
+def _mobilenet_torchvision(weights: Weights) -> Names:
+    """Yield the layers of torchvision's MobileNetV2."""
+    if "features.0.0.weight" not in weights:
+        return
+    yield "features.0.0", "features.0.1"
+    index = 1
+    while f"features.{index}.conv.0.0.weight" in weights:
+        prefix, inner = f"features.{index}.conv", 0
+        while f"{prefix}.{inner}.0.weight" in weights:  # expansion and depthwise convolution
+            yield f"{prefix}.{inner}.0", f"{prefix}.{inner}.1"
+            inner += 1
+        yield f"{prefix}.{inner}", f"{prefix}.{inner + 1}"
+        index += 1
+    yield f"features.{index}.0", f"features.{index}.1"
+
+
+def _mobilenet_timm(weights: Weights) -> Names:
+    """Yield the layers of timm's MobileNetV2; blocks that do not expand have no `conv_pwl`."""
+    if "conv_stem.weight" not in weights:
+        return
+    yield "conv_stem", "bn1"
+    for block in _blocks(weights, "blocks.{}.{}.conv_dw.weight", first_stage=0):
+        prefix = "blocks.{}.{}".format(*block)
+        expands = f"{prefix}.conv_pwl.weight" in weights
+        convolutions = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")
+        for index, name in enumerate(convolutions, start=1):
+            yield f"{prefix}.{name}", f"{prefix}.bn{index}"
+    yield "conv_head", "bn2"
+
+
+def _blocks(weights: Weights, name: str, *, first_stage: int) -> Iterator[tuple[int, int]]:
+    """Yield stage and index of each block, by a weight that every block has."""
+    stage = first_stage
+    while name.format(stage, 0) in weights:
+        index = 0
+        while name.format(stage, index) in weights:
+            yield stage, index
+            index += 1
+        stage += 1
+
+
+LAYOUTS: tuple[Callable[[Weights], Names], ...] = (
+    _resnet,
+    _mobilenet_torchvision,
+    _mobilenet_timm,
+)

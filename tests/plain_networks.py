@@ -1,0 +1,152 @@
+"""Residual networks and MobileNetV2 of plain layers, named as torchvision names them.
+
+Written from table 1 of arXiv 1512.03385 and 1611.05431 and table 2 of arXiv 1801.04381: what the
+switchable backbones must equal at full width, and whose state dicts they must read.
+"""
+
+import re
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+
+class PlainBlock(nn.Module):
+    """A bottleneck or, with `inner = None`, a basic block."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, inner: int | None, groups: int) -> None:
+        super().__init__()
+        shapes = [(n_in, n_out, 3, stride, 1), (n_out, n_out, 3, 1, 1)]
+        if inner:
+            shapes = [(n_in, inner, 1, 1, 1), (inner, inner, 3, stride, groups)]
+            shapes.append((inner, n_out, 1, 1, 1))
+        self.depth = len(shapes)
+        for index, (a, b, size, step, g) in enumerate(shapes, start=1):
+            conv = nn.Conv2d(a, b, size, step, padding=size // 2, groups=g, bias=False)
+            setattr(self, f"conv{index}", conv)
+            setattr(self, f"bn{index}", nn.BatchNorm2d(b))
+        if stride > 1 or n_in != n_out:
+            conv = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
+            self.downsample = nn.Sequential(conv, nn.BatchNorm2d(n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C', H', W')."""
+        y = x
+        for index in range(1, self.depth + 1):
+            y = getattr(self, f"bn{index}")(getattr(self, f"conv{index}")(y))
+            y = torch.relu(y) if index < self.depth else y
+        return torch.relu(y + (self.downsample(x) if hasattr(self, "downsample") else x))
+
+
+class PlainResNet(nn.Module):
+    """Stem and four stages, the features not pooled."""
+
+    def __init__(
+        self, depths: tuple[int, ...], inner: int | None, groups: int, last_stride: int
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        previous, first_out = 64, 256 if inner else 64
+        strides = (1, 2, 2, last_stride)
+        for stage, (depth, stride) in enumerate(zip(depths, strides, strict=True)):
+            n_out, n_inner = first_out * 2**stage, inner * 2**stage if inner else None
+            blocks = [PlainBlock(previous, n_out, stride, n_inner, groups)]
+            blocks += [PlainBlock(n_out, n_out, 1, n_inner, groups) for _ in range(depth - 1)]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+            previous = n_out
+        self.fc = nn.Linear(previous, 1000)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to (B, F, H', W')."""
+        x = torch.relu(self.bn1(self.conv1(images)))
+        x = nn.functional.max_pool2d(x, 3, 2, padding=1)
+        for stage in (1, 2, 3, 4):
+            x = getattr(self, f"layer{stage}")(x)
+        return x
+
+
+def plain_resnet(name: str) -> PlainResNet:
+    """Return ResNet-18, ResNet-50 or ResNeXt-50; the latter two have a last stride of 1."""
+    if name == "resnet18":
+        return PlainResNet((2, 2, 2, 2), None, 1, last_stride=2)
+    inner, groups = {"resnet50": (64, 1), "resnext50": (128, 32)}[name]
+    return PlainResNet((3, 4, 6, 3), inner, groups, last_stride=1)
+
+
+class PlainInvertedResidual(nn.Module):
+    """Expand, filter, project."""
+
+    def __init__(self, n_in: int, n_out: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        inner = n_in * expansion
+        expand = [conv_norm(n_in, inner, 1, 1)] if expansion > 1 else []
+        project = [nn.Conv2d(inner, n_out, 1, bias=False), nn.BatchNorm2d(n_out)]
+        self.conv = nn.Sequential(*expand, conv_norm(inner, inner, 3, stride, inner), *project)
+        self.has_shortcut = stride == 1 and n_in == n_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, C', H', W')."""
+        return x + self.conv(x) if self.has_shortcut else self.conv(x)
+
+
+def conv_norm(n_in: int, n_out: int, size: int, stride: int, groups: int = 1) -> nn.Sequential:
+    """Return a convolution, its batch norm and ReLU6."""
+    conv = nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(n_out), nn.ReLU6())
+
+
+def plain_mobilenet_v2() -> nn.Sequential:
+    """Return the network for small images: three of the five halvings are left out."""
+    layers: list[nn.Module] = [conv_norm(3, 32, 3, 2)]
+    rows = [
+        *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 1)),
+        *((6, 96, 3, 1), (6, 160, 3, 1), (6, 320, 1, 1)),
+    ]
+    previous = 32
+    for expansion, n_out, depth, stride in rows:
+        for index in range(depth):
+            first = stride if index == 0 else 1
+            layers.append(PlainInvertedResidual(previous, n_out, expansion, first))
+            previous = n_out
+    features = nn.Sequential(*layers, conv_norm(320, 1280, 1, 1))
+    return nn.Sequential(OrderedDict(features=features))
+
+
+def as_timm(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict of MobileNetV2 with timm's names, in the order of a .safetensors file."""
+    depths, places = (1, 2, 3, 4, 3, 3, 1), []
+    for stage, depth in enumerate(depths):
+        places += [(stage, index) for index in range(depth)]
+    renamed = {}
+    for name, tensor in weights.items():
+        _, layer, *rest = name.split(".")
+        if layer in {"0", "18"}:
+            pair = ("conv_stem", "bn1") if layer == "0" else ("conv_head", "bn2")
+            new = f"{pair[int(rest[0])]}.{rest[1]}"
+        else:
+            block = "blocks.{}.{}".format(*places[int(layer) - 1])
+            new = f"{block}.{_in_timm_block('.'.join(rest), first=layer == '1')}"
+        renamed[new] = tensor
+    return dict(sorted(renamed.items()))
+
+
+def _in_timm_block(name: str, *, first: bool) -> str:
+    convolutions = ("conv_dw", "conv_pw") if first else ("conv_pw", "conv_dw", "conv_pwl")
+    match = re.fullmatch(r"conv\.(\d)(?:\.(\d))?\.(\w+)", name)
+    assert match
+    outer, inner, tensor = match.groups()
+    last = len(convolutions) - 1
+    index = int(outer) if inner is not None else last
+    is_norm = inner == "1" if inner is not None else int(outer) == last + 1
+    return f"bn{index + 1}.{tensor}" if is_norm else f"{convolutions[index]}.{tensor}"
+
+
+def scramble(network: nn.Module) -> None:
+    """Give all weights and statistics values that a mistake in their order would show."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                nn.init.uniform_(tensor, 0.5, 1.5)
+            for tensor in (module.bias, module.running_mean):
+                nn.init.normal_(tensor, std=0.1)
