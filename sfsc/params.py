@@ -27,6 +27,7 @@ from sfsc.config import (
     PrepareJob,
     Section,
     StudyJob,
+    StudyName,
     Train,
     TrainJob,
     nearest,
@@ -102,7 +103,7 @@ class Variation(Section):
 class Params(Section):
     """The whole of `params.yaml`, overlays applied."""
 
-    study: Name
+    study: StudyName
     """Names `results/<study>/` and `reports/<study>/`."""
     datasets: tuple[DatasetName, ...] = Field(min_length=1)
     """Files of sfsc/data/sets."""

@@ -3,9 +3,12 @@
 With what the real ones have to trip over: junk, distractors, `Thumbs.db`, a text file, a Mac's
 resource fork, a training identity that one camera sees. Their settings say `counts: any`, as they
 are no whole sets. `truncate` cuts an image, as an interrupted copy does.
+
+    python tests/miniatures.py data/raw     # for studies/paper-miniature.yaml
 """
 
 import io
+import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -146,3 +149,24 @@ def write_custom(folder: Path) -> Path:
         (folder / name).write_bytes(content)
     (folder / "images.csv").write_text(CUSTOM)
     return folder
+
+
+def write_paper_sets(raw_dir: Path) -> None:
+    """Write the three sets of the paper.
+
+    Args:
+        raw_dir: `data/raw` of the project.
+
+    Raises:
+        SystemExit: If one is there: a real set is not overwritten.
+    """
+    for name in ("market1501", "msmt17", "veri776"):
+        if (raw_dir / name).exists():
+            sys.exit(f"{raw_dir / name} must not exist. Found it; move it away first.")
+    write_market1501(raw_dir / "market1501")
+    write_msmt17(raw_dir / "msmt17", "V1")
+    write_veri776(raw_dir / "veri776")
+
+
+if __name__ == "__main__":
+    write_paper_sets(Path(sys.argv[1]))

@@ -83,7 +83,7 @@ def test_params_and_every_study_are_valid(study: Path | None):
         ),
         (
             {"study": "My study"},
-            "`study` should match pattern '^[a-z][a-z0-9_]*$'. Found `'My study'`.",
+            "`study` should match pattern '^[a-z][a-z0-9_-]*$'. Found `'My study'`.",
         ),
         (
             {"network": {"widths": [0.5, 0.25, 1.0]}},
