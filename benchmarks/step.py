@@ -37,6 +37,11 @@ from sfsc.training.step import apply_update, compute_gradients
 BACKBONES = parts.names("networks.backbones")
 IDENTITIES = 153
 LIMITS = {"step_over_dense": 1.15, "extra_memory_over_gradients": 2.0}
+LARGE_LIMITS = LIMITS | {"step_over_dense": 1.10}
+SMALL, LARGE = (32, 32), (256, 128)
+"""Height and width in pixels: of the embedded studies' images, and of persons."""
+FOR_LARGE = ("resnet50", "resnext50")
+"""Backbones that are measured on large images, on which a round takes a minute."""
 Step = Callable[[], object]
 
 
@@ -174,9 +179,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--backbone", choices=BACKBONES, default="small_resnet")
-    parser.add_argument("--image-size", type=int, nargs=2, default=(32, 32), help="pixels")
+    parser.add_argument("--image-size", type=int, nargs=2, help="pixels; default: the backbone's")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=30, help="paired rounds")
+    parser.add_argument("--rounds", type=int, help="paired rounds; default: 30, of large images 3")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -185,12 +190,16 @@ def main() -> None:
     job = job.model_copy(
         update={"network": job.network.model_copy(update={"backbone": options.backbone})}
     )
-    result = measure(job, image_size=tuple(options.image_size), rounds=options.rounds)
+    is_large = options.backbone in FOR_LARGE
+    image_size = tuple(options.image_size or (LARGE if is_large else SMALL))
+    limits = LARGE_LIMITS if image_size == LARGE else LIMITS
+    rounds = options.rounds or (3 if image_size == LARGE else 30)
+    result = measure(job, image_size=image_size, rounds=rounds)
     if options.json:
-        print(json.dumps(result | {"limits": LIMITS}, indent=1))
+        print(json.dumps(result | {"limits": limits}, indent=1))
         return
     for key, value in result.items():
-        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
+        limit = f"  (limit {limits[key]})" if key in limits else ""
         print(f"{key:30} {value:10.4f}{limit}")
 
 
