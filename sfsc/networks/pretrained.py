@@ -46,22 +46,12 @@ def load_pretrained(backbone: Backbone, path: Path, *, width: float = 1.0) -> No
             f"{len(layers)} convolutions of the backbone. Found {len(pairs)} in {path}."
         )
     for (conv, norm), layer in zip(pairs, layers, strict=True):
-        shape = layer.conv.weight.shape
-        source = weights[f"{conv}.weight"]
-        kept = [{n, *crop_channels(n, [width])} for n in source.shape]
-        if any(n not in allowed for n, allowed in zip(shape, kept, strict=True)):
-            raise ConfigError(
-                "`network.pretrained` must have the backbone's shapes. Found "
-                f"`{conv}.weight` of shape {tuple(source.shape)} in {path}, where the backbone has "
-                f"{tuple(shape)}."
-            )
-        _copy_leading(source, layer.conv.weight)
+        _copy(weights, f"{conv}.weight", layer.conv.weight, path=path, width=width)
         for name in STATISTICS:
-            key = f"{norm}.{name}"
-            if key not in weights:
-                raise ConfigError(f"`network.pretrained` must hold `{key}`. Found none in {path}.")
-            for private in layer.norm.private:
-                _copy_leading(weights[key], getattr(private, name))
+            *smaller, full = (getattr(private, name) for private in layer.norm.private)
+            _copy(weights, f"{norm}.{name}", full, path=path, width=width)
+            for target in smaller:
+                _copy_leading(full, target)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -80,6 +70,24 @@ def _read(path: Path) -> dict[str, Tensor]:
             "`network.pretrained` must be a readable file of weights, .safetensors or .pth. Found "
             f"{path}: {' '.join(str(error).split())[:200]}"
         ) from error
+
+
+def _copy(weights: Weights, name: str, target: Tensor, *, path: Path, width: float) -> None:
+    """Copy a tensor's leading part; its sizes must be the target's, as they are or cropped."""
+    source = weights.get(name)
+    sizes = tuple(source.shape) if source is not None else ()
+    kept = [{n, *crop_channels(n, [width])} for n in sizes]
+    if (
+        source is None
+        or len(kept) != target.dim()
+        or not all(map(set.__contains__, kept, target.shape))
+    ):
+        raise ConfigError(
+            f"`network.pretrained` must hold `{name}` in the backbone's shape, "
+            f"{tuple(target.shape)} at width {width:g}. Found "
+            f"{sizes if source is not None else 'none'} in {path}."
+        )
+    _copy_leading(source, target)
 
 
 def _copy_leading(source: Tensor, target: Tensor) -> None:

@@ -93,7 +93,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"with the 20 convolutions .* Found 53 in"):
         load_pretrained(switchable("resnet18"), path)
     with pytest.raises(
-        ConfigError, match=r"Found `layer1.0.conv1.weight` of shape \(64, 64, 1, 1\)"
+        ConfigError, match=r"`layer1.0.conv1.weight` in .* Found \(64, 64, 1, 1\) in"
     ):
         load_pretrained(switchable("resnext50"), path)
     torch.save({"some": torch.zeros(3)}, path)
@@ -101,13 +101,27 @@ def test_weights_of_another_network_are_refused(tmp_path: Path):
         load_pretrained(switchable("resnet18"), path)
 
 
-def test_a_truncated_state_dict_is_refused(tmp_path: Path):
-    """A tensor that is not there is named."""
-    weights = plain("resnet18").state_dict()
-    del weights["layer4.1.bn2.running_var"]
+@pytest.mark.parametrize(
+    ("name", "tensor", "found"),
+    [
+        ("resnet18", "layer4.1.bn2.running_var", None),
+        ("resnet18", "layer4.1.bn2.running_var", torch.ones(5)),
+        ("mobilenet_v2", "features.18.0.weight", None),
+        ("mobilenet_v2", "features.18.0.weight", torch.ones(5)),
+    ],
+)
+def test_a_damaged_state_dict_is_refused(
+    name: str, tensor: str, found: torch.Tensor | None, tmp_path: Path
+):
+    """The tensor that is missing or has another shape is named."""
+    weights = plain(name).state_dict()
+    del weights[tensor]
+    if found is not None:
+        weights[tensor] = found
     torch.save(weights, tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match=r"must hold `layer4.1.bn2.running_var`. Found none in"):
-        load_pretrained(switchable("resnet18"), tmp_path / "weights.pth")
+    sizes = "none" if found is None else r"\(5,\)"
+    with pytest.raises(ConfigError, match=rf"hold `{tensor}` in .* Found {sizes} in"):
+        load_pretrained(switchable(name), tmp_path / "weights.pth")
 
 
 @pytest.mark.parametrize("name", ["missing.pth", "text.pth", "text.safetensors"])
