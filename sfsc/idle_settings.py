@@ -34,6 +34,23 @@ FIXED: dict[str, dict[str, Any]] = {
 """What an idle key is set to."""
 
 
+def idle_settings(job: TrainJob, *, is_alone: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return the keys of each section that nothing of a training reads.
+
+    A weight of 0 that makes other keys idle is in use itself.
+
+    Args:
+        job: Of a network, or of a run.
+        is_alone: Whether each of the run's widths is a network of its own.
+    """
+    is_alone = is_alone or len(job.network.widths) == 1
+    return {
+        "loss": tuple(_idle_in_loss(job, is_alone=is_alone)),
+        "aggregation": tuple(_idle_in_aggregation(job, is_alone=is_alone)),
+        "train": () if job.train.schedule == "step" else ("milestones",),
+    }
+
+
 def without_idle_settings(job: TrainJob, *, is_alone: bool = False) -> TrainJob:
     """Return a training with all idle settings at their fixed values: it trains the same.
 
@@ -41,15 +58,9 @@ def without_idle_settings(job: TrainJob, *, is_alone: bool = False) -> TrainJob:
         job: Of a network, or of a run.
         is_alone: Whether each of the run's widths is a network of its own.
     """
-    is_alone = is_alone or len(job.network.widths) == 1
-    idle = {
-        "loss": _idle_in_loss(job, is_alone=is_alone),
-        "aggregation": _idle_in_aggregation(job, is_alone=is_alone),
-        "train": () if job.train.schedule == "step" else ("milestones",),
-    }
     sections = {
         name: getattr(job, name).model_copy(update={key: FIXED[name][key] for key in keys})
-        for name, keys in idle.items()
+        for name, keys in idle_settings(job, is_alone=is_alone).items()
     }
     return job.model_copy(update=sections)
 
@@ -80,8 +91,10 @@ def _idle_in_loss(job: TrainJob, *, is_alone: bool) -> Iterator[str]:
     if is_alone:
         yield from ("submodel_base_weight", "classifier_gradient")
     yield from _idle_towards_target(job, has_target=job.reference is not None or not is_alone)
+    if is_alone and loss.compatible_on == "submodels":
+        yield "compatible_weight"
     if loss.compatible_weight == 0 or (is_alone and loss.compatible_on == "submodels"):
-        yield from ("compatible_weight", "compatible_on", "kl_weight", "kl_ramp")
+        yield from ("compatible_on", "kl_weight", "kl_ramp")
     elif loss.kl_weight == 0:
         yield "kl_ramp"
 
@@ -90,9 +103,9 @@ def _idle_towards_target(job: TrainJob, *, has_target: bool) -> Iterator[str]:
     """Yield what is idle of the losses that draw a sub-model to a reference or the full one."""
     loss = job.loss
     if not has_target:
-        yield "influence_weight"
+        yield from ("influence_weight", "asymmetric_weight")
     if loss.asymmetric_weight == 0 or not has_target:
-        yield from ("asymmetric", "asymmetric_weight", "asymmetric_margin", "asymmetric_detach")
+        yield from ("asymmetric", "asymmetric_margin", "asymmetric_detach")
         return
     if loss.asymmetric == "regression":
         yield "asymmetric_margin"

@@ -13,6 +13,8 @@ from sfsc.config import Condition, StudyJob
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.prepared import file_digest
 
+from sections import loss_section, train_section
+
 WIDTHS = (0.125, 0.25, 0.5, 1.0)
 MACS = (220_000, 790_000, 3_000_000, 11_700_000)
 METHODS = {
@@ -161,25 +163,39 @@ def _record(
 ) -> dict[str, Any]:
     row, _, condition = method.partition("@")
     macs = [MACS[WIDTHS.index(width)] for width in widths]
-    settings = {
-        "network": {"backbone": "small_resnet", "widths": widths, "embedding_dim": 128},
-        "loss": {
-            "base": "softmax", "label_smoothing": 0.1, "triplet_weight": 0.0,
-            "compatible_weight": 1.0 if row == "sfsc" else 0.0, "kl_weight": 5e-4,
-            "classifier_gradient": "all" if row.endswith("_all") else "full",
+    loss = loss_section(
+        triplet_weight=0.0,
+        compatible_weight=1.0 if row == "sfsc" else 0.0,
+        kl_weight=5e-4,
+        classifier_gradient="all" if row.endswith("_all") else "full",
+    )
+    train = train_section(
+        epochs=20,
+        learning_rate=0.1,
+        weight_decay=5e-4,
+        gradient_clip=10.0,
+        identities_per_batch=16,
+        images_per_identity=4,
+    )
+    settings: dict[str, Any] = {
+        "dataset": dataset, "method": method, "seed": seed, "reference": None,
+        "network": {
+            "backbone": "small_resnet", "widths": widths, "embedding_dim": 128,
+            "pooling": "average", "pretrained": None,
         },
-        "aggregation": {"aggregator": "projection" if row == "sfsc" else "sum"},
-        "train": {
-            "epochs": 20, "optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine",
-            "weight_decay": 5e-4, "warmup": 0.1, "gradient_clip": 10.0,
-            "identities_per_batch": 16, "images_per_identity": 4,
+        "loss": loss.model_dump(mode="json"),
+        "aggregation": {
+            "aggregator": "projection" if row == "sfsc" else "sum",
+            "granularity": "nested", "reduction": "sum",
         },
-        "augmentation": {"flip": True, "rotation": 10.0},
+        "train": train.model_dump(mode="json"),
+        "augmentation": {
+            "flip": True, "rotation": 10.0, "translation": 0.1, "scale": [0.9, 1.1], "shear": 5.0,
+            "pad": 0, "colour": 0.2, "erasing": 0.3,
+        },
     }  # fmt: skip
-    if condition:
-        variation, _, value = condition.partition("=")
-        key = variation if variation in settings["loss"] else "base"
-        settings["loss"][key] = value
+    for section, changes in _changes(condition).items():
+        settings[section] |= changes
     return {
         "dataset": dataset, "method": method, "seed": seed, "widths": widths,
         "network": {"kind": "each" if row in SEPARATE else "switchable"},
@@ -193,6 +209,24 @@ def _record(
             {"epoch": 20, "map": [[0.5]], "average_map": 0.5 + 0.01 * seed + 0.1 * bool(condition)},
         ],
     }  # fmt: skip
+
+
+def _changes(condition: str) -> dict[str, dict[str, object]]:
+    """Return the settings that a condition changes, by section."""
+    variation, _, value = condition.partition("=")
+    match variation, value:
+        case "parts", "without_compatible":
+            return {"loss": {"compatible_weight": 0.0}}
+        case "parts", _:
+            return {"aggregation": {"aggregator": "mean"}}
+        case "granularity", _:
+            return {"aggregation": {"granularity": value}}
+        case "base_loss", _:
+            base, _, triplet = value.partition("_")
+            return {"loss": {"base": base, "triplet_weight": float(bool(triplet))}}
+        case "", _:
+            return {}
+    return {"loss": {variation: float(value)}}
 
 
 def _curves(

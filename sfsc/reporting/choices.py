@@ -109,12 +109,13 @@ def _choose(
 ) -> dict[str, Any]:
     """Return the candidates of one method with their validation, and the best."""
     settings = [_settings(job, results, condition.run) for condition in conditions]
-    varied = [key for key in settings[0] if len({str(values[key]) for values in settings}) > 1]
+    keys = dict.fromkeys(key for values in settings for key in values)
+    varied = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
     candidates = [
         {
             "condition": condition.condition,
             "run": condition.run,
-            "values": {key: values[key] for key in varied},
+            "values": {key: values[key] for key in varied if key in values},
             **_validation(job, results, condition.run),
         }
         for condition, values in zip(conditions, settings, strict=True)
@@ -131,7 +132,7 @@ def _choose(
 
 def _settings(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
     folder = results / job.datasets[0] / run / f"seed{job.variation_seeds[0]}"
-    return settings_of(read_record(folder))
+    return settings_of(read_record(folder), folder)
 
 
 def _validation(job: StudyJob, results: Path, run: str) -> dict[str, Any]:

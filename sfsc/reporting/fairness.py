@@ -23,7 +23,10 @@ def budget(groups: Sequence[Group]) -> str:
     """
     settings = [(group, group.runs[0].settings) for group in groups]
     differences = _different_keys(settings)
-    equal = [f"{_short(key)} {settings[0][1][key]}" for key in SHARED if key not in differences]
+    values = {key: value for _, row in settings for key, value in row.items()}
+    equal = [
+        f"{_short(key)} {values[key]}" for key in SHARED if key in values and key not in differences
+    ]
     sentences = [f"Equal for all methods: {', '.join(equal)}"]
     if not any(key.startswith("augmentation.") for key in differences):
         sentences[0] += ", and the augmentation"
@@ -36,22 +39,30 @@ def budget(groups: Sequence[Group]) -> str:
 
 
 def _different_keys(settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> list[str]:
-    """Return the settings that should be equal and are not, on some data set."""
+    """Return the settings that should be equal and are not, on some data set.
+
+    A method for which a setting is idle differs from none.
+    """
     keys = [*SHARED, *(key for key in settings[0][1] if key.startswith("augmentation."))]
     found = dict.fromkeys(
         key
         for dataset in {group.dataset for group, _ in settings}
         for key in keys
-        if len({str(values[key]) for group, values in settings if group.dataset == dataset}) > 1
+        if _n_values(key, [row for group, row in settings if group.dataset == dataset]) > 1
     )
     return sorted(found, key=keys.index)
+
+
+def _n_values(key: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    return len({str(row[key]) for row in rows if key in row})
 
 
 def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
     """Say which methods have which value; the most common one is that of the others."""
     methods: dict[str, list[str]] = {}
     for group, values in settings:
-        methods.setdefault(str(values[key]), []).append(group.method)
+        if key in values:
+            methods.setdefault(str(values[key]), []).append(group.method)
     common = max(methods, key=lambda value: len(methods[value]))
     rare = [
         f"{value} for {', '.join(f'`{name}`' for name in dict.fromkeys(names))}"
@@ -66,7 +77,7 @@ def _short(key: str) -> str:
 
 
 def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return what settings differ from others, in words.
+    """Return what settings differ from others, in words; one that is idle in either does not.
 
     >>> changes({"loss.evidence": "exp"}, {"loss.evidence": "relu"})
     '`evidence` exp (not relu)'
@@ -105,7 +116,7 @@ def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None)
 
 def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Say what was chosen among what for a row, and whether the row has it."""
-    chosen = choice["chosen_values"]
+    chosen = {key: value for key, value in choice["chosen_values"].items() if key in settings}
     tried = ", ".join(candidate["condition"] for candidate in choice["candidates"])
     value = ", ".join(f"{_short(key)} {_text(value)}" for key, value in chosen.items())
     text = f"{short_name(choice['method'])} {value or choice['chosen']} (of {tried})"

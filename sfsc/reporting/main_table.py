@@ -56,7 +56,7 @@ def _frame_row(group: Group) -> dict[str, object]:
         "n_seeds": len(group.runs),
         **map_columns(group, MEASURES),
         "average_precision": first.test["average_precision"],
-        "classifier_gradient": first.settings["loss.classifier_gradient"],
+        "classifier_gradient": first.record["settings"]["loss"]["classifier_gradient"],
         "seeds": " ".join(map(str, group.seeds)),
     }
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from sfsc.config import StudyJob
-from sfsc.errors import ResultError
+from sfsc.config import StudyJob, TrainJob, validate
+from sfsc.errors import ConfigError, ResultError
+from sfsc.idle_settings import idle_settings
 
 Float64s = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """See `settings_of`."""
-        return settings_of(self.record)
+        return settings_of(self.record, self.folder)
 
     def matrix(self, metric: str) -> Float64s:
         """Return a matrix of the cross-tests, (M, M), as fractions; rows: query sub-model.
@@ -235,12 +236,26 @@ def read_record(folder: Path) -> dict[str, Any]:
     return _read(folder / "run.json", RUN_KEYS, mend="Train it again.")
 
 
-def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a training resolved from `params.yaml`, as "section.key" to value."""
+def settings_of(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return what a training resolved from `params.yaml` and read, as "section.key" to value.
+
+    Args:
+        record: Content of `run.json`.
+        folder: Where it is, for the message.
+
+    Raises:
+        ResultError: If they are not those of a training of this version.
+    """
+    try:
+        job = validate(TrainJob, record["settings"], source=f"{folder / 'run.json'}: settings")
+    except ConfigError as error:
+        raise ResultError(f"{error}\nTrain it again.") from error
+    idle = idle_settings(job, is_alone=record["network"].get("kind") == "each")
     return {
         f"{section}.{key}": value
         for section in ("network", "loss", "aggregation", "train", "augmentation")
         for key, value in record["settings"][section].items()
+        if key not in idle.get(section, ())
     }
 
 

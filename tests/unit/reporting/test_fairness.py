@@ -5,7 +5,7 @@ from pathlib import Path
 
 from result_files import small_job, write_study
 
-from sfsc.reporting.fairness import budget, origin
+from sfsc.reporting.fairness import budget, changes, origin
 from sfsc.reporting.runs import Group, Results
 
 EQUAL = (
@@ -78,3 +78,35 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
     assert origin(groups, None) == (
         "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
     )
+
+
+def test_what_is_idle_is_no_choice(tmp_path: Path):
+    """A search may vary what the chosen loss does not read."""
+    choice = {
+        "method": "asymmetric_s",
+        "chosen": "regression",
+        "chosen_values": {"loss.asymmetric": "regression", "loss.asymmetric_margin": 0.9},
+        "candidates": [{"condition": "regression"}, {"condition": "triplet"}],
+    }
+    job = small_job("asymmetric_s", "sfsc")
+    write_study(tmp_path, job)
+    change(tmp_path, "asymmetric_s", "loss", asymmetric_weight=1.0, asymmetric_margin=0.0)
+    text = origin(Results(job, tmp_path, "synthetic").compared(), [choice])
+    assert "Asymmetric-S `asymmetric` regression (of regression, triplet). All" in text
+
+
+def test_what_is_idle_does_not_differ(tmp_path: Path):
+    """Neither between the methods of a table nor from the unchanged row."""
+    job = small_job("unified", "bct_s_classifier_all", "sfsc")
+    write_study(tmp_path, job)
+    for key, value in {"classifier_gradient": "full", "kl_weight": 0.0}.items():
+        change(tmp_path, "unified", "loss", **{key: value})
+    unified, all_, sfsc = Results(job, tmp_path, "synthetic").compared()
+    assert "`classifier_gradient` all" in budget([unified, all_])
+    settings = sfsc.runs[0].settings
+    assert changes(all_.runs[0].settings, settings) == (
+        "`compatible_weight` 0 (not 1), `classifier_gradient` all (not full), "
+        "`aggregator` sum (not projection)"
+    )
+    alone = changes(unified.runs[0].settings, settings)
+    assert alone == "`widths` 0.125 (not 0.125 0.25 0.5 1)"

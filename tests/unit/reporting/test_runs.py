@@ -88,6 +88,21 @@ def test_settings_have_the_names_of_params_yaml(tmp_path: Path):
     assert all("." in key for key in settings)
 
 
+def test_settings_that_no_training_has_are_refused(tmp_path: Path):
+    """Say, those of an older version."""
+    folder = write_run(tmp_path)
+    path = folder / "run.json"
+    record = json.loads(path.read_text())
+    record["settings"]["network"]["pooling"] = "none"
+    path.write_text(json.dumps(record))
+    with pytest.raises(ResultError) as error:
+        _ = load_run(folder).settings
+    first, problem, mend = str(error.value).splitlines()
+    assert first == f"{path}: settings is not valid (1 problem):"
+    assert "`network.pooling`" in problem
+    assert mend == "Train it again."
+
+
 def test_a_run_that_was_not_evaluated_is_refused(tmp_path: Path):
     """The sentence names the file and the mend."""
     folder = write_run(tmp_path)
