@@ -1,13 +1,15 @@
 """Cost of one SFSC step against the same sub-models trained one by one as plain dense networks.
 
-    python -m benchmarks.step [--backbone resnet18] [--threads 2] [--json]
+    python -m benchmarks.step [--backbone resnet18] [--precision bf16] [--threads 2] [--json]
 
 * `step_over_dense`: time of a step over the sum of M dense steps on the same batch, median over
   paired rounds. The dense networks share nothing and aggregate nothing: they are the limit.
 * `extra_memory_over_gradients`: peak memory of a step beyond that of a dense step of the full
   network, in units of the full network's gradients. Counted from torch's own allocations.
+* `share_of_matrix_rate`: the step's products (2 operations per multiply-accumulate, forward once
+  and backward twice, of all sub-models) a second over those of one large matrix product.
 
-Both sides run channels last, the fastest format of these convolutions on a CPU.
+Both sides run channels last, the fastest format of these convolutions, on the GPU if there is one.
 """
 
 import argparse
@@ -26,11 +28,14 @@ from sfsc import parts
 from sfsc.aggregation.build import build_aggregator
 from sfsc.config import TrainJob
 from sfsc.determinism import generator_for
+from sfsc.device import best_device
 from sfsc.networks.build import EmbeddingNetwork, channels_last
+from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.params import load_params
 from sfsc.training.loop import OPTIMIZERS
 from sfsc.training.model import IdentityModel
+from sfsc.training.precision import DTYPES, autocast
 from sfsc.training.records import step_record
 from sfsc.training.step import apply_update, compute_gradients
 
@@ -71,14 +76,17 @@ def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels:
 class Dense(nn.Module):
     """A sub-model as an unrelated plain network with a classifier of its own."""
 
-    def __init__(self, network: EmbeddingNetwork, switch: int, embedding_dim: int) -> None:
+    def __init__(self, model: IdentityModel, switch: int, embedding_dim: int) -> None:
         super().__init__()
-        self.network = extract(network, switch)
+        self.precision = model.precision
+        self.network = extract(model.network, switch)
         self.classifier = nn.Linear(embedding_dim, IDENTITIES, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, IDENTITIES)."""
-        logits: Tensor = self.classifier(self.network(images))
+        with autocast(images.device, self.precision):
+            embedding = self.network(images)
+        logits: Tensor = self.classifier(embedding.float())
         return logits
 
 
@@ -98,15 +106,42 @@ def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> S
     return step
 
 
-def seconds(step: Step) -> float:
+def seconds(step: Step, device: torch.device) -> float:
     """Return the wall-clock time of one call."""
     start = time.perf_counter()
     step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - start
 
 
-def peak_bytes(step: Step) -> int:
+def matrix_rate(device: torch.device, precision: str) -> float:
+    """Return the products a second of a large matrix product, 2 per multiply-accumulate."""
+    n = 8192 if device.type == "cuda" else 2048
+    dtype = DTYPES.get(precision, torch.float32)
+    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+
+    def product() -> object:
+        return a @ b
+
+    seconds(product, device)
+    return 2 * n**3 / statistics.median(seconds(product, device) for _ in range(10))
+
+
+def step_operations(network: EmbeddingNetwork, images: Tensor) -> int:
+    """Return the products of a step of all sub-models on a batch (B, C, H, W)."""
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    macs = sum(cost(network, switch, shape).macs for switch in range(len(network.widths)))
+    return 2 * 3 * macs * len(images)
+
+
+def peak_bytes(step: Step, device: torch.device) -> int:
     """Return the most memory that a call holds beyond what was allocated before it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        step()
+        return torch.cuda.max_memory_allocated(device) - before
     with torch.profiler.profile(
         activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
     ) as profile:
@@ -139,37 +174,48 @@ def random_model(job: TrainJob) -> IdentityModel:
         embedding_dim=job.network.embedding_dim,
         identities=IDENTITIES,
         base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
+        precision=job.train.precision,
     )
     return channels_last(model).train()
 
 
-def measure(job: TrainJob, *, image_size: tuple[int, int], rounds: int) -> dict[str, float]:
-    """Return the two ratios and the times behind them."""
+def measure(
+    job: TrainJob, *, image_size: tuple[int, int], rounds: int, device: torch.device
+) -> dict[str, float]:
+    """Return the ratios and the times behind them."""
     torch.manual_seed(0)
     images, labels = random_batch(job, image_size)
     model = random_model(job)
+    operations = step_operations(model.network.eval(), images)
+    model.train().to(device)
     dense = [
-        channels_last(Dense(model.network, switch, job.network.embedding_dim)).train()
+        channels_last(Dense(model, switch, job.network.embedding_dim)).train().to(device)
         for switch in range(len(job.network.widths))
     ]
+    images, labels = images.to(device), labels.to(device)
     dense_steps = [dense_step(job, network, images, labels) for network in dense]
     sfsc_step = switchable_step(job, model, images, labels)
     for step in (*dense_steps, sfsc_step, *dense_steps, sfsc_step):
         step()
     sfsc_times, dense_times = [], []
     for _ in range(rounds):
-        sfsc_times.append(seconds(sfsc_step))
-        dense_times.append(sum(seconds(step) for step in dense_steps))
+        sfsc_times.append(seconds(sfsc_step, device))
+        dense_times.append(sum(seconds(step, device) for step in dense_steps))
     gradients = 4 * sum(parameter.numel() for parameter in dense[-1].parameters())
-    extra = peak_bytes(sfsc_step) - peak_bytes(dense_steps[-1])
+    extra = peak_bytes(sfsc_step, device) - peak_bytes(dense_steps[-1], device)
+    step_seconds = statistics.median(sfsc_times)
+    rate = matrix_rate(device, job.train.precision)
     return {
         "step_over_dense": statistics.median(
             a / b for a, b in zip(sfsc_times, dense_times, strict=True)
         ),
         "extra_memory_over_gradients": extra / gradients,
-        "step_seconds": statistics.median(sfsc_times),
+        "step_seconds": step_seconds,
         "dense_seconds": statistics.median(dense_times),
-        "images_per_second": len(images) / statistics.median(sfsc_times),
+        "images_per_second": len(images) / step_seconds,
+        "share_of_matrix_rate": operations / step_seconds / rate,
+        "matrix_rate_per_second": rate,
+        "step_operations": operations,
     }
 
 
@@ -180,6 +226,7 @@ def main() -> None:
     )
     parser.add_argument("--backbone", choices=BACKBONES, default="small_resnet")
     parser.add_argument("--image-size", type=int, nargs=2, help="pixels; default: the backbone's")
+    parser.add_argument("--precision", choices=["float32", *DTYPES], help="default: bf16 on a GPU")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, help="paired rounds; default: 30, of large images 3")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -187,20 +234,25 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     params = load_params([Path("params.yaml")])
     job = params.resolve("sfsc", dataset="synthetic", seed=0)
+    device = best_device()
+    precision = options.precision or ("bf16" if device.type == "cuda" else "float32")
     job = job.model_copy(
-        update={"network": job.network.model_copy(update={"backbone": options.backbone})}
+        update={
+            "network": job.network.model_copy(update={"backbone": options.backbone}),
+            "train": job.train.model_copy(update={"precision": precision}),
+        }
     )
     is_large = options.backbone in FOR_LARGE
     image_size = tuple(options.image_size or (LARGE if is_large else SMALL))
     limits = LARGE_LIMITS if image_size == LARGE else LIMITS
     rounds = options.rounds or (3 if image_size == LARGE else 30)
-    result = measure(job, image_size=image_size, rounds=rounds)
+    result = measure(job, image_size=image_size, rounds=rounds, device=device)
     if options.json:
         print(json.dumps(result | {"limits": limits}, indent=1))
         return
     for key, value in result.items():
         limit = f"  (limit {limits[key]})" if key in limits else ""
-        print(f"{key:30} {value:10.4f}{limit}")
+        print(f"{key:30} {value:10.4g}{limit}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import aggregation, step, tracking
 from sfsc.params import load_params
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_step_measures_time_and_memory():
     """One round on small images gives positive times and a plausible extra memory."""
     job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
-    result = step.measure(job, image_size=(16, 16), rounds=1)
+    result = step.measure(job, image_size=(16, 16), rounds=1, device=torch.device("cpu"))
     assert set(step.LIMITS) < set(result)
     assert result["step_seconds"] > 0
     assert result["dense_seconds"] > 0

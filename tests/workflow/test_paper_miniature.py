@@ -50,7 +50,10 @@ def test_the_recipe_is_the_papers(finished: Path):
     assert run["network"]["backbone"] == paper["network"]["backbone"]
     for section, keys in {
         "loss": ("triplet_weight", "triplet_margin", "label_smoothing"),
-        "train": ("optimizer", "learning_rate", "weight_decay", "schedule", "gradient_clip"),
+        "train": (
+            *("optimizer", "learning_rate", "weight_decay", "schedule", "gradient_clip"),
+            "precision",
+        ),
     }.items():
         for key in keys:
             assert run["settings"][section][key] == paper[section][key], key

@@ -1,0 +1,132 @@
+"""How long the trainings of a study of re-identification sets take, from a step measured here.
+
+    python -m benchmarks.plan studies/paper.yaml [--rate 2e14] [--threads 2] [--json]
+
+Trainings and steps follow from the parameters and the published sizes of the sets. One step of the
+study's switchable network is measured on the device at hand, in the study's precision; all others
+take time in proportion to their products. `--rate` gives another device's products a second in
+place of the measurement: `step_operations / step_seconds` of `python -m benchmarks.step` there.
+
+Epochs of `each` networks, whose steps are smaller, are counted by their own products. Evaluation,
+loading and Snakemake itself are not counted.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+from pathlib import Path
+
+import torch
+
+from benchmarks.step import (
+    random_batch,
+    random_model,
+    seconds,
+    step_operations,
+    switchable_step,
+)
+from sfsc.config import Part, TrainJob
+from sfsc.data.samplers import epoch_length
+from sfsc.device import best_device
+from sfsc.params import Params, load_params
+
+TRAIN_IMAGES = {"market1501": 12_936, "msmt17": 32_621, "veri776": 37_746}
+"""Published sizes of the training sets; of MSMT17 V1 with its validation merged."""
+ROUNDS = 3
+
+
+def networks(params: Params) -> set[tuple[Part, int]]:
+    """Return everything that is trained on a data set: a run or one of its widths, and the seed."""
+    return {
+        (part, seed)
+        for run, seeds in params.runs().items()
+        for seed in seeds
+        for part in params.parts(run) or (Part(run, None),)
+    }
+
+
+def image_size(params: Params, dataset: str) -> tuple[int, int]:
+    """Return height and width of a set's images in pixels."""
+    settings = params.prepare_job(dataset).settings
+    return int(settings["image_height"]), int(settings["image_width"])
+
+
+def steps_of(params: Params, job: TrainJob) -> int:
+    """Return the steps of a training."""
+    images = round(TRAIN_IMAGES[job.dataset] * (1 - params.data.validation_fraction))
+    train = job.train
+    return train.epochs * epoch_length(
+        images, identities=train.identities_per_batch, images=train.images_per_identity
+    )
+
+
+def measured_rate(job: TrainJob, size: tuple[int, int]) -> float:
+    """Return the products a second of a step on the device at hand, median over rounds."""
+    device = best_device()
+    images, labels = random_batch(job, size)
+    model = random_model(job)
+    operations = step_operations(model.network.eval(), images)
+    step = switchable_step(job, model.train().to(device), images.to(device), labels.to(device))
+    seconds(step, device)
+    return operations / statistics.median(seconds(step, device) for _ in range(ROUNDS))
+
+
+def plan(params: Params, rate: float | None) -> dict[str, object]:
+    """Return trainings, steps, products and hours; see the module for what is counted."""
+    operations: dict[str, float] = {}
+    cached: dict[object, int] = {}
+    n_trainings = n_steps = 0
+    for dataset in params.datasets:
+        size = image_size(params, dataset)
+        for part, seed in networks(params):
+            job = params.resolve(part.run, dataset=dataset, seed=seed, width=part.width)
+            key = (job.network, size)
+            if key not in cached:
+                images, _ = random_batch(job, size)
+                cached[key] = step_operations(random_model(job).network.eval(), images)
+            steps = steps_of(params, job)
+            operations[dataset] = operations.get(dataset, 0) + cached[key] * steps
+            n_trainings, n_steps = n_trainings + 1, n_steps + steps
+    first = params.datasets[0]
+    job = params.resolve("sfsc", dataset=first, seed=params.seeds[0])
+    device = best_device()
+    is_gpu = device.type == "cuda"
+    used = rate or measured_rate(job, image_size(params, first))
+    return {
+        "trainings": n_trainings,
+        "steps": n_steps,
+        "operations": sum(operations.values()),
+        "operations_per_second": used,
+        "measured_on": "given"
+        if rate
+        else torch.cuda.get_device_name(device)
+        if is_gpu
+        else f"{torch.get_num_threads()} threads of {platform.machine()}",
+        "precision": job.train.precision,
+        "hours": {name: count / used / 3600 for name, count in operations.items()},
+        "days": sum(operations.values()) / used / 86400,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--rate", type=float, help="products a second of another device's step")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    result = plan(load_params([Path("params.yaml"), options.study]), options.rate)
+    if options.json:
+        print(json.dumps(result, indent=1))
+        return
+    for key, value in result.items():
+        print(f"{key:24} {value:.4g}" if isinstance(value, float) else f"{key:24} {value}")
+
+
+if __name__ == "__main__":
+    main()
