@@ -184,5 +184,6 @@ def test_snakemakes_own_report_works_offline(changed: Workspace):
     assert result.returncode == 0, result.stdout
     page = (changed.folder / "report.html").read_text()
     assert "Share of the pairs of sub-models whose gradients" in page
+    assert "What each sub-model costs where it is deployed" in page
     assert '"Verdicts"' in page
     assert not re.findall(r"""(?:src|href)=["']https?://""", page)

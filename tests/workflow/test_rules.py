@@ -46,7 +46,7 @@ def test_a_rule_depends_on_its_fingerprint(rule: str):
 
 
 def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
-    """Data, methods, ablations, robustness studies, tests, costs, tables, figures, claims, mirror."""
+    """Data, methods, variations, tests, costs, tables, figures, claims, mirror."""
     workspace.study["compare"] = [
         "full_alone", "unified", "independent", "bct", "asymmetric", "bct_s", "asymmetric_s", "sfsc"
     ]  # fmt: skip
@@ -56,7 +56,8 @@ def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
         "train_bct_s": 1, "train_asymmetric_s": 1, "train_sfsc": 1, "ablate_granularity": 1,
         "vary_kl_weight": 1, "assemble_full_alone": 1, "assemble_unified": 1,
         "assemble_independent": 1, "assemble_bct": 1, "assemble_asymmetric": 1,
-        "embed": 10, "evaluate": 10, "measure": 1, "cost": 1, "tables": 1, "claims": 1, "report": 1, "track": 1,
+        "embed": 10, "evaluate": 10, "measure": 1, "cost": 1, "tables": 1, "claims": 1,
+        "report": 1, "track": 1,
     } == jobs  # fmt: skip
     assert len([rule for rule in jobs if rule.startswith("figure")]) == 10
 
