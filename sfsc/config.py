@@ -271,6 +271,24 @@ class Train(Section):
     """Epochs between checkpoints."""
     conflicts_every: int = Field(ge=1)
     """Steps between records of the pairwise cosines."""
+    device: Literal["cpu", "cuda"]
+    """What trains; a training does not fall back to another."""
+    precision: Literal["float32", "bf16", "fp16"]
+    """Of the network's activations; weights, losses, gradients, aggregation are float32."""
+    processes: int = Field(ge=1)
+    """Processes that share each batch, one per GPU; each normalises and mines its share alone."""
+    gradient_checkpointing: bool
+    """Compute a block's activations again for its gradients instead of keeping them."""
+
+    @model_validator(mode="after")
+    def _check_processes(self) -> Self:
+        if self.identities_per_batch % self.processes:
+            msg = (
+                "`identities_per_batch` must be a multiple of `processes`. Found "
+                f"{self.identities_per_batch} and {self.processes}."
+            )
+            raise ValueError(msg)
+        return self
 
 
 class Augmentation(Section):

@@ -44,5 +44,9 @@ def train_section(**changes: object) -> Train:
         "validate_every": 1,
         "checkpoint_every": 1,
         "conflicts_every": 1,
+        "device": "cpu",
+        "precision": "float32",
+        "processes": 1,
+        "gradient_checkpointing": False,
     }
     return Train(**values | changes)

@@ -9,21 +9,28 @@ MEAN, STD = 0.5, 0.5
 """Of the normalisation; [0, 1] becomes [-1, 1]."""
 
 
-def to_float(images: NDArray[np.uint8]) -> Tensor:
+def to_float(images: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
     """Return images as the network takes them.
 
     Args:
         images: Packed images, uint8, shape (B, H, W, C).
+        device: Where they go; default: the CPU.
 
     Returns:
         Float32 in [-1, 1], shape (B, C, H, W), channels last in memory.
     """
-    return normalise(to_unit(images))
+    return normalise(to_unit(images, device))
 
 
-def to_unit(images: NDArray[np.uint8]) -> Tensor:
-    """Return images as float32 in [0, 1], shape (B, C, H, W), channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255.0
+def to_unit(images: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
+    """Return images as float32 in [0, 1], shape (B, C, H, W), channels last in memory.
+
+    Args:
+        images: Packed images, uint8, shape (B, H, W, C).
+        device: Where they go, as bytes; default: the CPU.
+    """
+    packed = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return packed.permute(0, 3, 1, 2).float() / 255.0
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ class Backbone(nn.Module):
 
     out_channels: int
     """F of the full network."""
+    blocks: nn.ModuleList
+    """Its inner stages, one after the other, each called with a map and a switch."""
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
         """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W').

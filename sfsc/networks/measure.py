@@ -69,7 +69,7 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
         }
         for switch in range(len(job.network.widths))
     ]
-    times = _time(network, _first(packed, BATCH_IMAGES), device)
+    times = _time(network, _first(packed, BATCH_IMAGES, device), device)
     content = {
         "dataset": job.dataset,
         "method": job.method,
@@ -98,15 +98,14 @@ def _size(network: Network, switch: int, settings: dict[str, Any]) -> dict[str, 
     }
 
 
-def _first(packed: NDArray[np.uint8], n: int) -> Tensor:
+def _first(packed: NDArray[np.uint8], n: int, device: torch.device) -> Tensor:
     """Return the first images as a network takes them, from the start again if there are fewer."""
-    return to_float(packed[np.arange(n) % len(packed)])
+    return to_float(packed[np.arange(n) % len(packed)], device)
 
 
 @torch.inference_mode()
 def _time(network: Network, images: Tensor, device: torch.device) -> list[dict[str, Any]]:
     """Return the quartiles of latency and throughput of each sub-model."""
-    images = images.to(device)
     submodels = [
         channels_last(extract(network, switch)).eval().to(device)
         for switch in range(len(network.widths))

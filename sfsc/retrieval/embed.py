@@ -15,6 +15,7 @@ from sfsc.allocator import keep_freed_memory
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.determinism import make_deterministic
+from sfsc.device import best_device
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
@@ -52,13 +53,16 @@ def embed(run_dir: Path, data_dir: Path, output: Path, *, threads: int) -> None:
         DataError: If the prepared set is damaged.
     """
     keep_freed_memory()
-    make_deterministic(threads)
+    device = best_device()
+    make_deterministic(threads, device)
     prepared = PreparedSet.open(data_dir)
-    network = load_network(run_dir)
+    network = load_network(run_dir).to(device)
     metadata = _read_metadata(run_dir / "run.json")
     with useful():
         tensors = {
-            split: extract_embeddings(network, prepared.images, prepared.manifest.rows(split))
+            split: extract_embeddings(
+                network, prepared.images, prepared.manifest.rows(split), device=device
+            )
             for split in ("query", "gallery")
         }
     with replacing(output) as temporary:
@@ -71,6 +75,7 @@ def extract_embeddings(
     images: NDArray[np.uint8],
     rows: Integers,
     *,
+    device: torch.device,
     batch_images: int = BATCH_IMAGES,
 ) -> Float32s:
     """Return the unit-length embeddings after the neck of some images in every sub-model.
@@ -79,6 +84,7 @@ def extract_embeddings(
         network: In evaluation mode.
         images: uint8, (N, H, W, C); may be memory-mapped.
         rows: Indices of the images to embed.
+        device: Of the network.
         batch_images: Images embedded at once.
 
     Returns:
@@ -86,9 +92,9 @@ def extract_embeddings(
     """
     batches = []
     for start in range(0, len(rows), batch_images):
-        batch = to_float(np.asarray(images[rows[start : start + batch_images]]))
+        batch = to_float(np.asarray(images[rows[start : start + batch_images]]), device)
         embeddings = [network(batch, switch).embedding for switch in range(len(network.widths))]
-        batches.append(functional.normalize(torch.stack(embeddings), dim=-1))  # (M, B, D)
+        batches.append(functional.normalize(torch.stack(embeddings), dim=-1).cpu())  # (M, B, D)
     joined: Float32s = torch.cat(batches, dim=1).numpy()
     return joined
 

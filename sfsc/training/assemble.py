@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from safetensors.torch import load_file, save_file
 
 from sfsc.config import TrainJob, load_slice
 from sfsc.data.prepared import PreparedSet
 from sfsc.determinism import make_deterministic
+from sfsc.device import best_device
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
@@ -43,12 +45,13 @@ def assemble(
         ResultError: If a training is missing or damaged, or they do not make the run.
         DataError: If the prepared set is damaged.
     """
-    make_deterministic(threads)
+    device = best_device()
+    make_deterministic(threads, device)
     job = load_slice(TrainJob, config)
     trained = [Trained.read(folder) for folder in networks]
     data_digest = digest_of(data_dir / "manifest.csv")
     _check(trained, job, data_digest)
-    validated = _validate(trained, PreparedSet.open(data_dir))
+    validated = _validate(trained, PreparedSet.open(data_dir), device)
     _write_weights(trained, output_dir / "model.safetensors")
     _write_records(trained, output_dir / "training.parquet")
     digests = {
@@ -106,11 +109,13 @@ def _check(trained: Sequence[Trained], job: TrainJob, data_digest: str) -> None:
         )
 
 
-def _validate(trained: Sequence[Trained], prepared: PreparedSet) -> dict[str, object]:
+def _validate(
+    trained: Sequence[Trained], prepared: PreparedSet, device: torch.device
+) -> dict[str, object]:
     """Return the record of the run's validation, which is made of the networks as they are now."""
-    network = NetworkPerWidth([load_network(t.folder) for t in trained])
+    network = NetworkPerWidth([load_network(t.folder) for t in trained]).to(device)
     start = time.monotonic()
-    validation = validate(network, prepared)
+    validation = validate(network, prepared, device)
     return {
         "useful_seconds": round(time.monotonic() - start, 3),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

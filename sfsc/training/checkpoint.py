@@ -38,6 +38,10 @@ class Progress:
     """Time spent so far."""
     useful_seconds: float = 0.0
     """Of that, in training steps and validation."""
+    loss_scale: float = 1.0
+    """Of fp16."""
+    good_steps: int = 0
+    """Since the scale was changed."""
 
 
 def save_checkpoint(

@@ -1,6 +1,6 @@
 """The one training loop that serves every method (DESIGN.md 2.4): epochs of steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,18 @@ from sfsc.errors import ConfigError
 from sfsc.losses.compatible import rising_kl_weight
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.pretrained import load_pretrained
+from sfsc.networks.recompute import recompute_activations
 from sfsc.training.model import IdentityModel
-from sfsc.training.progress import ProgressReport
+from sfsc.training.parallel import Processes
+from sfsc.training.precision import LossScale
 from sfsc.training.records import Record, conflict_record, step_record
 from sfsc.training.reference import Reference, load_reference
 from sfsc.training.schedule import learning_rate
 from sfsc.training.sgd import NesterovSGD, Optimizer
 from sfsc.training.step import apply_update, check_finite, compute_gradients
+
+CPU = torch.device("cpu")
+ALONE = Processes()
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,11 @@ class Training:
     """Identity of each training image, int64 in [0, C)."""
     reference: Reference | None
     """The frozen network of a one-to-one method."""
+    device: torch.device
+    """Where it trains."""
+    loss_scale: LossScale
+    processes: Processes
+    """Which share the batches."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -65,7 +75,12 @@ class Training:
 
 
 def build_training(
-    job: TrainJob, prepared: PreparedSet, reference_dir: Path | None = None
+    job: TrainJob,
+    prepared: PreparedSet,
+    reference_dir: Path | None = None,
+    *,
+    device: torch.device = CPU,
+    processes: Processes = ALONE,
 ) -> Training:
     """Return a training at its start; its weights are a function of the job's seed.
 
@@ -73,6 +88,8 @@ def build_training(
         job: The settings.
         prepared: The data set.
         reference_dir: Folder of the finished training whose network the job refers to.
+        device: Where it trains.
+        processes: Which share the batches.
 
     Raises:
         ResultError: If the reference is damaged or does not fit.
@@ -103,12 +120,15 @@ def build_training(
         embedding_dim=embedding_dim,
         identities=identities,
         base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
+        precision=job.train.precision,
     )
-    model = channels_last(model)
+    model = channels_last(model).to(device)
+    if job.train.gradient_checkpointing:
+        recompute_activations(network.backbone)
     reference = None
     if reference_dir:
         reference = load_reference(
-            reference_dir, identities=identities, embedding_dim=embedding_dim
+            reference_dir, identities=identities, embedding_dim=embedding_dim, device=device
         )
     return Training(
         job=job,
@@ -120,11 +140,18 @@ def build_training(
         rows=rows,
         labels=torch.from_numpy(labels.astype(np.int64)),
         reference=reference,
+        device=device,
+        loss_scale=LossScale(job.train.precision),
+        processes=processes,
     )
 
 
 def train_epoch(
-    training: Training, epoch: int, *, write: Callable[[Record], None], report: ProgressReport
+    training: Training,
+    epoch: int,
+    *,
+    write: Callable[[Record], object] = lambda _: None,
+    report: Callable[[int, Sequence[float]], object] = lambda *_: None,
 ) -> None:
     """Run one epoch.
 
@@ -132,10 +159,12 @@ def train_epoch(
         training: Its model and optimizer move.
         epoch: Number of the epoch, counted from 0.
         write: Receives the record of each step.
-        report: Shows the progress.
+        report: Receives the number of the epoch, from 1, and the losses of each step.
     """
     settings, seed = training.job.train, training.job.seed
-    torch.manual_seed(seed_of(seed, "augmentation", epoch))  # where kornia draws from
+    rank = training.processes.rank
+    # Where kornia draws from: each process for its share.
+    torch.manual_seed(seed_of(seed, "augmentation", epoch, *([rank] if rank else [])))
     surgery = generator_for(seed, "aggregation", epoch)
     batches = pk_batches(
         training.labels,
@@ -145,9 +174,10 @@ def train_epoch(
     )
     training.model.train()
     for step, batch in enumerate(batches, start=epoch * training.steps_per_epoch):
-        record = {"step": step, "epoch": epoch, **train_step(training, step, batch, surgery)}
+        share = training.processes.share(batch)
+        record = {"step": step, "epoch": epoch, **train_step(training, step, share, surgery)}
         write(record)
-        report.step(epoch=epoch + 1, losses=record["loss"])
+        report(epoch + 1, record["loss"])
 
 
 def train_step(training: Training, step: int, batch: Tensor, generator: torch.Generator) -> Record:
@@ -156,8 +186,11 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
     Args:
         training: Its model and optimizer move.
         step: Index of the step in the whole training.
-        batch: Positions of the batch among the training images.
+        batch: Positions among the training images of this process's share of the batch.
         generator: Source of the aggregator's random choices.
+
+    Returns:
+        Without norms of gradients if fp16 overflowed: the weights are then those before the step.
 
     Raises:
         DivergenceError: If a loss is not finite; the weights are then those before the step.
@@ -166,19 +199,24 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
     rate = learning_rate(step, total, job.train)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    images = to_unit(training.images[training.rows[batch.numpy()]])
+    images = to_unit(training.images[training.rows[batch.numpy()]], training.device)
     images = normalise(training.augmentation(images))
     kl_weight = rising_kl_weight(step / total, kl_weight=job.loss.kl_weight, ramp=job.loss.kl_ramp)
     gradients = compute_gradients(
         training.model,
         images,
-        training.labels[batch],
+        training.labels[batch].to(training.device),
         loss=job.loss,
         kl_weight=kl_weight,
         reference=training.reference,
+        loss_scale=training.loss_scale.value,
     )
+    training.processes.average(gradients, training.model)
     record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
     check_finite(record["loss"], step=step, widths=job.network.widths)
+    if not training.loss_scale.accepts(record["gradient_norm"]):
+        del record["gradient_norm"]
+        return record
     update = apply_update(
         training.model,
         gradients.jacobian,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sfsc.losses.base import BaseLoss
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.networks.switchable import Embeddings, block_leaves, submodel_blocks
+from sfsc.training.precision import autocast
 
 CLASSIFIER = "classifier"
 
@@ -21,6 +22,7 @@ class IdentityModel(nn.Module):
         embedding_dim: D.
         identities: C, the number of training identities.
         base_loss: Says what logits are.
+        precision: Of the network's activations: float32, bf16 or fp16.
     """
 
     def __init__(
@@ -30,10 +32,12 @@ class IdentityModel(nn.Module):
         embedding_dim: int,
         identities: int,
         base_loss: BaseLoss,
+        precision: str = "float32",
     ) -> None:
         super().__init__()
         self.network = network
         self.base_loss = base_loss
+        self.precision = precision
         self.classifier = nn.Parameter(torch.empty(identities, embedding_dim))
         nn.init.normal_(self.classifier, std=0.01)
 
@@ -45,9 +49,10 @@ class IdentityModel(nn.Module):
             switch: Index of the sub-model.
 
         Returns:
-            The embeddings, each (B, D), and the logits of the base loss, (B, identities).
+            The embeddings, each (B, D), and the logits of the base loss, (B, identities), float32.
         """
-        embeddings = self.network(images, switch)
+        with autocast(images.device, self.precision):
+            embeddings = Embeddings(*map(Tensor.float, self.network(images, switch)))
         return embeddings, self.base_loss.logits(embeddings.embedding, self.classifier)
 
     @property

@@ -27,7 +27,7 @@ class ProgressReport:
             total=total, initial=done, unit="step", disable=not sys.stderr.isatty(), leave=False
         )
 
-    def step(self, *, epoch: int, losses: Sequence[float]) -> None:
+    def step(self, epoch: int, losses: Sequence[float]) -> None:
         """Report one more step.
 
         Args:

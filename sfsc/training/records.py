@@ -106,7 +106,7 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
         Pairs, whole, nested and per layer, as [switch, other, cosine] lists, and one cosine per
         sub-model; nothing if there is one sub-model alone.
     """
-    layers = gramians(jacobian, "layer")
+    layers = {name: gramian.cpu() for name, gramian in gramians(jacobian, "layer").items()}
     if not layers:
         return {}
     nested = torch.cat(list(layers.values())).sum(dim=0)

@@ -31,18 +31,21 @@ class Reference:
         return Target(embedding, self.classifier)
 
 
-def load_reference(folder: Path, *, identities: int, embedding_dim: int) -> Reference:
+def load_reference(
+    folder: Path, *, identities: int, embedding_dim: int, device: torch.device
+) -> Reference:
     """Return the reference that lies in the folder of a finished training.
 
     Args:
         folder: With `run.json` and `model.safetensors`.
         identities: C of the training that refers to it.
         embedding_dim: D of that training.
+        device: Where it trains.
 
     Raises:
         ResultError: If a file is missing or damaged, or its classifier is of another shape.
     """
-    network = load_network(folder)
+    network = load_network(folder).to(device)
     path = folder / "model.safetensors"
     try:
         classifier = load_file(path)[CLASSIFIER]
@@ -57,4 +60,4 @@ def load_reference(folder: Path, *, identities: int, embedding_dim: int) -> Refe
             f"dimension: a classifier of shape {(identities, embedding_dim)}. Found "
             f"{tuple(classifier.shape)} in {path}."
         )
-    return Reference(network, classifier)
+    return Reference(network, classifier.to(device))

@@ -16,12 +16,14 @@ from sfsc.allocator import keep_freed_memory
 from sfsc.config import TrainJob, load_slice
 from sfsc.data.prepared import PreparedSet
 from sfsc.determinism import make_deterministic
+from sfsc.device import named_device
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
 from sfsc.training.checkpoint import Progress, as_saved, restore_checkpoint, save_checkpoint
 from sfsc.training.loop import Training, build_training, train_epoch
+from sfsc.training.parallel import joined_processes
 from sfsc.training.progress import ProgressReport
 from sfsc.training.records import Stream, read_stream, write_parquet
 from sfsc.training.validation import validate
@@ -51,8 +53,11 @@ def train(
         threads: Threads of torch's operators.
         reference_dir: Folder of the finished training that the job refers to, if it does.
 
+    With `train.processes` > 1 each of them calls this, started by torchrun.
+
     Raises:
-        ConfigError: If the settings are not valid, or name a reference and none is given.
+        ConfigError: If the settings are not valid, name a reference and none is given, or ask for
+            a device or processes that are not there.
         ResultError: If the reference is damaged or does not fit.
         DataError: If the prepared set is damaged or too small for the sampler.
         DivergenceError: If a loss is not finite.
@@ -64,9 +69,9 @@ def train(
             f"Found `reference = {job.reference}` in {config} and `--reference {reference_dir}`."
         )
     keep_freed_memory()
-    make_deterministic(threads)
+    device = named_device(job.train.device)
+    make_deterministic(threads, device)
     prepared = PreparedSet.open(data_dir)
-    training = build_training(job, prepared, reference_dir)
     digests = {
         "config_digest": digest_of(config),
         "code_digest": json.loads(config.read_text())["code"],
@@ -76,8 +81,14 @@ def train(
         digests["reference_digest"] = digest_of(reference_dir / "model.safetensors")
     if job.network.pretrained:
         digests["pretrained_digest"] = digest_of(Path(job.network.pretrained))
-    folder = output_dir / "checkpoints"
-    progress = _run_epochs(training, prepared, folder, key=" ".join(digests.values()))
+    folder, key = output_dir / "checkpoints", " ".join(digests.values())
+    with joined_processes(job.train.processes, device) as processes:
+        training = build_training(job, prepared, reference_dir, device=device, processes=processes)
+        if processes.rank > 0:
+            _follow(training, folder, key=key)
+            return
+        progress = _run_epochs(training, prepared, folder, key=key)
+    training.model.cpu()
     stream = folder / "stream.jsonl"
     write_parquet(stream, output_dir / "training.parquet")
     with replacing(output_dir / "model.safetensors") as temporary:
@@ -96,10 +107,26 @@ def train(
     shutil.rmtree(folder)
 
 
+def _follow(training: Training, folder: Path, *, key: str) -> None:
+    """Take part in the epochs that the first process runs, validates and saves."""
+    first = _restore(training, folder, key=key).epoch
+    for epoch in range(first, training.job.train.epochs):
+        train_epoch(training, epoch)
+
+
+def _restore(training: Training, folder: Path, *, key: str) -> Progress:
+    progress = restore_checkpoint(folder, training.model, training.optimizer, key=key)
+    if progress is None:
+        return Progress(key=key)
+    training.loss_scale.value = progress.loss_scale
+    training.loss_scale.good_steps = progress.good_steps
+    return progress
+
+
 def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key: str) -> Progress:
     """Run the epochs that no checkpoint holds; return what all of them took."""
     model, optimizer, settings = training.model, training.optimizer, training.job.train
-    progress = restore_checkpoint(folder, model, optimizer, key=key) or Progress(key=key)
+    progress, scale = _restore(training, folder, key=key), training.loss_scale
     if progress.epoch:
         LOGGER.info("Resuming behind epoch %d of %d.", progress.epoch, settings.epochs)
     start, useful = time.monotonic() - progress.seconds, progress.useful_seconds
@@ -112,15 +139,17 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
     ):
         for epoch in range(first, settings.epochs):
             began, done = time.monotonic(), epoch + 1
-            train_epoch(training, epoch, write=stream.write, report=report)
+            train_epoch(training, epoch, write=stream.write, report=report.step)
             if done % settings.validate_every == 0 or done == settings.epochs:
-                validation = validate(model.network, prepared)
+                validation = validate(model.network, prepared, training.device)
                 stream.write({"epoch": done, **asdict(validation)})
                 LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
             useful += time.monotonic() - began
             if done % settings.checkpoint_every == 0 or done == settings.epochs:
                 length, seconds = stream.flush(), time.monotonic() - start
-                progress = Progress(key, done, length, seconds, useful)
+                progress = Progress(
+                    key, done, length, seconds, useful, scale.value, scale.good_steps
+                )
                 save_checkpoint(folder, model, optimizer, progress)
     return progress
 

@@ -38,6 +38,7 @@ def compute_gradients(
     loss: Loss,
     kl_weight: float,
     reference: Reference | None = None,
+    loss_scale: float = 1.0,
 ) -> Gradients:
     """Differentiate every sub-model's objective with respect to the blocks that it may move.
 
@@ -52,6 +53,7 @@ def compute_gradients(
         loss: The loss section of the method.
         kl_weight: lambda_t of this step.
         reference: The frozen network of a one-to-one method.
+        loss_scale: Factor of the objectives while they are differentiated (fp16).
     """
     frozen = reference(images) if reference else None
 
@@ -62,20 +64,25 @@ def compute_gradients(
 
     full = forward(model.switches - 1, frozen)
     is_drawn_too = loss.asymmetric_weight > 0 and not loss.asymmetric_detach and not frozen
-    full_row = _differentiate(full.objective.total, full.leaves, retain_graph=is_drawn_too)
+    total = full.objective.total * loss_scale
+    full_row = _differentiate(total, full.leaves, retain_graph=is_drawn_too)
     aim = full.embedding.detach().requires_grad_(is_drawn_too)
     target = frozen or Target(aim, model.classifier.detach())
     rows, objectives = [], []
     for switch in range(model.switches - 1):
         submodel = forward(switch, target)
         inputs = submodel.leaves | ({_AIM: aim} if is_drawn_too else {})
-        rows.append(_differentiate(submodel.objective.total, inputs))
+        rows.append(_differentiate(submodel.objective.total * loss_scale, inputs))
         objectives.append(submodel.objective.detach())
     if is_drawn_too:
         pulls = [row.pop(_AIM) for row in rows]
         drawn = _differentiate(full.embedding, full.leaves, torch.stack(pulls).sum(dim=0))
         full_row = {name: full_row[name] + drawn[name] for name in full_row}
-    return Gradients([*objectives, full.objective.detach()], NestedJacobian([*rows, full_row]))
+    rows.append(full_row)
+    if loss_scale != 1.0:
+        for row in rows:
+            torch._foreach_div_(list(row.values()), loss_scale)
+    return Gradients([*objectives, full.objective.detach()], NestedJacobian(rows))
 
 
 class _Submodel(NamedTuple):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
+
 from sfsc.data.prepared import PreparedSet
 from sfsc.retrieval.cross_test import evaluate_matrix
 from sfsc.retrieval.embed import Embedder, extract_embeddings
@@ -27,7 +29,7 @@ class Validation:
     """Mean over the matrix."""
 
 
-def validate(network: ModalEmbedder, prepared: PreparedSet) -> Validation:
+def validate(network: ModalEmbedder, prepared: PreparedSet, device: torch.device) -> Validation:
     """Return the matrix of mean average precisions (step) on the validation identities.
 
     Every validation image is query and gallery at once; it never meets itself, as an image of the
@@ -36,11 +38,12 @@ def validate(network: ModalEmbedder, prepared: PreparedSet) -> Validation:
     Args:
         network: Left in evaluation mode.
         prepared: The data set.
+        device: Of the network.
     """
     network.eval()
     manifest = prepared.manifest
     rows = manifest.rows("validation")
-    embeddings = extract_embeddings(network, prepared.images, rows)
+    embeddings = extract_embeddings(network, prepared.images, rows, device=device)
     labels = Labels(manifest.identity[rows], manifest.camera[rows])
     result = evaluate_matrix(embeddings, embeddings, labels, labels)
     return Validation(map=result.map_step.tolist(), average_map=result.average_map())

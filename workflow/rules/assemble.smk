@@ -24,7 +24,7 @@ rule assemble_independent:
     resources:
         mem_mb=3000,
         runtime=30,
-        gpu=0,
+        gpu=min(GPUS, 1),
     params:
         networks=lambda wildcards, input: folders(input.models),
         data=subpath(input.manifest, parent=True),

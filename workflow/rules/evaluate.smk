@@ -19,7 +19,7 @@ rule embed:
     resources:
         mem_mb=3000,
         runtime=60,
-        gpu=0,
+        gpu=min(GPUS, 1),
     params:
         run=subpath(input.model, parent=True),
         data=subpath(input.manifest, parent=True),
@@ -70,7 +70,7 @@ rule measure:
     resources:
         mem_mb=3000,
         runtime=30,
-        gpu=0,
+        gpu=min(GPUS, 1),
     params:
         data=subpath(input.manifest, parent=True),
     shell:

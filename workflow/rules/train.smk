@@ -23,21 +23,23 @@ rule train_sfsc:
         network=trained_by("train_sfsc"),
     # The longest trainings start first, so that no core waits for them at the end.
     priority: 2
-    # One thread keeps the weights equal bit for bit whatever --cores is; the runs are what is parallel.
-    threads: 1
+    # One thread a process keeps the weights equal bit for bit whatever --cores is; the runs are what is parallel.
+    threads: PARAMS.train.processes
     resources:
         mem_mb=3000,
         runtime=240,
-        gpu=0,
+        gpu=GPUS,
     params:
+        launch=LAUNCH,
+        threads=lambda wildcards, threads: max(1, threads // PARAMS.train.processes),
         data=subpath(input.manifest, parent=True),
         folder=subpath(output.model, parent=True),
         reference=lambda wildcards, input: flag(
             "--reference", folders(input.reference)[:1]
         ),
     shell:
-        "sfsc train --config {input.config} --data {params.data} --output {params.folder}"
-        " {params.reference} --threads {threads} > {log} 2>&1"
+        "{params.launch}sfsc train --config {input.config} --data {params.data}"
+        " --output {params.folder} {params.reference} --threads {params.threads} > {log} 2>&1"
 
 
 use rule train_sfsc as train_bct_s with:

@@ -41,7 +41,9 @@ def test_embedding_again_gives_the_same_bytes(run_dir: Path, data_dir: Path, tmp
 def test_embeddings_are_those_of_each_image_alone(run_dir: Path, data_dir: Path):
     """Neither batches nor sub-models mix: each image through each sub-model, after the neck."""
     network, images = load_network(run_dir), PreparedSet.open(data_dir).images
-    found = extract_embeddings(network, images, np.arange(6), batch_images=4)
+    found = extract_embeddings(
+        network, images, np.arange(6), device=torch.device("cpu"), batch_images=4
+    )
     for switch in range(2):
         for index in range(6):
             with torch.inference_mode():

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_reference_embeds_without_gradient(folder: Path):
     """Its embeddings are in evaluation mode: an image's does not depend on the batch."""
-    reference = load_reference(folder, identities=5, embedding_dim=8)
+    reference = load_reference(folder, identities=5, embedding_dim=8, device=torch.device("cpu"))
     images = torch.randn(4, 3, 16, 16)
     target = reference(images)
     assert target.embedding.shape == (4, 8)
@@ -49,7 +49,7 @@ def test_a_reference_embeds_without_gradient(folder: Path):
 def test_other_identities_are_refused(folder: Path):
     """Its classifier must score the identities of the training that refers to it."""
     with pytest.raises(ResultError) as error:
-        load_reference(folder, identities=7, embedding_dim=8)
+        load_reference(folder, identities=7, embedding_dim=8, device=torch.device("cpu"))
     assert str(error.value) == (
         "The reference must be trained on the same identities, with embeddings of the same "
         f"dimension: a classifier of shape (7, 8). Found (5, 8) in {folder / 'model.safetensors'}."
@@ -62,4 +62,4 @@ def test_a_run_without_classifier_is_refused(folder: Path):
     network = EmbeddingNetwork(**NETWORK)
     save_file(as_saved({f"network.{k}": v for k, v in network.state_dict().items()}), path)
     with pytest.raises(ResultError, match="must hold the classifier of a finished training"):
-        load_reference(folder, identities=5, embedding_dim=8)
+        load_reference(folder, identities=5, embedding_dim=8, device=torch.device("cpu"))

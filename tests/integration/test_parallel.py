@@ -1,0 +1,163 @@
+"""Two processes train as one: torchrun on the CPU."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import two_processes
+from safetensors.torch import load_file
+
+from sfsc.cli import main
+from sfsc.config import TrainJob
+from sfsc.provenance import write_fingerprint
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+DEADLINE = 300.0
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """Start two processes."""
+    return subprocess.Popen(
+        [*TORCHRUN, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for the processes and return what they printed."""
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of two processes after a step."""
+    folder = tmp_path_factory.mktemp("two_processes")
+    finish(start(two_processes.__file__, folder))
+    return folder
+
+
+def assert_same_weights(folder: Path, normalises: int, expected: dict[str, torch.Tensor]) -> None:
+    """Assert that both processes have the expected parameters, and the same bits."""
+    first, second = (load_file(folder / f"{normalises}_{rank}.safetensors") for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name, parameter in expected.items():
+        torch.testing.assert_close(first[name], parameter, rtol=1e-4, atol=1e-6)
+
+
+def test_the_update_is_that_of_the_joint_batch(saved: Path):
+    """Where images do not meet in batch norms or triplets: those of the two halves are means."""
+    model = two_processes.build_model(normalises=False)
+    start_weights = {name: p.clone() for name, p in model.named_parameters()}
+    gradients = two_processes.joint(model)
+    two_processes.step(model, gradients)
+    assert_same_weights(saved, 0, dict(model.named_parameters()))
+    assert not torch.equal(start_weights["classifier"], model.classifier)
+    losses = torch.stack([objective.total for objective in gradients.objectives])
+    torch.testing.assert_close(load_file(saved / "0_0.safetensors")["losses"], losses)
+
+
+def test_the_update_is_that_of_the_mean_gradients(saved: Path):
+    """Where they do meet, each process normalises and mines its share."""
+    model = two_processes.build_model(normalises=True)
+    two_processes.step(model, two_processes.mean_of_shares(model))
+    assert_same_weights(saved, 1, dict(model.named_parameters()))
+
+
+def test_the_running_statistics_are_means_of_the_processes(saved: Path):
+    """Neither process's own."""
+    name = "network.backbone.stem.norm.private.2.running_mean"
+    own = []
+    for rows in torch.arange(16).chunk(2):
+        model = two_processes.build_model(normalises=True)
+        two_processes.gradients_of(model, rows, triplets=True)
+        own.append(model.state_dict()[name])
+    torch.testing.assert_close(
+        load_file(saved / "1_0.safetensors")[name], torch.stack(own).mean(dim=0)
+    )
+
+
+def test_a_step_has_one_collective(saved: Path):
+    """Of all gradients, losses and statistics together."""
+    files = sorted(saved.glob("*.safetensors"))
+    assert len(files) == 4
+    assert [int(load_file(path)["calls"]) for path in files] == [1] * 4
+
+
+@pytest.fixture
+def parallel_job(job: TrainJob) -> TrainJob:
+    """Four epochs in two processes."""
+    return job.model_copy(update={"train": job.train.model_copy(update={"processes": 2})})
+
+
+def arguments(job: TrainJob, data_dir: Path, folder: Path) -> list[str]:
+    """Return the arguments of `sfsc train`."""
+    config = write_fingerprint(
+        folder / "config" / "train.json", job.model_dump(mode="json"), modules=["sfsc.training.run"]
+    )
+    paths = {"--config": config, "--data": data_dir, "--output": folder}
+    return ["train", *(str(word) for pair in paths.items() for word in pair), "--threads", "1"]
+
+
+def test_a_killed_parallel_training_goes_on(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
+    """It ends with the bits of an undisturbed one, each step recorded once."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    output = finish(start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, whole)))
+    assert output.count("validation mAP") == 2
+    process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, killed))
+    deadline = time.monotonic() + DEADLINE
+    while not list(killed.glob("checkpoints/epoch*.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    output = finish(start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, killed)))
+    assert "Resuming behind epoch" in output
+    for name in ("model.safetensors", "training.parquet"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+    record = json.loads((whole / "run.json").read_text())
+    frame = pd.read_parquet(whole / "training.parquet")
+    assert sorted(frame[frame.metric == "learning_rate"].step) == list(range(record["steps"]))
+
+
+def test_another_number_of_processes_is_refused(
+    parallel_job: TrainJob, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The sentence says how to start it."""
+    assert main(arguments(parallel_job, data_dir, tmp_path)) != 0
+    assert capsys.readouterr().err.strip() == (
+        "ConfigError: A training with `train.processes` 2 must be started as 2 processes. Found 1; "
+        "start it "
+        "with `torchrun --standalone --nproc-per-node 2 --no-python sfsc train ...`, as the "
+        "workflow does."
+    )
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_refused(
+    job: TrainJob, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A training does not fall back to the CPU."""
+    train = job.train.model_copy(update={"device": "cuda"})
+    other = job.model_copy(update={"train": train})
+    assert main(arguments(other, data_dir, tmp_path)) != 0
+    assert capsys.readouterr().err.strip() == (
+        "ConfigError: `train.device` cuda needs a GPU that torch sees for each of "
+        "`train.processes`, and a "
+        f"build of torch for it. Found torch {torch.__version__} and 0 GPUs; install that build, "
+        "lower `train.processes`, or set `train.device` to cpu."
+    )
