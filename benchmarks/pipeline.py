@@ -11,6 +11,8 @@ is one of in any study, say the tables, then counts as the sample's.
 * Useful: the seconds inside training steps, validation, embedding and ranking. The rest is
   interpreter start, imports, reading and writing, data, reports, the mirror and orchestration.
 
+`measure` keeps all cores of the machine to itself and computes with one, which is what counts here.
+
 A training that was killed and went on is left out: its file tells of its last part alone.
 """
 

@@ -15,7 +15,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import Evaluate, PrepareJob, ReportJob, StudyJob, load_slice
+from sfsc.config import Evaluate, MeasureJob, PrepareJob, ReportJob, StudyJob, load_slice
 from sfsc.errors import SfscError
 
 
@@ -109,6 +109,18 @@ def _evaluate(options: Namespace) -> None:
     evaluate(section, options.embeddings, options.data, options.output, options.queries)
 
 
+def _measure(options: Namespace) -> None:
+    from sfsc.networks.measure import measure
+
+    measure(load_slice(MeasureJob, options.config), options.data, options.output)
+
+
+def _cost(options: Namespace) -> None:
+    from sfsc.reporting.cost_table import write_cost
+
+    write_cost(options.measured, options.output)
+
+
 def _tables(options: Namespace) -> None:
     from sfsc.reporting.tables import write_tables
 
@@ -149,6 +161,7 @@ def _report(options: Namespace) -> None:
         options.results,
         tables=options.tables,
         claims=options.claims,
+        cost=options.cost,
         figures=options.figures,
         sheets=options.sheets,
         choices=options.choices,
@@ -228,9 +241,15 @@ def _parser() -> argparse.ArgumentParser:
         _evaluate, "Self- and cross-tests of one run.",
         "config", "embeddings", "data", "output", "queries",
     )  # fmt: skip
+    add(_measure, "Size and speed of each sub-model.", "config", "data", "output")
     for stage in (prepare, train, assemble, embed):
         stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
     study = ("config", "results", "output")
+    measured = add(_cost, "Table of what sub-models cost.", "output")
+    measured.add_argument(
+        "--measured", type=Path, nargs="+", required=True, metavar="PATH",
+        help="files of `sfsc measure`",
+    )  # fmt: skip
     tables = add(_tables, "Tables of a study.", *study, "metrics")
     figure = add(_figure, "One figure of one data set.", *study)
     figure.add_argument("--name", required=True, help="name of the figure")
@@ -238,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
     add(_claims, "Verdicts on the paper's claims.", *study)
     add(_choices, "What the searches of a study choose on validation identities.", *study)
-    report = add(_report, "The HTML report of a study.", *study, "tables", "claims")
+    report = add(_report, "The HTML report of a study.", *study, "tables", "claims", "cost")
     for name in ("figures", "sheets"):
         report.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="PATH")
     for stage in (tables, report):

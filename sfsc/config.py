@@ -368,6 +368,15 @@ class TrainJob(Section):
         ]
 
 
+class MeasureJob(Section):
+    """The slice that measuring sub-models on the images of one data set depends on."""
+
+    dataset: DatasetName
+    method: str
+    """The compared row whose network is measured."""
+    network: Network
+
+
 class Part(NamedTuple):
     """A network of a run that has one for each width."""
 

@@ -21,6 +21,7 @@ from sfsc.config import (
     DatasetName,
     Evaluate,
     Loss,
+    MeasureJob,
     Name,
     Network,
     Part,
@@ -377,6 +378,17 @@ class Params(Section):
             validation_fraction=self.data.validation_fraction,
             settings=section.model_dump(mode="json") if section else {},
         )
+
+    def measure_job(self, dataset: str) -> MeasureJob:
+        """Return the slice that measuring sub-models depends on.
+
+        It names the first compared row that is switchable or, where none is, the first row. What
+        weights a training starts from changes no cost and is left out.
+        """
+        row = next((name for name in self.compare if not self.parts(name)), self.compare[0])
+        network = self.resolve(row, dataset=dataset, seed=self.seeds[0]).network
+        network = network.model_copy(update={"pretrained": None})
+        return MeasureJob(dataset=dataset, method=row, network=network)
 
 
 def load_params(paths: Sequence[Path]) -> Params:

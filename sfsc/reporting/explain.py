@@ -50,6 +50,11 @@ def explain(table: Path, row: str, *, dataset: str | None, results: Path | None)
 
 def _find(frame: pd.DataFrame, table: Path, row: str, dataset: str | None) -> Mapping[Any, Any]:
     """Return the one row that is meant."""
+    if "average_map_mean" not in frame:
+        raise ResultError(
+            f"{table} must be a table of runs: main, ablation or robustness. Found no column "
+            "`average_map_mean`."
+        )
     column = "run" if "run" in frame else "method"
     if dataset:
         frame = frame[frame["dataset"] == dataset]

@@ -24,6 +24,7 @@ from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims import as_part, load_claims, verdict_tables
+from sfsc.reporting.cost_table import cost_note, cost_tables, read_cost
 from sfsc.reporting.graph_layout import Picture, draw_graph
 from sfsc.reporting.main_table import main_note
 from sfsc.reporting.names import method_colour, method_name
@@ -93,6 +94,7 @@ def write_report(
     *,
     tables: Path,
     claims: Path,
+    cost: Path,
     figures: Sequence[Path],
     sheets: Sequence[Path],
     choices: Path | None,
@@ -105,6 +107,7 @@ def write_report(
         results: `results/<study>`.
         tables: Folder of `sfsc tables`.
         claims: JSON file of `sfsc claims`.
+        cost: CSV file of `sfsc cost`.
         figures: SVG files of `sfsc figure`, in the order to be shown.
         sheets: Contact sheets, `<data set>/contact_sheet.png`.
         choices: JSON file of `sfsc choices`, None if there is none.
@@ -119,6 +122,8 @@ def write_report(
     _check_rows(tables / "main.csv", frames["main"], compared)
     entries = [_read_figure(path, output, number) for number, path in enumerate(figures, start=1)]
     judged = load_claims(claims)
+    costs = read_cost(cost)
+    _check_costs(cost, costs, job.datasets)
     chosen = load_choices(choices) if choices else None
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
@@ -135,6 +140,7 @@ def write_report(
             "ablation": ABLATION_NOTE,
             "robustness": ROBUSTNESS_NOTE,
             "choices": CHOICES_NOTE,
+            "cost": cost_note(costs),
         },
         tables=_relative(tables, output),
         claims=_relative(claims.with_suffix(""), output),
@@ -149,6 +155,8 @@ def write_report(
             for dataset in job.datasets
         ],
         choices=choice_tables(chosen or []),
+        cost=_relative(cost.with_suffix(""), output),
+        costs=cost_tables(costs),
         rules=job.rules,
         graph=_draw_rules(job.rules),
         provenance=_provenance(groups),
@@ -248,6 +256,16 @@ def _check_rows(path: Path, frame: pd.DataFrame, compared: Sequence[Group]) -> N
         raise ResultError(
             f"{path} must have a row for each compared method of the study, in their order. Found "
             f"{', '.join(f'{dataset}/{method}' for dataset, method in found)}. Write it again."
+        )
+
+
+def _check_costs(path: Path, costs: pd.DataFrame, datasets: Sequence[str]) -> None:
+    """Page and table must agree."""
+    found = list(dict.fromkeys(costs["dataset"]))
+    if found != list(datasets):
+        raise ResultError(
+            f"{path} must have rows of each data set of the study, in their order. Found "
+            f"{', '.join(found)}. Write it again."
         )
 
 

@@ -255,7 +255,7 @@ def test_the_report_is_complete_without_any_host(report: Browser, study: Workspa
     assert all(sizes)
     links = report.run("return [...document.links].map(one => one.getAttribute('href'))")
     anchors = {link[1:] for link in links if link.startswith("#")}
-    assert {"synthetic", "workflow", "provenance"} <= anchors
+    assert {"synthetic", "cost", "workflow", "provenance"} <= anchors
     assert all(report.run("return document.getElementById(arguments[0])", one) for one in anchors)
     files = [link for link in links if not link.startswith("#")]
     assert all((study.folder / "reports/tiny" / file).is_file() for file in files)

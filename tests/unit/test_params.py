@@ -348,6 +348,21 @@ def test_two_names_of_the_same_settings_are_one_run():
     assert (runs["full_method"], runs["without_both"]) == ("sfsc", "plain")
 
 
+@pytest.mark.parametrize(
+    ("compare", "method", "n_widths"),
+    [
+        (["unified", "bct", "bct_s", "sfsc"], "bct_s", 4),
+        (["unified", "bct"], "unified", 1),
+    ],
+)
+def test_the_first_switchable_row_is_measured(compare: list[str], method: str, n_widths: int):
+    """The first row where none is; the weights that a training starts from are no part of it."""
+    params = parse_params(tree(compare=compare, network={"pretrained": "weights.pth"}))
+    job = params.measure_job("synthetic")
+    assert (job.dataset, job.method, len(job.network.widths)) == ("synthetic", method, n_widths)
+    assert job.network.pretrained is None
+
+
 def test_parameters_are_frozen(params: Params):
     """Nothing can be written back into the configuration."""
     with pytest.raises(ValueError, match="frozen"):

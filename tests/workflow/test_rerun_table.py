@@ -25,6 +25,8 @@ EVALUATE = {"evaluate": 6}
 PREPARE = {"prepare_synthetic": 1}
 MIRROR = {"track": 1}
 PAGE = {"report": 1} | MIRROR
+COST = {"cost": 1} | PAGE
+MEASURE = {"measure": 1} | COST
 DRAWN = (
     *("cross_test", "accuracy_cost", "gradient_norm", "conflicts", "uncertainty", "priority"),
     *("ablation", "robustness", "retrieval"),
@@ -46,21 +48,21 @@ OF_BCT_SWITCHABLE = with_tests(BCT, 1)
 OF_BCT_S = with_tests(BCT_S, 1)
 OF_SFSC = with_tests(SFSC, 3)
 OF_SWITCHABLE = with_tests(SWITCHABLE, 4)
-AGAIN = PREPARE | ALL
+AGAIN = PREPARE | ALL | MEASURE
 NOTHING: Jobs = {}
 
 KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "study": ("other", AGAIN),
     "datasets": (
         ["synthetic", "omniglot"],
-        ALL | {"fetch_omniglot": 2, "prepare_omniglot": 1} | dict.fromkeys(FIGURES, 2),
+        ALL | {"fetch_omniglot": 2, "prepare_omniglot": 1} | dict.fromkeys(FIGURES, 2) | MEASURE,
     ),
     "variation_seeds": ([1], "`variation_seeds` must be some of `seeds`. Found [1] and [0]."),
     "seeds": (
         [0, 1],
         with_tests(REFERENCE | BCT | BCT_S | {"train_sfsc": 1}, 4, *ASSEMBLE),
     ),
-    "compare": (["unified", "bct", "sfsc"], REPORTING),
+    "compare": (["unified", "bct", "sfsc"], REPORTING | MEASURE),  # another row is measured
     "search": (
         {"weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [1.0]}},
         {"train_candidate": 1, "choices": 1},
@@ -75,13 +77,13 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "data.synthetic.image_size": (25, AGAIN),
     "data.omniglot.image_size": (29, NOTHING),
     "data.omniglot.query_drawers": (9, NOTHING),
-    "network.backbone": ("resnet18", ALL),
+    "network.backbone": ("resnet18", ALL | MEASURE),
     "network.widths": (  # the networks at hand are of two of them
         [0.25, 0.5, 1.0],
-        with_tests(BCT | SWITCHABLE, 5, "assemble_bct"),
+        with_tests(BCT | SWITCHABLE, 5, "assemble_bct") | MEASURE,
     ),
-    "network.embedding_dim": (17, ALL),
-    "network.pooling": ("gem", ALL),
+    "network.embedding_dim": (17, ALL | MEASURE),
+    "network.pooling": ("gem", ALL | MEASURE),
     "network.pretrained": (
         "params.yaml",
         ALL,
@@ -150,7 +152,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "methods.full_alone.switches": ("smallest", NOTHING),
     "methods.unified.networks_of": ("bct", with_tests(NOTHING, 1, "assemble_unified")),
     "methods.unified.switches": ("largest", with_tests(NOTHING, 1, "assemble_unified")),
-    "methods.bct.networks": ("switchable", OF_BCT_SWITCHABLE),
+    "methods.bct.networks": ("switchable", OF_BCT_SWITCHABLE | MEASURE),
     "methods.bct.reference": (
         "asymmetric",
         with_tests({"train_asymmetric": 1} | BCT, 1, "assemble_bct"),
@@ -166,7 +168,10 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "methods.asymmetric_triplet.variant_of": ("bct", NOTHING),
     "methods.asymmetric_triplet.loss.asymmetric": ("regression", NOTHING),
     "methods.asymmetric_triplet.loss.asymmetric_margin": (0.1, NOTHING),
-    "methods.bct_s.networks": ("each", with_tests({"train_bct_s": 2}, 1, "assemble_method")),
+    "methods.bct_s.networks": (
+        "each",
+        with_tests({"train_bct_s": 2}, 1, "assemble_method") | MEASURE,
+    ),
     "methods.bct_s.loss.submodel_base_weight": (2.0, OF_BCT_S),
     "methods.bct_s.aggregation.aggregator": ("sum", OF_BCT_S),
     "methods.asymmetric_s.networks": ("each", NOTHING),
@@ -211,7 +216,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, "data.splits data.superstructures data.vehicles"),
     (NOTHING, "data.archive data.image_files data.official data.sets.custom data.sets.market1501"),
     (NOTHING, "data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
-    (ALL, "allocator determinism timing data.augmentation data.samplers data.transforms"),
+    (ALL, "allocator determinism timing data.augmentation data.samplers"),
+    (ALL | MEASURE, "device data.transforms"),
     (ALL, "aggregation aggregation.aggregators aggregation.base aggregation.build"),
     (ALL, "aggregation.conflicts aggregation.jacobian"),
     (OF_ALONE, "aggregation.aggregators.sum"),
@@ -224,13 +230,20 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (OF_SFSC, "losses.compatible"),
     (NOTHING, "losses.asymmetric losses.triplet losses.base_losses.arcface"),
     (NOTHING, "losses.base_losses.circle losses.base_losses.cosface"),
-    (ALL, "networks networks.backbone networks.backbones networks.backbones.small_resnet"),
-    (ALL, "networks.build networks.cost networks.extract networks.per_width networks.resnet"),
-    (ALL, "networks.pooling networks.switchable"),
+    (
+        ALL | MEASURE,
+        "networks networks.backbone networks.backbones networks.backbones.small_resnet",
+    ),
+    (
+        ALL | MEASURE,
+        "networks.build networks.cost networks.extract networks.per_width networks.resnet",
+    ),
+    (ALL | MEASURE, "networks.pooling networks.switchable"),
     (NOTHING, "networks.pretrained"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
-    (MIRROR, "networks.serving"),
+    (MEASURE, "networks.latency networks.measure"),
+    (MEASURE | MIRROR, "networks.serving"),
     (ALL, "training training.checkpoint training.loop training.model training.progress"),
     (ALL, "training.records training.reference training.run training.schedule training.sgd"),
     (ALL, "training.step training.validation"),
@@ -238,13 +251,16 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     # A training validates by retrieval.
     (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
     (EVALUATE | REPORTING, "retrieval.evaluate"),
-    (REPORTING, "reporting reporting.names reporting.runs"),
+    (REPORTING, "reporting.runs"),
+    (REPORTING | COST, "reporting reporting.names"),
     (TABLES, "reporting.choices reporting.tables"),
     (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),
     (TABLES | figures("ablation"), "reporting.variation_tables"),
     (CLAIMS, "reporting.accuracy_claims reporting.claims"),
     (CLAIMS | figures("priority"), "reporting.training_claims reporting.verdicts statistics.holm"),
-    (STATISTICS, "reporting.effects reporting.measures reporting.table"),
+    (STATISTICS, "reporting.effects reporting.measures"),
+    (STATISTICS | COST, "reporting.table"),
+    (COST, "reporting.cost_table"),
     (STATISTICS, "statistics statistics.bootstrap statistics.paired"),
     (FIGURES | PAGE, "reporting.drawing reporting.figure reporting.figures reporting.style"),
     (figures("gradient_norm", "uncertainty"), "reporting.submodel_curves"),

@@ -26,7 +26,7 @@ NETWORKS = ("independent/seed0/width0.25", "independent/seed0/width1", "bct/seed
 
 
 def test_every_deliverable_is_there(finished: Workspace):
-    """Models, curves, matrices, tables, verdicts, figures, report and the mirror's stamp."""
+    """Models, curves, matrices, costs, tables, verdicts, figures, report, the mirror's stamp."""
     for run in RUNS:
         folder = finished.folder / RESULTS / run / "seed0"
         assert all((folder / name).stat().st_size for name in PER_RUN)
@@ -41,6 +41,9 @@ def test_every_deliverable_is_there(finished: Workspace):
     for name in figures:
         assert (report / "figures" / f"{name}.svg").stat().st_size
         assert (report / "figures" / f"{name}.png").stat().st_size
+    assert (finished.folder / RESULTS / "cost.json").stat().st_size
+    for suffix in ("csv", "md", "tex"):
+        assert (report / f"cost.{suffix}").stat().st_size
     assert (report / "index.html").stat().st_size
     assert json.loads((report / "claims.json").read_text())
     assert (report / "claims.md").stat().st_size
@@ -181,5 +184,6 @@ def test_snakemakes_own_report_works_offline(changed: Workspace):
     assert result.returncode == 0, result.stdout
     page = (changed.folder / "report.html").read_text()
     assert "Share of the pairs of sub-models whose gradients" in page
+    assert "What each sub-model costs where it is deployed" in page
     assert '"Verdicts"' in page
     assert not re.findall(r"""(?:src|href)=["']https?://""", page)

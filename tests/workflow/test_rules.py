@@ -46,7 +46,7 @@ def test_a_rule_depends_on_its_fingerprint(rule: str):
 
 
 def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
-    """Data, each method, ablation and robustness study, tests, tables, figures, claims, mirror."""
+    """Data, methods, variations, tests, costs, tables, figures, claims, mirror."""
     workspace.study["compare"] = [
         "full_alone", "unified", "independent", "bct", "asymmetric", "bct_s", "asymmetric_s", "sfsc"
     ]  # fmt: skip
@@ -56,7 +56,8 @@ def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
         "train_bct_s": 1, "train_asymmetric_s": 1, "train_sfsc": 1, "ablate_granularity": 1,
         "vary_kl_weight": 1, "assemble_full_alone": 1, "assemble_unified": 1,
         "assemble_independent": 1, "assemble_bct": 1, "assemble_asymmetric": 1,
-        "embed": 10, "evaluate": 10, "tables": 1, "claims": 1, "report": 1, "track": 1,
+        "embed": 10, "evaluate": 10, "measure": 1, "cost": 1, "tables": 1, "claims": 1,
+        "report": 1, "track": 1,
     } == jobs  # fmt: skip
     assert len([rule for rule in jobs if rule.startswith("figure")]) == 10
 
@@ -145,6 +146,14 @@ def test_a_search_looks_at_no_test(workspace: Workspace):
     }  # fmt: skip
 
 
+def test_submodels_are_measured_alone(workspace: Workspace):
+    """No other job runs beside the measurement, whatever number of cores there is."""
+    result = workspace.run("--dry-run", "--cores", "7", "--", "results/tiny/synthetic/cost.json")
+    assert result.returncode == 0, result.stdout
+    (block,) = re.findall(r"rule measure:\n((?: +.+\n)+)", result.stdout)
+    assert "threads: 7" in block
+
+
 def test_real_handwriting_is_fetched_and_prepared(workspace: Workspace):
     """The second data set has its own rules, and is trained by the same ones."""
     workspace.study |= {"datasets": ["synthetic", "omniglot"]}
@@ -164,7 +173,7 @@ def test_each_shipped_study_can_be_planned(study: Path, workspace: Workspace):
     jobs = workspace.planned()
     if study.stem == "search":
         assert jobs["choices"] == 1
-        assert not {"embed", "evaluate", "tables", "claims"} & jobs.keys()
+        assert not {"embed", "evaluate", "measure", "tables", "claims", "cost"} & jobs.keys()
     else:
         sets = workspace.study.get("datasets", DEFAULTS["datasets"])
         seeds = workspace.study.get("seeds", DEFAULTS["seeds"])
@@ -239,6 +248,7 @@ def test_dvc_deletes_and_hides_nothing():
     }
     assert all(flags["persist"] for flags in outs.values())
     assert {"data/prepared/default", "results/default", "reports/default/tables"} <= outs.keys()
+    assert {f"reports/default/cost.{suffix}" for suffix in ("csv", "md", "tex")} <= outs.keys()
     assert stage["cmd"] == "snakemake all"
     assert {"sfsc", "workflow", "Snakefile"} <= set(stage["deps"])
 

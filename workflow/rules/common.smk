@@ -113,6 +113,15 @@ def of_study(name):
     return expand(of_data_set(name), dataset=PARAMS.datasets, allow_missing=True)
 
 
+def measured_of_study():
+    """Return the costs of the sub-models on each data set of the study."""
+    return expand(
+        "results/{study}/{dataset}/cost.json",
+        dataset=PARAMS.datasets,
+        allow_missing=True,
+    )
+
+
 def sheets_of_study():
     """Return the contact sheets of the study's data sets."""
     return expand(
@@ -172,12 +181,16 @@ def final_targets():
             *of_study("embeddings.safetensors"),
             *of_study("cross_test.json"),
             *of_study("query_metrics.safetensors"),
+            *measured_of_study(),
             *sheets_of_study(),
             *figures_of_study(["svg", "png", "json"]),
             *tables_of_study(["csv", "md", "tex"]),
             "reports/{study}/metrics.json",
             "reports/{study}/claims.json",
             "reports/{study}/claims.md",
+            "reports/{study}/cost.csv",
+            "reports/{study}/cost.md",
+            "reports/{study}/cost.tex",
             "reports/{study}/index.html",
             "results/{study}/mlflow.json",
         ]

@@ -1,4 +1,4 @@
-# Embeddings once per training, then every query switch against every gallery switch from them.
+# Embeddings once per training, then every query switch against every gallery switch from them; what a sub-model costs.
 
 
 rule embed:
@@ -50,3 +50,28 @@ rule evaluate:
     shell:
         "sfsc evaluate --config {input.config} --embeddings {input.embeddings} --data {params.data}"
         " --output {output.test} --queries {output.queries} > {log} 2>&1"
+
+
+# Needs no training: what a sub-model costs is a matter of the network's architecture.
+rule measure:
+    input:
+        config="results/{study}/{dataset}/config/measure.json",
+        summary="data/prepared/{study}/{dataset}/summary.json",
+        manifest="data/prepared/{study}/{dataset}/manifest.csv",
+        images="data/prepared/{study}/{dataset}/images.npy",
+    output:
+        "results/{study}/{dataset}/cost.json",
+    log:
+        "logs/{study}/{dataset}/measure.log",
+    benchmark:
+        "logs/{study}/{dataset}/measure.tsv"
+    # Computes with one. Here it asks for more than there are and gets all, so that no job disturbs it.
+    threads: lambda wildcards: 1024 if workflow.local_exec else 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+        gpu=min(GPUS, 1),
+    params:
+        data=subpath(input.manifest, parent=True),
+    shell:
+        "sfsc measure --config {input.config} --data {params.data} --output {output} > {log} 2>&1"

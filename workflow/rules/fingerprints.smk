@@ -38,6 +38,14 @@ def materialise_fingerprints():
                 fingerprint_run(
                     f"{results}/{run}/seed{seed}/config", dataset, run, seed
                 )
+        if not STUDY.search:
+            measured = PARAMS.measure_job(dataset)
+            fingerprint(
+                f"{results}/config/measure.json",
+                values(measured),
+                "sfsc.networks.measure",
+                parts.module_name("networks.backbones", measured.network.backbone),
+            )
     fingerprint_reports(f"results/{PARAMS.study}/config")
 
 
@@ -67,6 +75,11 @@ def fingerprint_reports(folder):
                 "sfsc.reporting.figure",
                 parts.module_name("reporting.figures", figure),
             )
+        fingerprint(
+            f"{folder}/cost.json",
+            {"datasets": list(PARAMS.datasets)},
+            "sfsc.reporting.cost_table",
+        )
         reported = study | {"rules": rules_of_study()}
         fingerprint(f"{folder}/report.json", reported, "sfsc.reporting.report")
     # The digest of the store's address: the address itself may hold a password.

@@ -53,7 +53,9 @@ def rules_of_study():
         add(name, ["evaluate"], n_sets)
     for name in ("tables", "claims"):
         add(name, ["evaluate"], 1)
-    add("report", ["tables", "claims", *figures], 1)
+    add("measure", prepared, n_sets)
+    add("cost", ["measure"], 1)
+    add("report", ["tables", "claims", "cost", *figures], 1)
     add("track", ["report"], 1)
     return {
         name: {**entry, "needs": sorted(entry["needs"])}

@@ -60,6 +60,33 @@ rule claims:
         " > {log} 2>&1"
 
 
+# Not one of the tables: those are the same bit for bit whenever a study is made again, and times are not.
+rule cost:
+    input:
+        config="results/{study}/config/cost.json",
+        measured=measured_of_study(),
+    output:
+        csv="reports/{study}/cost.csv",
+        tex="reports/{study}/cost.tex",
+        markdown=report(
+            "reports/{study}/cost.md",
+            caption="../report/cost.rst",
+            category="Cost",
+            labels={"what": "cost of each sub-model"},
+        ),
+    log:
+        "logs/{study}/cost.log",
+    benchmark:
+        "logs/{study}/cost.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    shell:
+        "sfsc cost --measured {input.measured} --output {output.csv} > {log} 2>&1"
+
+
 # Only of a study that searches: it reads what the validation identities say, and no test.
 rule choices:
     input:
@@ -180,6 +207,7 @@ rule report:
         ablation="reports/{study}/tables/ablation.csv",
         robustness="reports/{study}/tables/robustness.csv",
         claims="reports/{study}/claims.json",
+        cost="reports/{study}/cost.csv",
         figures=figures_of_study("svg"),
         captions=figures_of_study("json"),
         sheets=sheets_of_study(),
@@ -206,5 +234,5 @@ rule report:
         choices=lambda wildcards, input: flag("--choices", input.choices),
     shell:
         "sfsc report --config {input.config} --results {params.results} --tables {params.tables}"
-        " --claims {input.claims} --figures {input.figures} --sheets {input.sheets}"
-        " {params.choices} --output {output} > {log} 2>&1"
+        " --claims {input.claims} --cost {input.cost} --figures {input.figures}"
+        " --sheets {input.sheets} {params.choices} --output {output} > {log} 2>&1"

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from result_files import study_job, write_prepared, write_study
+from result_files import study_job, write_measured, write_prepared, write_study
 
 from sfsc.config import StudyJob
 from sfsc.reporting.claims import write_claims
+from sfsc.reporting.cost_table import write_cost
 from sfsc.reporting.runs import Results
 from sfsc.reporting.tables import write_tables
 
@@ -31,10 +32,11 @@ def results(job: StudyJob, study: Path) -> Results:
 
 @pytest.fixture(scope="session")
 def reports(job: StudyJob, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables, metrics and claims of the study; not to be changed."""
+    """Tables, metrics, claims and costs of the study; not to be changed."""
     folder = tmp_path_factory.mktemp("reports")
     write_tables(job, study, folder / "tables", folder / "metrics.json", None)
     write_claims(job, study, folder / "claims.json")
+    write_cost([write_measured(folder / "measured.json")], folder / "cost.csv")
     return folder
 
 

@@ -110,6 +110,16 @@ def test_a_condition_is_named_by_its_run(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.usefixtures("project")
+def test_a_table_of_no_runs_is_refused(capsys: pytest.CaptureFixture[str]):
+    """What sub-models cost is a matter of an architecture, whatever was trained."""
+    assert main(["explain", "reports/toy/cost.csv", "--row", "sfsc"]) == 1
+    assert capsys.readouterr().err == (
+        "ResultError: reports/toy/cost.csv must be a table of runs: main, ablation or robustness. "
+        "Found no column `average_map_mean`.\n"
+    )
+
+
+@pytest.mark.usefixtures("project")
 def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]):
     """The sentence lists the rows and the nearest one."""
     assert explain("--row", "sfcs") == 1

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from result_files import small_job, write_study
+from result_files import small_job, write_measured, write_study
 
 from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
+from sfsc.reporting.cost_table import write_cost
 from sfsc.reporting.figure import write_figure
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables import write_tables
@@ -63,6 +64,7 @@ def write(job: StudyJob, study: Path, reports: Path, **options: Any) -> None:
     paths: dict[str, Any] = {
         "tables": reports / "tables", "claims": reports / "claims.json", "figures": [],
         "sheets": [], "choices": None, "output": reports / "index.html",
+        "cost": reports / "cost.csv",
     }  # fmt: skip
     write_report(ReportJob(**job.model_dump(), rules=RULES), study, **paths | options)
 
@@ -118,12 +120,38 @@ def test_the_page_shows_the_graph_of_rules(report: Path):
     assert row in text
 
 
+def test_the_page_shows_what_submodels_cost(report: Path):
+    """A row for each, under a heading that the contents name, and how it was measured."""
+    text = report.read_text()
+    (section,) = re.findall(r'<section id="cost".+?</section>', text, flags=re.DOTALL)
+    assert re.findall(r'<th scope="row">(.+?)</th>', section) == ["1/8", "1/4", "1/2", "1"]
+    assert "11,700,000" in section
+    assert "A processor, torch 2.13.0, threads: 1" in section
+    assert '<a href="#cost">Cost</a>' in text
+
+
+def test_costs_of_other_data_sets_are_refused(
+    job: StudyJob, study: Path, reports: Path, tmp_path: Path
+):
+    """Page and table must agree."""
+    measured = write_measured(tmp_path / "measured.json", dataset="omniglot")
+    cost = tmp_path / "cost.csv"
+    write_cost([measured], cost)
+    with pytest.raises(ResultError) as error:
+        write(job, study, reports, cost=cost, output=tmp_path / "index.html")
+    assert str(error.value) == (
+        f"{cost} must have rows of each data set of the study, in their order. Found omniglot. "
+        "Write it again."
+    )
+
+
 def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):
     """Nothing is announced that is not there."""
     job = small_job("unified", "sfsc")
     study = write_study(tmp_path / "results", job)
     write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", None)
     write_claims(job, study, tmp_path / "claims.json")
+    write_cost([write_measured(tmp_path / "measured.json")], tmp_path / "cost.csv")
     write(job, study, tmp_path)
     text = (tmp_path / "index.html").read_text()
     assert "4 runs of 2 compared methods. Everything" in " ".join(text.split())

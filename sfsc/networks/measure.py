@@ -1,0 +1,134 @@
+"""The stage `sfsc measure`: what each sub-model costs as it is deployed, in size and time.
+
+The cost is that of the architecture. The network is therefore built as a training builds it, and
+no trained weights are needed: a training that changes measures nothing again.
+"""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sfsc.config import MeasureJob
+from sfsc.data.prepared import PreparedSet
+from sfsc.data.transforms import to_float
+from sfsc.device import best_device
+from sfsc.files import replacing
+from sfsc.networks.build import KINDS, Network, channels_last
+from sfsc.networks.cost import cost
+from sfsc.networks.extract import extract
+from sfsc.networks.latency import Quartiles, time_in_turns
+from sfsc.networks.serving import save_submodel
+from sfsc.provenance import environment
+
+THREADS = 1
+"""Of torch's operators: a phone's network shares its processor."""
+BATCH_IMAGES = 64
+"""Of the throughput; the latency is that of one image."""
+BYTES_PER_NUMBER = 4
+"""Embeddings are float32."""
+
+
+def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
+    """Write the cost of every sub-model of a network.
+
+    The JSON file has a row per sub-model, ascending, beside what was measured on what: parameters,
+    multiply-accumulates for one image of the set, bytes of the deployed files and of an embedding,
+    quartiles of the latency of one image in milliseconds and of the images per second in batches.
+
+    Args:
+        job: Which network.
+        data_dir: Prepared set; the network sees its first images.
+        output: The JSON file.
+
+    Raises:
+        DataError: If the prepared set is damaged.
+    """
+    torch.set_num_threads(THREADS)
+    device = best_device()
+    packed = PreparedSet.open(data_dir).images
+    height, width, channels = packed.shape[1:]
+    settings = {
+        "kind": "switchable",
+        **job.network.model_dump(mode="json", exclude={"pretrained"}),
+        "image_channels": channels,
+    }
+    network = KINDS["switchable"](**{k: v for k, v in settings.items() if k != "kind"}).eval()
+    rows = [
+        {
+            **_size(network, switch, settings),
+            **asdict(cost(network, switch, (channels, height, width))),
+        }
+        for switch in range(len(job.network.widths))
+    ]
+    times = _time(network, _first(packed, BATCH_IMAGES, device), device)
+    content = {
+        "dataset": job.dataset,
+        "method": job.method,
+        "image_height": height,
+        "image_width": width,
+        "embedding_dim": job.network.embedding_dim,
+        "batch_images": BATCH_IMAGES,
+        "device": _name(device),
+        "threads": THREADS,
+        "torch": torch.__version__,
+        "submodels": [row | time for row, time in zip(rows, times, strict=True)],
+    }
+    with replacing(output) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _size(network: Network, switch: int, settings: dict[str, Any]) -> dict[str, float]:
+    """Return width and bytes of a sub-model's files and of one of its embeddings."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_submodel(network, switch, settings, Path(folder) / "submodel")
+        files = [path.stat().st_size for path in (Path(folder) / "submodel").iterdir()]
+    return {
+        "width": settings["widths"][switch],
+        "model_bytes": sum(files),
+        "embedding_bytes": BYTES_PER_NUMBER * settings["embedding_dim"],
+    }
+
+
+def _first(packed: NDArray[np.uint8], n: int, device: torch.device) -> Tensor:
+    """Return the first images as a network takes them, from the start again if there are fewer."""
+    return to_float(packed[np.arange(n) % len(packed)], device)
+
+
+@torch.inference_mode()
+def _time(network: Network, images: Tensor, device: torch.device) -> list[dict[str, Any]]:
+    """Return the quartiles of latency and throughput of each sub-model."""
+    submodels = [
+        channels_last(extract(network, switch)).eval().to(device)
+        for switch in range(len(network.widths))
+    ]
+    one = _time_batch(submodels, images[:1], device)
+    many = _time_batch(submodels, images, device)
+    return [
+        {
+            "latency_ms": asdict(Quartiles.of(1000 * one[:, index])),
+            "images_per_second": asdict(Quartiles.of(len(images) / many[:, index])),
+            "latency_rounds": len(one),
+            "throughput_rounds": len(many),
+        }
+        for index in range(len(submodels))
+    ]
+
+
+def _time_batch(
+    submodels: Sequence[nn.Module], images: Tensor, device: torch.device
+) -> NDArray[np.float64]:
+    return time_in_turns([partial(submodel, images) for submodel in submodels], device)
+
+
+def _name(device: torch.device) -> str:
+    is_gpu = device.type == "cuda"
+    return torch.cuda.get_device_name(device) if is_gpu else environment()["cpu"]
