@@ -77,6 +77,7 @@ def uncalled_modules(job: TrainJob) -> list[str]:
         "sfsc.losses.compatible": loss.compatible_weight > 0,
         "sfsc.losses.triplet": loss.triplet_weight > 0,
         "sfsc.networks.pretrained": job.network.pretrained is not None,
+        "sfsc.networks.recompute": job.train.gradient_checkpointing,
     }
     return [module for module, called in is_called.items() if not called]
 

@@ -113,7 +113,10 @@ def test_what_is_off_is_not_called(job: TrainJob):
         "sfsc.losses.compatible",
         "sfsc.losses.triplet",
         "sfsc.networks.pretrained",
+        "sfsc.networks.recompute",
     ]
     on = loss_section(triplet_weight=1.0, compatible_weight=1.0, asymmetric_weight=1.0)
     network = job.network.model_copy(update={"pretrained": "weights.pth"})
-    assert uncalled_modules(job.model_copy(update={"loss": on, "network": network})) == []
+    train = job.train.model_copy(update={"gradient_checkpointing": True})
+    everything = {"loss": on, "network": network, "train": train}
+    assert uncalled_modules(job.model_copy(update=everything)) == []

