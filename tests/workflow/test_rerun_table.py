@@ -226,6 +226,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "networks.pretrained"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
+    (NOTHING, "networks.backbones.vit_small networks.transformer networks.transformer_layers"),
     (MIRROR, "networks.serving"),
     (ALL, "training training.checkpoint training.loop training.model training.progress"),
     (ALL, "training.records training.reference training.run training.schedule training.sgd"),
