@@ -7,6 +7,7 @@ from torch import Tensor
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.backbones.vit_small import build
 from sfsc.networks.build import EmbeddingNetwork
+from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.networks.switchable import leading_block, submodel_blocks
 from sfsc.networks.transformer import VisionTransformer
@@ -57,12 +58,16 @@ def test_only_layer_norms_are_private():
         assert all(a <= b for a, b in zip(smaller[name], larger[name], strict=True))
 
 
-def test_as_large_as_published():
-    """Table 1 of DeiT (arXiv 2012.12877): 22 million parameters, the classifier's included."""
+def test_as_large_and_costly_as_published():
+    """22 million parameters with a classifier (DeiT, arXiv 2012.12877, table 1), 4.6 GMACs."""
     backbone = build(3, (1.0,))
     classifier = 384 * 1000 + 1000
     parameters = sum(p.numel() for p in backbone.parameters())
     assert parameters + classifier == 22_050_664
+    network = EmbeddingNetwork("vit_small", widths=(1.0,), embedding_dim=8, image_channels=3)
+    patches, layers, products = 196 * 768 * 384, 197 * 12 * 384**2, 2 * 12 * 197**2 * 384
+    assert cost(network, 0, (3, 224, 224)).macs == patches + 12 * layers + products + 384 * 8
+    assert patches + 12 * layers + products == pytest.approx(4.6e9, rel=0.01)
 
 
 @pytest.mark.parametrize("switch", range(3))
