@@ -23,6 +23,9 @@ from sfsc.networks.transformer_layers import (
     SwitchableTokens,
 )
 
+EXPANSION = 4
+"""Hidden units of a block over the channels of a token."""
+
 
 class Attention(nn.Module):
     """Self-attention of the leading heads; a head has the same size in every sub-model.
@@ -99,7 +102,8 @@ class VisionTransformer(Backbone):
     """Patches, blocks of attention, a last layer norm; the map of the patches' tokens is returned.
 
     The class token has its part in the attention and is left out of the map, so that
-    `network.pooling` means what it means for any other backbone.
+    `network.pooling` works on it as on any other backbone's. `average` is the one to take: half of
+    what a layer norm returns is negative, and a generalised mean sees no negative features.
 
     Args:
         image_channels: Channels of the images.
@@ -107,7 +111,6 @@ class VisionTransformer(Backbone):
         depth: Number of blocks.
         heads: Heads of the full network.
         widths: Ascending crop ratios.
-        expansion: Hidden units of a block over features.
         patch: Side of a patch in pixels.
         grid: Rows and columns of the places that are learned.
     """
@@ -120,14 +123,13 @@ class VisionTransformer(Backbone):
         depth: int,
         heads: int,
         widths: Widths,
-        expansion: int = 4,
         patch: int = 16,
         grid: int = 14,
     ) -> None:
         super().__init__()
         cropped = crop_channels(features, widths)
         cropped_heads = crop_channels(heads, widths)
-        hidden = crop_channels(expansion * features, widths)
+        hidden = crop_channels(EXPANSION * features, widths)
         self.out_channels = features
         self.patches = SwitchablePatches(image_channels, cropped, side=patch)
         self.tokens = SwitchableTokens(cropped, grid)
