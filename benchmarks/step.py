@@ -45,7 +45,7 @@ LIMITS = {"step_over_dense": 1.15, "extra_memory_over_gradients": 2.0}
 LARGE_LIMITS = LIMITS | {"step_over_dense": 1.10}
 SMALL, LARGE = (32, 32), (256, 128)
 """Height and width in pixels: of the embedded studies' images, and of persons."""
-FOR_LARGE = ("resnet50", "resnext50")
+FOR_LARGE = ("resnet50", "resnext50", "vit_small")
 """Backbones that are measured on large images, on which a round takes a minute."""
 Step = Callable[[], object]
 

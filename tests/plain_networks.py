@@ -1,7 +1,8 @@
-"""Residual networks and MobileNetV2 of plain layers, named as torchvision names them.
+"""Backbones of plain layers, named as torchvision names them; the vision transformer, as timm does.
 
-Written from table 1 of arXiv 1512.03385 and 1611.05431 and table 2 of arXiv 1801.04381: what the
-switchable backbones must equal at full width, and whose state dicts they must read.
+Written from table 1 of arXiv 1512.03385 and 1611.05431, table 2 of arXiv 1801.04381, and arXiv
+2010.11929: what the switchable backbones must equal at full width, and whose state dicts they must
+read.
 """
 
 import re
@@ -142,6 +143,70 @@ def _in_timm_block(name: str, *, first: bool) -> str:
     return f"bn{index + 1}.{tensor}" if is_norm else f"{convolutions[index]}.{tensor}"
 
 
+class PlainAttention(nn.Module):
+    """Self-attention by torch's own function, with the two linear layers named as timm does."""
+
+    def __init__(self, features: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(features, 3 * features)
+        self.proj = nn.Linear(features, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, T, F) to (B, T, F)."""
+        x = x.transpose(0, 1)
+        y, _ = nn.functional.multi_head_attention_forward(
+            *(x, x, x, x.shape[2], self.heads, self.qkv.weight, self.qkv.bias, None, None),
+            *(False, 0.0, self.proj.weight, self.proj.bias),
+            need_weights=False,
+        )
+        return y.transpose(0, 1)
+
+
+class PlainTransformerBlock(nn.Module):
+    """Attention and two linear layers, each behind a layer norm."""
+
+    def __init__(self, features: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(features, eps=1e-6)
+        self.attn = PlainAttention(features, heads)
+        self.norm2 = nn.LayerNorm(features, eps=1e-6)
+        layers = [nn.Linear(features, 4 * features), nn.GELU(), nn.Linear(4 * features, features)]
+        self.mlp = nn.Sequential(OrderedDict(zip(("fc1", "act", "fc2"), layers, strict=True)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, T, F) to (B, T, F)."""
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class PlainVisionTransformer(nn.Module):
+    """Vision transformer for images of a fixed map of patches (arXiv 2010.11929, eq. 1 to 4)."""
+
+    def __init__(self, features: int, depth: int, heads: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+        self.cls_token = nn.Parameter(torch.randn(1, 1, features))
+        self.pos_embed = nn.Parameter(torch.randn(1, 1 + grid[0] * grid[1], features))
+        proj = nn.Conv2d(3, features, 16, 16)
+        self.patch_embed = nn.Sequential(OrderedDict(proj=proj))
+        self.blocks = nn.Sequential(*(PlainTransformerBlock(features, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(features, eps=1e-6)
+        self.head = nn.Linear(features, 1000)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to the map of the patches' tokens, (B, F, H / 16, W / 16)."""
+        patches = self.patch_embed(images).flatten(2).transpose(1, 2)
+        first = self.cls_token.expand(len(images), 1, -1)
+        x = self.norm(self.blocks(torch.cat([first, patches], dim=1) + self.pos_embed))
+        return x[:, 1:].transpose(1, 2).unflatten(2, self.grid)
+
+
+def plain_vit_small(grid: tuple[int, int] = (14, 14)) -> PlainVisionTransformer:
+    """Return ViT-S/16 for images of 16 times as many pixels as the grid."""
+    return PlainVisionTransformer(384, 12, 6, grid)
+
+
 def scramble(network: nn.Module) -> None:
     """Give all weights and statistics values that a mistake in their order would show."""
     for module in network.modules():
@@ -150,3 +215,6 @@ def scramble(network: nn.Module) -> None:
                 nn.init.uniform_(tensor, 0.5, 1.5)
             for tensor in (module.bias, module.running_mean):
                 nn.init.normal_(tensor, std=0.1)
+        if isinstance(module, nn.LayerNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.1)

@@ -1,13 +1,21 @@
 """Weights that people have on disk, as the start of a switchable backbone (DESIGN.md 2.1).
 
 A state dict of torchvision or timm names convolutions and batch norms in its own way; all that is
-used of the names is the order that they imply. A network of full width takes the weights whole, as
-its sub-models are leading parts of them; one of a smaller width alone takes its leading channels.
-So do the batch norms, statistics included, that are private to smaller sub-models.
+used of the names is the order that they imply. A transformer's tensors have timm's names. A network
+of full width takes the weights whole, as its sub-models are leading parts of them; one of a smaller
+width alone takes its leading channels. So do the norms, statistics included, that are private to
+smaller sub-models.
+
+That the leading channels do at least as well as fresh batch norms was measured: `small_resnet`
+from weights of another synthetic set, mean average mAP on validation identities over 3 seeds,
+46.8 ± 3.5 against 44.1 ± 1.0 % after 6 epochs, 56.9 ± 2.9 against 56.7 ± 2.8 after 18, and
+44.4 ± 1.4 against 42.8 ± 0.8 after 6 at a learning rate of 0.02: hardly more than noise. Fresh
+statistics alone change nothing, as training normalises by the batch's.
 """
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +32,10 @@ Weights = Mapping[str, Tensor]
 Names = Iterator[tuple[str, str]]
 """A convolution and the batch norm behind it, one after the other as an image meets them."""
 STATISTICS = ("weight", "bias", "running_mean", "running_var")
+TIMM_NAMES = {r"^patches\.": "patch_embed.proj.", r"^tokens\.full\.": "", r"\bprivate\.\d+\.": ""}
+"""What the names of a transformer's parameters have for timm's; all else is alike."""
+HEAD = 64
+"""Channels of a head in timm's transformers."""
 
 
 def load_pretrained(backbone: Backbone, path: Path, *, width: float = 1.0) -> None:
@@ -38,20 +50,56 @@ def load_pretrained(backbone: Backbone, path: Path, *, width: float = 1.0) -> No
         ConfigError: If the file cannot be read or holds no weights of this backbone.
     """
     weights = _read(path)
-    pairs = next((names for layout in LAYOUTS if (names := list(layout(weights)))), [])
     layers = [module for module in backbone.modules() if isinstance(module, ConvNorm)]
+    if layers:
+        targets = _targets_in_order(weights, layers, path=path)
+    else:
+        weights, targets = _split_attention(weights), _targets_by_name(backbone)
+    for name, (*smaller, full) in targets.items():
+        _copy(weights, name, full, path=path, width=width)
+        for target in smaller:
+            _copy_leading(full, target)
+
+
+def _targets_in_order(
+    weights: Weights, layers: Sequence[ConvNorm], *, path: Path
+) -> dict[str, list[Tensor]]:
+    """Return who takes each tensor, sub-models ascending: layers and names have one order."""
+    pairs = next((names for layout in LAYOUTS if (names := list(layout(weights)))), [])
     if len(pairs) != len(layers):
         raise ConfigError(
             f"`network.pretrained` must be a state dict of torchvision or timm with the "
             f"{len(layers)} convolutions of the backbone. Found {len(pairs)} in {path}."
         )
+    targets: dict[str, list[Tensor]] = {}
     for (conv, norm), layer in zip(pairs, layers, strict=True):
-        _copy(weights, f"{conv}.weight", layer.conv.weight, path=path, width=width)
+        targets[f"{conv}.weight"] = [layer.conv.weight]
         for name in STATISTICS:
-            *smaller, full = (getattr(private, name) for private in layer.norm.private)
-            _copy(weights, f"{norm}.{name}", full, path=path, width=width)
-            for target in smaller:
-                _copy_leading(full, target)
+            targets[f"{norm}.{name}"] = [getattr(private, name) for private in layer.norm.private]
+    return targets
+
+
+def _targets_by_name(backbone: Backbone) -> dict[str, list[Tensor]]:
+    """Return who takes each tensor of a transformer, sub-models ascending, by timm's name."""
+    targets: dict[str, list[Tensor]] = {}
+    for name, parameter in backbone.named_parameters():
+        timm_name = name
+        for pattern, theirs in TIMM_NAMES.items():
+            timm_name = re.sub(pattern, theirs, timm_name)
+        targets.setdefault(timm_name, []).append(parameter)
+    return targets
+
+
+def _split_attention(weights: Weights) -> dict[str, Tensor]:
+    """Return the weights with queries, keys and values apart; timm has them one on the other."""
+    split: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if ".qkv." in name and tensor.dim() > 0:
+            parts = zip("qkv", tensor.tensor_split(3), strict=True)
+            split |= {name.replace(".qkv.", f".{part}."): third for part, third in parts}
+        else:
+            split[name] = tensor
+    return split
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -77,6 +125,9 @@ def _copy(weights: Weights, name: str, target: Tensor, *, path: Path, width: flo
     source = weights.get(name)
     sizes = tuple(source.shape) if source is not None else ()
     kept = [{n, *crop_channels(n, [width])} for n in sizes]
+    if ".attn." in name:  # whole heads are kept
+        for allowed, n in zip(kept, sizes, strict=True):
+            allowed.update(min(n, HEAD * heads) for heads in crop_channels(n // HEAD, [width]))
     if (
         source is None
         or len(kept) != target.dim()

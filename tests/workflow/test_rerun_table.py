@@ -245,6 +245,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (MEASURE, "networks.latency networks.measure"),
     (MEASURE | MIRROR, "networks.serving"),
     (ALL, "training training.checkpoint training.loop training.model training.parallel"),
+    (NOTHING, "networks.backbones.vit_small networks.transformer networks.transformer_layers"),
     (ALL, "training.records training.reference training.run training.schedule training.sgd"),
     (ALL, "training.precision training.progress training.step training.validation"),
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
