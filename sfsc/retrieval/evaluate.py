@@ -2,10 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from sfsc.config import Evaluate
@@ -14,19 +12,9 @@ from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.retrieval.cross_test import CrossTest, evaluate_matrix
-from sfsc.retrieval.ranking import Float32s, Float64s, Labels
+from sfsc.retrieval.ranking import Float64s, Labels
+from sfsc.retrieval.stored import load_embeddings
 from sfsc.timing import useful
-
-
-class StoredEmbeddings(NamedTuple):
-    """The content of an `embeddings.safetensors`."""
-
-    query: Float32s
-    """(M, Q, D)."""
-    gallery: Float32s
-    """(M, G, D)."""
-    run: dict[str, object]
-    """`dataset`, `method`, `seed` and `widths`."""
 
 
 def evaluate(
@@ -65,25 +53,6 @@ def evaluate(
         save_file(result.queries, temporary, metadata={"run": json.dumps(stored.run)})
     with replacing(output) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def load_embeddings(path: Path) -> StoredEmbeddings:
-    """Read the embeddings of a run.
-
-    Args:
-        path: File written by `sfsc embed`.
-
-    Raises:
-        ResultError: If it is missing or damaged.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            run = json.loads(file.metadata()["run"])
-            return StoredEmbeddings(file.get_tensor("query"), file.get_tensor("gallery"), run)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ResultError(
-            f"{path} must be a file written by `sfsc embed`. Found: {error}. Embed it again."
-        ) from error
 
 
 def _labels(manifest: Manifest, split: Split) -> Labels:
