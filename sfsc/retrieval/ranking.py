@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 BLOCK_QUERIES = 256
 """Queries scored at once: enough for the matrix product to run at full speed."""
-BLOCK_SCORES = 2**25
+BLOCK_SCORES = 2**24
 """Most scores at once, whatever the gallery's size; up to 35 bytes of memory each."""
 TOLERANCE = np.float32(2.0**-19)
 """Several times the error of a float32 product of unit vectors. Larger is as right, only slower."""
