@@ -58,9 +58,7 @@ def measure(
     }
 
 
-def write_inputs(
-    folder: Path, size: Size, widths: tuple[float, ...], *, is_reranked: bool
-) -> None:
+def write_inputs(folder: Path, size: Size, widths: tuple[float, ...], *, is_reranked: bool) -> None:
     """Write what the stage reads."""
     generator = np.random.default_rng(0)
     labels = dict(zip(("query", "gallery"), make_labels(generator, size), strict=True))

@@ -190,7 +190,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--scale", choices=SCALES, help="the whole stage at this size, nothing else")
+    parser.add_argument(
+        "--scale", choices=SCALES, help="the whole stage at this size, nothing else"
+    )
     parser.add_argument("--reranking", action="store_true", help="with --scale: re-rank")
     arguments = parser.parse_args()
     if arguments.memory_only:
@@ -198,9 +200,7 @@ def main() -> None:
         return
     if arguments.scale:
         limits = evaluate_stage.LIMITS
-        figures = evaluate_stage.measure(
-            SCALES[arguments.scale], is_reranked=arguments.reranking
-        )
+        figures = evaluate_stage.measure(SCALES[arguments.scale], is_reranked=arguments.reranking)
     else:
         torch.set_num_threads(THREADS)
         limits, figures = LIMITS, measure_time() | measure_memory_apart()

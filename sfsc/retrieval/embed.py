@@ -15,6 +15,7 @@ from sfsc.allocator import keep_freed_memory
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.determinism import make_deterministic
+from sfsc.device import best_device
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
@@ -23,6 +24,7 @@ from sfsc.retrieval.ranking import Float32s, Integers
 from sfsc.timing import useful
 
 BATCH_IMAGES = 256
+CPU = torch.device("cpu")
 
 
 class Embedder(Protocol):
@@ -36,7 +38,7 @@ class Embedder(Protocol):
 
 
 def embed(run_dir: Path, data_dir: Path, output: Path, *, threads: int) -> None:
-    """Write the embeddings of the query and gallery splits.
+    """Write the embeddings of the query and gallery splits; on a GPU where there is one.
 
     The file holds `query` (M, Q, D) and `gallery` (M, G, D), float32 unit vectors in the order of
     the manifest; its metadata names the run.
@@ -54,11 +56,14 @@ def embed(run_dir: Path, data_dir: Path, output: Path, *, threads: int) -> None:
     keep_freed_memory()
     make_deterministic(threads)
     prepared = PreparedSet.open(data_dir)
-    network = load_network(run_dir)
+    device = best_device()
+    network = load_network(run_dir).to(device)
     metadata = _read_metadata(run_dir / "run.json")
     with useful():
         tensors = {
-            split: extract_embeddings(network, prepared.images, prepared.manifest.rows(split))
+            split: extract_embeddings(
+                network, prepared.images, prepared.manifest.rows(split), device=device
+            )
             for split in ("query", "gallery")
         }
     with replacing(output) as temporary:
@@ -72,24 +77,32 @@ def extract_embeddings(
     rows: Integers,
     *,
     batch_images: int = BATCH_IMAGES,
+    device: torch.device = CPU,
 ) -> Float32s:
     """Return the unit-length embeddings after the neck of some images in every sub-model.
+
+    Memory: that of the result and of one batch.
 
     Args:
         network: In evaluation mode.
         images: uint8, (N, H, W, C); may be memory-mapped.
         rows: Indices of the images to embed.
         batch_images: Images embedded at once.
+        device: Where the network is.
 
     Returns:
         Shape (M, len(rows), D).
     """
-    batches = []
+    joined: Float32s | None = None
     for start in range(0, len(rows), batch_images):
-        batch = to_float(np.asarray(images[rows[start : start + batch_images]]))
-        embeddings = [network(batch, switch).embedding for switch in range(len(network.widths))]
-        batches.append(functional.normalize(torch.stack(embeddings), dim=-1))  # (M, B, D)
-    joined: Float32s = torch.cat(batches, dim=1).numpy()
+        batch = to_float(np.asarray(images[rows[start : start + batch_images]])).to(device)
+        for switch in range(len(network.widths)):
+            vectors = functional.normalize(network(batch, switch).embedding, dim=-1)  # (B, D)
+            if joined is None:  # only now is D known
+                joined = np.empty((len(network.widths), len(rows), vectors.shape[1]), np.float32)
+            joined[switch, start : start + batch_images] = vectors.numpy(force=True)
+    if joined is None:
+        raise ValueError("There must be images to embed. Found none.")
     return joined
 
 

@@ -1,6 +1,8 @@
 """The stage `sfsc evaluate`: cached embeddings to the matrices of self- and cross-tests."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,9 @@ from sfsc.data.manifest import Manifest, Split
 from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
 from sfsc.files import replacing
-from sfsc.retrieval.cross_test import CrossTest, evaluate_matrix
-from sfsc.retrieval.ranking import Float64s, Labels
+from sfsc.retrieval.cross_test import CrossTest, Search, evaluate_matrix, index_by_cosine
+from sfsc.retrieval.ranking import Float32s, Float64s, Labels
+from sfsc.retrieval.reranking import RerankedGallery
 from sfsc.retrieval.stored import load_embeddings
 from sfsc.timing import useful
 
@@ -23,7 +26,7 @@ def evaluate(
     """Write `cross_test.json`: metrics of every pair of sub-models, as fractions.
 
     Args:
-        section: Definition of average precision behind the summaries; ranks.
+        section: Definition of average precision behind the summaries; ranks; re-ranking.
         embeddings: File written by `sfsc embed`.
         data_dir: The prepared set that was embedded.
         output: The JSON file.
@@ -43,6 +46,7 @@ def evaluate(
                 _labels(manifest, "query"),
                 _labels(manifest, "gallery"),
                 ranks=section.ranks,
+                index=_index(section),
             )
     except ValueError as error:
         raise ResultError(
@@ -53,6 +57,13 @@ def evaluate(
         save_file(result.queries, temporary, metadata={"run": json.dumps(stored.run)})
     with replacing(output) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _index(section: Evaluate) -> Callable[[Float32s], Search]:
+    """Return what searches a gallery."""
+    if section.reranking is None:
+        return index_by_cosine
+    return partial(RerankedGallery, **section.reranking.model_dump())
 
 
 def _labels(manifest: Manifest, split: Split) -> Labels:
@@ -69,6 +80,7 @@ def _describe(result: CrossTest, section: Evaluate) -> dict[str, object]:
     }
     return {
         "average_precision": section.average_precision,
+        "reranking": section.reranking and section.reranking.model_dump(),
         "n_query": result.n_query,
         "n_gallery": result.n_gallery,
         "n_skipped_queries": result.n_skipped_queries,

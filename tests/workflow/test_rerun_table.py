@@ -138,6 +138,10 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "augmentation.omniglot.erasing": (0.1, NOTHING),
     "evaluate.average_precision": ("trapezoidal", EVALUATE | REPORTING),
     "evaluate.ranks": ([1, 5], EVALUATE | REPORTING),
+    "evaluate.reranking": (
+        {"k1": 4, "k2": 2, "original_weight": 0.3},
+        EVALUATE | REPORTING,
+    ),
     "methods.independent.networks": (
         "switchable",
         "`methods.bct.reference` must name a row with `networks: each`. Found 'independent'.",
@@ -207,7 +211,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, "data.splits data.superstructures data.vehicles"),
     (NOTHING, "data.archive data.image_files data.official data.sets.custom data.sets.market1501"),
     (NOTHING, "data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
-    (ALL, "allocator determinism timing data.augmentation data.samplers data.transforms"),
+    (ALL, "allocator determinism device timing data.augmentation data.samplers data.transforms"),
     (ALL, "aggregation aggregation.aggregators aggregation.base aggregation.build"),
     (ALL, "aggregation.conflicts aggregation.jacobian"),
     (OF_ALONE, "aggregation.aggregators.sum"),
@@ -233,7 +237,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.
     (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
-    (EVALUATE | REPORTING, "retrieval.evaluate"),
+    (EVALUATE | REPORTING, "retrieval.evaluate retrieval.reranking"),
+    (EVALUATE | REPORTING, "retrieval.stored"),
     (REPORTING, "reporting reporting.names reporting.runs"),
     (TABLES, "reporting.choices reporting.tables"),
     (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),

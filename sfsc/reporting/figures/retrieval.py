@@ -76,7 +76,8 @@ def draw(results: Results) -> Drawing:
             "quantiles "
             f"{', '.join(f'{q:g}' for q in QUANTILES)} of all queries, not by their looks; the "
             "last one is the worst. Under each image its camera. Same identity and camera "
-            f"removed. Data: {run.dataset}, test identities unseen in training."
+            f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: {run.dataset}, "
+            "test identities unseen in training."
         ),
         alternative=f"Rows of images. Hits among the first {SHOWN}, best query first: "
         + ", ".join(str(int(search.is_hit.sum())) for search in searches)
