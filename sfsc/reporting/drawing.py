@@ -42,14 +42,13 @@ def describe_protocol(groups: Sequence[Group]) -> str:
     """Return the sentences on protocol, data and seeds that end a caption about accuracy."""
     test = groups[0].runs[0].test
     skipped = test["n_skipped_queries"]
-    sentences = (
+    protocol = (
         f"mAP: {test['average_precision']} average precision, {test['n_query']:,} queries in a "
         f"gallery of {test['n_gallery']:,}, test identities unseen in training, same identity and "
-        f"camera removed, {skipped:,} queries without a positive left out.",
-        describe_reranking(groups[0].runs[0]),
-        describe_data(groups),
+        f"camera removed, {skipped:,} queries without a positive left out."
     )
-    return " ".join(filter(None, sentences))
+    reranking = describe_reranking(groups[0].runs[0])
+    return " ".join(filter(None, (protocol, reranking, describe_data(groups))))
 
 
 def percent(values: Sequence[float], digits: int = 1) -> str:

@@ -105,13 +105,14 @@ def protocol(groups: Sequence[Group]) -> str:
     skipped = {g.dataset: g.runs[0].test["n_skipped_queries"] for g in groups}
     skips = ", ".join(f"{count} on {dataset}" for dataset, count in skipped.items())
     seeds = ", ".join(dict.fromkeys(" ".join(map(str, group.seeds)) for group in groups))
-    sentences = (
-        f"Average precision: {definition} definition.",
-        describe_reranking(groups[0].runs[0]),
+    removals = (
         "Same identity and camera removed, junk removed, distractors kept; queries without a "
-        f"positive, left out: {skips}. Seeds: {seeds}.",
+        f"positive, left out: {skips}. Seeds: {seeds}."
     )
-    return " ".join(filter(None, sentences))
+    reranking = describe_reranking(groups[0].runs[0])
+    return " ".join(
+        filter(None, (f"Average precision: {definition} definition.", reranking, removals))
+    )
 
 
 def main_tables(frame: pd.DataFrame) -> list[Table]:

@@ -92,6 +92,9 @@ def extract_embeddings(
 
     Returns:
         Shape (M, len(rows), D).
+
+    Raises:
+        ValueError: If there are no rows.
     """
     joined: Float32s | None = None
     for start in range(0, len(rows), batch_images):

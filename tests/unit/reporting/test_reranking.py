@@ -9,7 +9,7 @@ import pytest
 from result_files import rerank, write_embeddings
 
 from sfsc import parts
-from sfsc.config import ReportJob, StudyJob
+from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.reporting.claims import write_claims
 from sfsc.reporting.figure import write_figure
 from sfsc.reporting.report import write_report
@@ -55,8 +55,9 @@ def test_tables_claims_and_the_page_say_so(
     """Each table's note, the head of the claims, and the page beside each of them."""
     write_tables(job, reranked, tmp_path / "tables", tmp_path / "metrics.json", None)
     write_claims(job, reranked, tmp_path / "claims.json")
+    rules = {"report": Rule(jobs=1, needs=())}
     write_report(
-        ReportJob(**job.model_dump(), rules={}), reranked, tables=tmp_path / "tables",
+        ReportJob(**job.model_dump(), rules=rules), reranked, tables=tmp_path / "tables",
         claims=tmp_path / "claims.json", figures=[], sheets=[], choices=None,
         output=tmp_path / "index.html",
     )  # fmt: skip
