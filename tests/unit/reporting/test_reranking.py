@@ -55,7 +55,7 @@ def test_tables_claims_and_the_page_say_so(
     """Each table's note, the head of the claims, and the page beside each of them."""
     write_tables(job, reranked, tmp_path / "tables", tmp_path / "metrics.json", None)
     write_claims(job, reranked, tmp_path / "claims.json")
-    rules = {"report": Rule(jobs=1, needs=())}
+    rules = {"tables": Rule(jobs=1, needs=()), "report": Rule(jobs=1, needs=("tables",))}
     write_report(
         ReportJob(**job.model_dump(), rules=rules), reranked, tables=tmp_path / "tables",
         claims=tmp_path / "claims.json", figures=[], sheets=[], choices=None,
