@@ -15,6 +15,10 @@
                          in a fresh process
 
 and the absolute figures behind them. Both compute threads are used by all contestants.
+
+`python -m benchmarks.evaluator --scale msmt17 --json` measures something else: seconds and peak
+memory of the whole stage `sfsc evaluate` at that size (`benchmarks.evaluate_stage`), with
+`--reranking` that of k-reciprocal re-ranking.
 """
 
 import argparse
@@ -26,69 +30,19 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from benchmarks import evaluate_stage
+from benchmarks.cells import MARKET1501, MSMT17, UNTRAINED, Cell, make_cell
+from benchmarks.memory import status_bytes
 from sfsc.retrieval.cross_test import evaluate_matrix
-from sfsc.retrieval.ranking import Labels
 
-DIMENSION = 512
 THREADS = 2
 REPEATS = 5
+SCALES = {"market1501": MARKET1501, "msmt17": MSMT17}
 LIMITS = {"over_matmul": 2.0, "speedup_over_sort": 3.5, "extra_bytes_msmt17": 2**30}
-
-
-class Size(NamedTuple):
-    """Of a data set's test split; junk is dropped before these counts."""
-
-    queries: int
-    gallery: int
-    identities: int
-    cameras: int
-    distractors: int
-
-
-TRAINED = 2.0
-"""Spread of a cluster for a mAP of about 0.85, a standard network's on Market-1501."""
-UNTRAINED = 4.0
-"""For a mAP below 0.05: positives anywhere in the gallery, the hardest case for counting."""
-MARKET1501 = Size(3_368, 15_913, 750, 6, 2_798)
-MSMT17 = Size(11_659, 82_161, 3_060, 15, 0)
-
-
-class Cell(NamedTuple):
-    """Input of one evaluation."""
-
-    query: np.ndarray
-    gallery: np.ndarray
-    query_labels: Labels
-    gallery_labels: Labels
-
-
-def make_cell(size: Size, *, spread: float = TRAINED) -> Cell:
-    """Return clusters by identity, their width such that mAP is what `spread` says."""
-    generator = np.random.default_rng(0)
-    owners = generator.integers(0, size.identities, size.gallery)
-    owners[: size.distractors] = size.identities + np.arange(size.distractors)
-    generator.shuffle(owners)
-    searched = generator.integers(0, size.identities, size.queries)
-    shape = (size.identities + size.distractors, DIMENSION)
-    centres = generator.standard_normal(shape, dtype=np.float32)
-
-    def scatter(identity: np.ndarray) -> np.ndarray:
-        shape = (len(identity), DIMENSION)
-        points = generator.standard_normal(shape, dtype=np.float32)
-        points *= spread
-        points += centres[identity]
-        points /= np.linalg.norm(points, axis=1, keepdims=True)
-        return points
-
-    def labels(identity: np.ndarray) -> Labels:
-        return Labels(identity, generator.integers(0, size.cameras, len(identity)))
-
-    return Cell(scatter(searched), scatter(owners), labels(searched), labels(owners))
 
 
 def evaluate_by_counting(cell: Cell) -> float:
@@ -223,12 +177,6 @@ def measure_memory() -> dict[str, float]:
     return {"extra_bytes_msmt17": status_bytes("VmHWM") - before, "seconds_msmt17": elapsed}
 
 
-def status_bytes(field: str) -> int:
-    """Return a memory figure of this process from Linux's `/proc`."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
-
-
 def measure_memory_apart() -> dict[str, float]:
     """Return `measure_memory()` of a fresh process."""
     command = [sys.executable, "-m", "benchmarks.evaluator", "--memory-only"]
@@ -242,17 +190,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--scale", choices=SCALES, help="the whole stage at this size, nothing else"
+    )
+    parser.add_argument("--reranking", action="store_true", help="with --scale: re-rank")
     arguments = parser.parse_args()
     if arguments.memory_only:
         print(json.dumps(measure_memory()))
         return
-    torch.set_num_threads(THREADS)
-    figures = measure_time() | measure_memory_apart()
+    if arguments.scale:
+        limits = evaluate_stage.LIMITS
+        figures = evaluate_stage.measure(SCALES[arguments.scale], is_reranked=arguments.reranking)
+    else:
+        torch.set_num_threads(THREADS)
+        limits, figures = LIMITS, measure_time() | measure_memory_apart()
     if arguments.json:
-        print(json.dumps({**figures, "limits": LIMITS, "threads": THREADS}, indent=1))
+        print(json.dumps({**figures, "limits": limits, "threads": THREADS}, indent=1))
         return
     for name, value in figures.items():
-        print(f"{name:<24}{value:>16,.3f}{f'   limit {LIMITS[name]:,}' if name in LIMITS else ''}")
+        print(f"{name:<24}{value:>16,.3f}{f'   limit {limits[name]:,}' if name in limits else ''}")
 
 
 if __name__ == "__main__":

@@ -319,6 +319,24 @@ class Augmentation(Section):
         return self
 
 
+class Reranking(Section):
+    """K-reciprocal re-ranking (Zhong et al., CVPR 2017), see sfsc/retrieval/reranking.py."""
+
+    k1: int = Field(ge=1)
+    """Neighbours that may be reciprocal; 20 in the paper."""
+    k2: int = Field(ge=1)
+    """Images over which an encoding is averaged, itself included; 6 in the paper, 1 = off."""
+    original_weight: Share
+    """Of the original distance beside the Jaccard distance: the paper's lambda, 0.3 there."""
+
+    @model_validator(mode="after")
+    def _check_neighbours(self) -> Self:
+        if self.k2 > self.k1:
+            msg = f"`k2` must not be above `k1`. Found k1 {self.k1} and k2 {self.k2}."
+            raise ValueError(msg)
+        return self
+
+
 class Evaluate(Section):
     """Retrieval metrics (DESIGN.md 3)."""
 
@@ -326,6 +344,9 @@ class Evaluate(Section):
     """The definition behind the summaries and tables; both are computed."""
     ranks: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
     """Ranks of the cumulative match characteristic."""
+    reranking: Reranking | None = None
+    """Re-ranks the gallery of every test by k-reciprocal neighbours; null = off. Never of the
+    validation."""
 
     @model_validator(mode="after")
     def _check_ranks(self) -> Self:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -81,7 +81,8 @@ def _section(model: type[Section], values: Section | None, prefix: str) -> Itera
         yield "\n".join(["| key | allowed | value | meaning |", "| --- | --- | --- | --- |", *rows])
     for inner, names in nested.items():
         value = getattr(values, names[0], None)
-        value, dot = (value, ".") if isinstance(value, Section) else (None, ".<name>.")
+        dot = ".<name>." if _is_mapping(model.model_fields[names[0]]) else "."
+        value = value if isinstance(value, Section) else None
         yield f"## {', '.join(f'`{prefix}{name}{dot[:-1]}`' for name in names)}"
         yield from filter(None, (meanings[name] for name in names))
         yield from _section(inner, value, f"{prefix}{names[0]}{dot}")
@@ -109,6 +110,11 @@ def _model_of(field: FieldInfo) -> type[Section] | None:
     """Return the section that a field holds, itself or by name; None for plain values."""
     kinds = [field.annotation, *get_args(field.annotation)]
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)
+
+
+def _is_mapping(field: FieldInfo) -> bool:
+    """Return whether a field holds sections by name."""
+    return get_origin(field.annotation) is dict
 
 
 def _allowed(name: str, schema: Mapping[str, Any]) -> str:

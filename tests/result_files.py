@@ -136,8 +136,8 @@ def write_test(folder: Path, values: np.ndarray) -> None:
     }
     matrices = {name: value.astype(np.float64).mean(-1) for name, value in queries.items()}
     test = {
-        "average_precision": "step", "n_query": len(values), "n_gallery": 1440,
-        "n_skipped_queries": 0, "summary": {},
+        "average_precision": "step", "reranking": None, "n_query": len(values),
+        "n_gallery": 1440, "n_skipped_queries": 0, "summary": {},
         "matrices": {name: matrix.tolist() for name, matrix in matrices.items()},
     }  # fmt: skip
     (folder / "cross_test.json").write_text(json.dumps(test))
@@ -166,6 +166,13 @@ def write_measured(path: Path, *, dataset: str = "synthetic", method: str = "sfs
     }  # fmt: skip
     path.write_text(json.dumps(content))
     return path
+
+
+def rerank(folder: Path) -> None:
+    """Let the tests of a run be re-ranked ones, as the paper of the re-ranking sets it."""
+    path = folder / "cross_test.json"
+    reranking = {"k1": 20, "k2": 6, "original_weight": 0.3}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reranking": reranking}))
 
 
 def _query_values(

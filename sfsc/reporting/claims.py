@@ -14,7 +14,7 @@ from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.accuracy_claims import accuracy_questions
-from sfsc.reporting.runs import Results, load_results
+from sfsc.reporting.runs import Results, describe_reranking, load_results
 from sfsc.reporting.table import NONE, Cell, Table, markdown_grid
 from sfsc.reporting.training_claims import training_questions
 from sfsc.reporting.verdicts import Claim, Part, Question, judge, p_text
@@ -61,11 +61,13 @@ def write_claims(job: StudyJob, results: Path, output: Path) -> None:
     Raises:
         ResultError: If a result file is missing or damaged or the runs do not fit each other.
     """
-    questions = [question for of_set in load_results(job, results) for question in ask(of_set)]
+    by_set = load_results(job, results)
+    questions = [question for of_set in by_set for question in ask(of_set)]
+    reranking = describe_reranking(by_set[0].compared()[0].runs[0])
     entries = [entry(claim) for claim in judge(questions)]
     texts = {
         output: json.dumps(entries, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        output.with_suffix(".md"): _for_people(entries),
+        output.with_suffix(".md"): _for_people(entries, reranking),
     }
     for path, text in texts.items():
         with replacing(path) as temporary:
@@ -148,9 +150,9 @@ def as_part(numbers: Mapping[str, Any]) -> Part:
     return Part(**{"name": numbers.get("comparison"), **known})
 
 
-def _for_people(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return for each data set the table, then what each claim was judged by."""
-    paragraphs = [RULES.rstrip()]
+def _for_people(entries: Sequence[Mapping[str, Any]], reranking: str) -> str:
+    """Return the rules, then for each data set the table and what each claim was judged by."""
+    paragraphs = [RULES.rstrip(), reranking]
     for table in verdict_tables(entries):
         paragraphs += [f"## {table.title}", markdown_grid(table)]
         for item in (entry for entry in entries if entry["dataset"] == table.title):

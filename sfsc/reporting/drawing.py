@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from sfsc.reporting.runs import Group
+from sfsc.reporting.runs import Group, describe_reranking
 from sfsc.reporting.style import MUTED, PAGE
 
 
@@ -42,12 +42,13 @@ def describe_protocol(groups: Sequence[Group]) -> str:
     """Return the sentences on protocol, data and seeds that end a caption about accuracy."""
     test = groups[0].runs[0].test
     skipped = test["n_skipped_queries"]
-    return (
+    protocol = (
         f"mAP: {test['average_precision']} average precision, {test['n_query']:,} queries in a "
         f"gallery of {test['n_gallery']:,}, test identities unseen in training, same identity and "
-        f"camera removed, {skipped:,} queries without a positive left out. "
-        f"{describe_data(groups)}"
+        f"camera removed, {skipped:,} queries without a positive left out."
     )
+    reranking = describe_reranking(groups[0].runs[0])
+    return " ".join(filter(None, (protocol, reranking, describe_data(groups))))
 
 
 def percent(values: Sequence[float], digits: int = 1) -> str:

@@ -9,7 +9,7 @@ from sfsc.reporting.effects import differences
 from sfsc.reporting.fairness import budget, origin
 from sfsc.reporting.measures import MEASURES, Measure
 from sfsc.reporting.names import method_colour, method_name
-from sfsc.reporting.runs import Group
+from sfsc.reporting.runs import Group, describe_reranking
 from sfsc.reporting.table import NONE, Cell, Table, mean_text
 from sfsc.statistics.paired import paired_effect
 
@@ -56,6 +56,7 @@ def _frame_row(group: Group) -> dict[str, object]:
         "n_seeds": len(group.runs),
         **map_columns(group, MEASURES),
         "average_precision": first.test["average_precision"],
+        "reranking": first.reranking,
         "classifier_gradient": first.record["settings"]["loss"]["classifier_gradient"],
         "seeds": " ".join(map(str, group.seeds)),
     }
@@ -99,14 +100,18 @@ def main_note(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | No
 
 
 def protocol(groups: Sequence[Group]) -> str:
-    """Return the sentences on average precision, removals and seeds."""
+    """Return the sentences on average precision, re-ranking, removals and seeds."""
     definition = groups[0].runs[0].test["average_precision"]
     skipped = {g.dataset: g.runs[0].test["n_skipped_queries"] for g in groups}
     skips = ", ".join(f"{count} on {dataset}" for dataset, count in skipped.items())
     seeds = ", ".join(dict.fromkeys(" ".join(map(str, group.seeds)) for group in groups))
-    return (
-        f"Average precision: {definition} definition. Same identity and camera removed, junk "
-        f"removed, distractors kept; queries without a positive, left out: {skips}. Seeds: {seeds}."
+    removals = (
+        "Same identity and camera removed, junk removed, distractors kept; queries without a "
+        f"positive, left out: {skips}. Seeds: {seeds}."
+    )
+    reranking = describe_reranking(groups[0].runs[0])
+    return " ".join(
+        filter(None, (f"Average precision: {definition} definition.", reranking, removals))
     )
 
 

@@ -29,10 +29,10 @@ from sfsc.reporting.graph_layout import Picture, draw_graph
 from sfsc.reporting.main_table import main_note
 from sfsc.reporting.names import method_colour, method_name
 from sfsc.reporting.rule_graph import fold, node_names
-from sfsc.reporting.runs import Group, load_results
+from sfsc.reporting.runs import Group, describe_reranking, load_results
 from sfsc.reporting.table import Table, mean_text
 from sfsc.reporting.tables import read_frame, tables_of
-from sfsc.reporting.variation_tables import ABLATION_NOTE, ROBUSTNESS_NOTE
+from sfsc.reporting.variation_tables import variation_notes
 
 TEMPLATE = "report.html.j2"
 
@@ -125,6 +125,7 @@ def write_report(
     costs = read_cost(cost)
     _check_costs(cost, costs, job.datasets)
     chosen = load_choices(choices) if choices else None
+    reranking = describe_reranking(compared[0].runs[0])
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -137,8 +138,8 @@ def write_report(
         n_conditions=len(job.runs()) - len(job.compare),
         notes={
             "main": main_note(compared, chosen),
-            "ablation": ABLATION_NOTE,
-            "robustness": ROBUSTNESS_NOTE,
+            "claims": reranking,
+            **variation_notes(reranking),
             "choices": CHOICES_NOTE,
             "cost": cost_note(costs),
         },

@@ -25,7 +25,8 @@ RUN_KEYS = (
     "validation",
 )  # fmt: skip
 TEST_KEYS = (
-    "average_precision", "n_query", "n_gallery", "n_skipped_queries", "matrices", "summary",
+    "average_precision", "reranking", "n_query", "n_gallery", "n_skipped_queries", "matrices",
+    "summary",
 )  # fmt: skip
 
 
@@ -63,6 +64,14 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """See `settings_of`."""
         return settings_of(self.record, self.folder)
+
+    @property
+    def reranking(self) -> str:
+        """The re-ranking of its tests by the paper's names, "none" if there is none."""
+        settings = self.test["reranking"]
+        if settings is None:
+            return "none"
+        return f"k1 {settings['k1']}, k2 {settings['k2']}, lambda {settings['original_weight']:g}"
 
     def matrix(self, metric: str) -> Float64s:
         """Return a matrix of the cross-tests, (M, M), as fractions; rows: query sub-model.
@@ -270,8 +279,15 @@ def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
     return dict(content)
 
 
+def describe_reranking(run: Run) -> str:
+    """Return the sentence that all numbers of re-ranked tests need, empty without re-ranking."""
+    if run.reranking == "none":
+        return ""
+    return f"All tests re-ranked by k-reciprocal neighbours ({run.reranking})."
+
+
 def _check_protocol(runs: Sequence[Run]) -> None:
-    """Numbers are comparable only under one definition of average precision."""
+    """Numbers are comparable only under one definition of average precision and one ranking."""
     first = runs[0]
     for run in runs:
         if run.test["average_precision"] != first.test["average_precision"]:
@@ -279,6 +295,12 @@ def _check_protocol(runs: Sequence[Run]) -> None:
                 "All runs must be evaluated with one definition of average precision. Found "
                 f"`{first.test['average_precision']}` in {first.folder} and "
                 f"`{run.test['average_precision']}` in {run.folder}. Evaluate them again."
+            )
+        if run.reranking != first.reranking:
+            raise ResultError(
+                "All runs must be evaluated with one re-ranking. Found "
+                f"{first.reranking} in {first.folder} and {run.reranking} in {run.folder}. "
+                "Evaluate them again."
             )
 
 

@@ -13,13 +13,12 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.main_table import main_frame, main_note, main_tables
-from sfsc.reporting.runs import load_results
+from sfsc.reporting.runs import describe_reranking, load_results
 from sfsc.reporting.table import Table, to_latex, to_markdown
 from sfsc.reporting.variation_tables import (
-    ABLATION_NOTE,
-    ROBUSTNESS_NOTE,
     ablation_frame,
     robustness_frame,
+    variation_notes,
     variation_tables,
 )
 
@@ -45,10 +44,11 @@ def write_tables(
     by_set = load_results(job, results)
     compared = [group for of_set in by_set for group in of_set.compared()]
     note = main_note(compared, load_choices(choices) if choices else None)
+    notes = variation_notes(describe_reranking(compared[0].runs[0]))
     frames = {
         "main": (main_frame(compared), note),
-        "ablation": (ablation_frame(by_set), ABLATION_NOTE),
-        "robustness": (robustness_frame(by_set), ROBUSTNESS_NOTE),
+        "ablation": (ablation_frame(by_set), notes["ablation"]),
+        "robustness": (robustness_frame(by_set), notes["robustness"]),
     }
     texts = {metrics: json.dumps(_nested(frames["main"][0]), indent=1) + "\n"}
     for name, (frame, words) in frames.items():

@@ -33,6 +33,16 @@ ROBUSTNESS_NOTE = (
 )
 
 
+def variation_notes(reranking: str) -> dict[str, str]:
+    """Return the sentences under the tables, by kind of variation.
+
+    Args:
+        reranking: What `sfsc.reporting.runs.describe_reranking` says of the tests.
+    """
+    notes = {"ablation": ABLATION_NOTE, "robustness": ROBUSTNESS_NOTE}
+    return {kind: f"{note} {reranking}".rstrip() for kind, note in notes.items()}
+
+
 def ablation_frame(results: Sequence[Results]) -> pd.DataFrame:
     """Return one row per data set, ablation, condition and method.
 

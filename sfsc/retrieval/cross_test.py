@@ -1,7 +1,9 @@
 """Self- and cross-tests: query by sub-model q, gallery indexed by sub-model g (DESIGN.md 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -16,9 +18,26 @@ from sfsc.retrieval.ranking import (
     Float64s,
     Labels,
     Ragged,
+    Relevance,
     find_relevant,
     positive_ranks,
 )
+
+
+class Submodels(Protocol):
+    """The embeddings of every sub-model, an array each, which may be read when it is asked for."""
+
+    def __len__(self) -> int:
+        """Return the number of sub-models M."""
+        ...
+
+    def __getitem__(self, switch: int, /) -> Float32s:
+        """Return the unit vectors of one sub-model, (rows, D)."""
+        ...
+
+
+Search = Callable[[Float32s, Relevance], Ragged]
+"""From queries (Q, D), as one sub-model embeds them, to the ranks of their positives."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +68,28 @@ class CrossTest:
         return float(self.mean_average_precision(definition).mean())
 
 
+def index_by_cosine(gallery: Float32s) -> Search:
+    """Return the search by cosine in a gallery (G, D)."""
+
+    def search(query: Float32s, relevance: Relevance) -> Ragged:
+        return positive_ranks(query, gallery, relevance)
+
+    return search
+
+
 def evaluate_matrix(
-    query: Float32s,
-    gallery: Float32s,
+    query: Submodels,
+    gallery: Submodels,
     query_labels: Labels,
     gallery_labels: Labels,
     *,
     ranks: Sequence[int] = (1, 5, 10),
+    index: Callable[[Float32s], Search] = index_by_cosine,
 ) -> CrossTest:
     """Test every pair of sub-models.
 
     The same rows may be query and gallery: an image is removed from its own gallery, as it shares
-    identity and camera with itself.
+    identity and camera with itself. Of query and gallery, one sub-model each is read at a time.
 
     Args:
         query: Unit vectors of every sub-model, (M, Q, D).
@@ -68,21 +97,28 @@ def evaluate_matrix(
         query_labels: Of the Q queries.
         gallery_labels: Of the G gallery images.
         ranks: Ranks of the cumulative match characteristic.
+        index: What searches a gallery, made once for each sub-model.
 
     Raises:
         ValueError: If the shapes do not fit, a value is not finite or no query has a positive.
     """
-    _check_embeddings("query", query, query_labels)
-    _check_embeddings("gallery", gallery, gallery_labels)
     relevance = find_relevant(query_labels, gallery_labels)
+    n_query, n_gallery = len(query_labels.identity), len(gallery_labels.identity)
     n_valid = int(np.count_nonzero(relevance.positives.counts))
     if n_valid == 0:
         raise ValueError(
             "At least one query must have an image of its identity from another camera in the "
-            f"gallery. Found none among {query.shape[1]} queries."
+            f"gallery. Found none among {n_query} queries."
         )
-    cells = [[_measure(positive_ranks(q, g, relevance), ranks) for g in gallery] for q in query]
-    values = np.ascontiguousarray(np.moveaxis(np.array(cells), 2, 0))  # (metrics, M, M, Q)
+    read_query = partial(_read, "query", query, query_labels)
+    read_gallery = partial(_read, "gallery", gallery, gallery_labels)
+
+    def test_column(switch: int) -> list[Float64s]:
+        search = index(read_gallery(switch))
+        return [_measure(search(read_query(q), relevance), ranks) for q in range(len(query))]
+
+    columns = np.array([test_column(switch) for switch in range(len(gallery))])
+    values = np.ascontiguousarray(np.transpose(columns, (2, 1, 0, 3)))  # (metrics, M, M, Q)
     means = values.mean(axis=-1)
     names = ("map_step", "map_trapezoidal", "minp", *(f"cmc_{rank}" for rank in ranks))
     return CrossTest(
@@ -91,9 +127,9 @@ def evaluate_matrix(
         minp=means[2],
         cmc=dict(zip(ranks, means[3:], strict=True)),
         queries=dict(zip(names, values.astype(np.float32), strict=True)),
-        n_query=query.shape[1],
-        n_gallery=gallery.shape[1],
-        n_skipped_queries=query.shape[1] - n_valid,
+        n_query=n_query,
+        n_gallery=n_gallery,
+        n_skipped_queries=n_query - n_valid,
     )
 
 
@@ -108,15 +144,19 @@ def _measure(positives: Ragged, ranks: Sequence[int]) -> Float64s:
     return np.stack(values)  # (metrics, Q)
 
 
-def _check_embeddings(name: str, embeddings: Float32s, labels: Labels) -> None:
+def _read(name: str, embeddings: Submodels, labels: Labels, switch: int) -> Float32s:
+    """Return the unit vectors of one sub-model, checked."""
+    found = embeddings[switch]
     expected = (len(labels.identity), len(labels.camera))
-    if embeddings.ndim != 3 or (embeddings.shape[1],) * 2 != expected:
+    if found.ndim != 2 or (len(found),) * 2 != expected:
         raise ValueError(
             f"`{name}` must have the shape (sub-models, images, D) and a label for each image. "
-            f"Found shape {embeddings.shape}, {expected[0]} identities and {expected[1]} cameras."
+            f"Found shape {(len(embeddings), *found.shape)}, {expected[0]} identities and "
+            f"{expected[1]} cameras."
         )
-    if embeddings.dtype != np.float32 or not np.isfinite(embeddings).all():
+    if found.dtype != np.float32 or not np.isfinite(found).all():
         raise ValueError(
-            f"`{name}` must hold finite float32 values. Found {embeddings.dtype}"
-            f"{'' if np.isfinite(embeddings).all() else ' with values that are not finite'}."
+            f"`{name}` must hold finite float32 values. Found {found.dtype}"
+            f"{'' if np.isfinite(found).all() else ' with values that are not finite'}."
         )
+    return found

@@ -24,6 +24,7 @@ from sfsc.retrieval.ranking import Float32s, Integers
 from sfsc.timing import useful
 
 BATCH_IMAGES = 256
+CPU = torch.device("cpu")
 
 
 class Embedder(Protocol):
@@ -37,7 +38,7 @@ class Embedder(Protocol):
 
 
 def embed(run_dir: Path, data_dir: Path, output: Path, *, threads: int) -> None:
-    """Write the embeddings of the query and gallery splits.
+    """Write the embeddings of the query and gallery splits; on a GPU where there is one.
 
     The file holds `query` (M, Q, D) and `gallery` (M, G, D), float32 unit vectors in the order of
     the manifest; its metadata names the run.
@@ -75,27 +76,36 @@ def extract_embeddings(
     images: NDArray[np.uint8],
     rows: Integers,
     *,
-    device: torch.device,
     batch_images: int = BATCH_IMAGES,
+    device: torch.device = CPU,
 ) -> Float32s:
     """Return the unit-length embeddings after the neck of some images in every sub-model.
+
+    Memory: that of the result and of one batch.
 
     Args:
         network: In evaluation mode.
         images: uint8, (N, H, W, C); may be memory-mapped.
         rows: Indices of the images to embed.
-        device: Of the network.
         batch_images: Images embedded at once.
+        device: Of the network.
 
     Returns:
         Shape (M, len(rows), D).
+
+    Raises:
+        ValueError: If there are no rows.
     """
-    batches = []
+    joined: Float32s | None = None
     for start in range(0, len(rows), batch_images):
-        batch = to_float(np.asarray(images[rows[start : start + batch_images]]), device)
-        embeddings = [network(batch, switch).embedding for switch in range(len(network.widths))]
-        batches.append(functional.normalize(torch.stack(embeddings), dim=-1).cpu())  # (M, B, D)
-    joined: Float32s = torch.cat(batches, dim=1).numpy()
+        batch = to_float(np.asarray(images[rows[start : start + batch_images]])).to(device)
+        for switch in range(len(network.widths)):
+            vectors = functional.normalize(network(batch, switch).embedding, dim=-1)  # (B, D)
+            if joined is None:  # only now is D known
+                joined = np.empty((len(network.widths), len(rows), vectors.shape[1]), np.float32)
+            joined[switch, start : start + batch_images] = vectors.numpy(force=True)
+    if joined is None:
+        raise ValueError("There must be images to embed. Found none.")
     return joined
 
 

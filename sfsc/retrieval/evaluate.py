@@ -1,11 +1,11 @@
 """The stage `sfsc evaluate`: cached embeddings to the matrices of self- and cross-tests."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from sfsc.config import Evaluate
@@ -13,20 +13,11 @@ from sfsc.data.manifest import Manifest, Split
 from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
 from sfsc.files import replacing
-from sfsc.retrieval.cross_test import CrossTest, evaluate_matrix
+from sfsc.retrieval.cross_test import CrossTest, Search, evaluate_matrix, index_by_cosine
 from sfsc.retrieval.ranking import Float32s, Float64s, Labels
+from sfsc.retrieval.reranking import RerankedGallery
+from sfsc.retrieval.stored import load_embeddings
 from sfsc.timing import useful
-
-
-class StoredEmbeddings(NamedTuple):
-    """The content of an `embeddings.safetensors`."""
-
-    query: Float32s
-    """(M, Q, D)."""
-    gallery: Float32s
-    """(M, G, D)."""
-    run: dict[str, object]
-    """`dataset`, `method`, `seed` and `widths`."""
 
 
 def evaluate(
@@ -35,7 +26,7 @@ def evaluate(
     """Write `cross_test.json`: metrics of every pair of sub-models, as fractions.
 
     Args:
-        section: Definition of average precision behind the summaries; ranks.
+        section: Definition of average precision behind the summaries; ranks; re-ranking.
         embeddings: File written by `sfsc embed`.
         data_dir: The prepared set that was embedded.
         output: The JSON file.
@@ -55,6 +46,7 @@ def evaluate(
                 _labels(manifest, "query"),
                 _labels(manifest, "gallery"),
                 ranks=section.ranks,
+                index=_index(section),
             )
     except ValueError as error:
         raise ResultError(
@@ -67,23 +59,11 @@ def evaluate(
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def load_embeddings(path: Path) -> StoredEmbeddings:
-    """Read the embeddings of a run.
-
-    Args:
-        path: File written by `sfsc embed`.
-
-    Raises:
-        ResultError: If it is missing or damaged.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            run = json.loads(file.metadata()["run"])
-            return StoredEmbeddings(file.get_tensor("query"), file.get_tensor("gallery"), run)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ResultError(
-            f"{path} must be a file written by `sfsc embed`. Found: {error}. Embed it again."
-        ) from error
+def _index(section: Evaluate) -> Callable[[Float32s], Search]:
+    """Return what searches a gallery."""
+    if section.reranking is None:
+        return index_by_cosine
+    return partial(RerankedGallery, **section.reranking.model_dump())
 
 
 def _labels(manifest: Manifest, split: Split) -> Labels:
@@ -100,6 +80,7 @@ def _describe(result: CrossTest, section: Evaluate) -> dict[str, object]:
     }
     return {
         "average_precision": section.average_precision,
+        "reranking": section.reranking and section.reranking.model_dump(),
         "n_query": result.n_query,
         "n_gallery": result.n_gallery,
         "n_skipped_queries": result.n_skipped_queries,

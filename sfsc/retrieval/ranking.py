@@ -16,13 +16,15 @@ ranks are those of float64 scores: the same for every block size, and copies are
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_QUERIES = 256
 """Queries scored at once: enough for the matrix product to run at full speed."""
+BLOCK_SCORES = 2**24
+"""Most scores at once, whatever the gallery's size; up to 35 bytes of memory each."""
 TOLERANCE = np.float32(2.0**-19)
 """Several times the error of a float32 product of unit vectors. Larger is as right, only slower."""
 
@@ -117,13 +119,48 @@ def find_relevant(query: Labels, gallery: Labels) -> Relevance:
     return Relevance(select(~is_removed), select(is_removed), np.flatnonzero(gallery.identity < 0))
 
 
+class Scores(Protocol):
+    """How well each gallery image answers each query: higher is better."""
+
+    n_gallery: int
+
+    def write_block(self, start: int, stop: int, out: Float32s) -> None:
+        """Write float32 scores of some successive queries, (stop - start, G).
+
+        They are within a small part of `TOLERANCE` of the exact ones.
+        """
+        ...
+
+    def exact(self, query: int, images: Integers) -> Float64s:
+        """Return float64 scores of one query and some images, the same in every call."""
+        ...
+
+
+class InnerProducts:
+    """Scores of unit vectors: their cosines.
+
+    Args:
+        query: (Q, D).
+        gallery: (G, D).
+    """
+
+    def __init__(self, query: Float32s, gallery: Float32s) -> None:
+        self.query, self.gallery = query, gallery
+        self.n_gallery = len(gallery)
+
+    def write_block(self, start: int, stop: int, out: Float32s) -> None:
+        """See `Scores`."""
+        np.matmul(self.query[start:stop], self.gallery.T, out=out)
+
+    def exact(self, query: int, images: Integers) -> Float64s:
+        """Return float64 scores of some images; copies of an image score the same to the bit."""
+        return exact_products(self.query[query], self.gallery, images)
+
+
 def positive_ranks(
     query: Float32s, gallery: Float32s, relevance: Relevance, *, block_queries: int = BLOCK_QUERIES
 ) -> Ragged:
-    """Return the ranks of every query's positives, best first, from 1.
-
-    Memory: `block_queries` x G scores and flags. Time: the matrix product, and per positive two
-    comparisons with every image that is ahead of the query's worst positive.
+    """Return the ranks of every query's positives by cosine (`rank_positives`).
 
     Args:
         query: Unit vectors, (Q, D).
@@ -131,29 +168,47 @@ def positive_ranks(
         relevance: Of these queries and this gallery.
         block_queries: Queries scored at once; the ranks do not depend on it.
     """
+    return rank_positives(InnerProducts(query, gallery), relevance, block_queries=block_queries)
+
+
+def rank_positives(
+    scores: Scores, relevance: Relevance, *, block_queries: int = BLOCK_QUERIES
+) -> Ragged:
+    """Return the ranks of every query's positives, best first, from 1.
+
+    Memory: `block_queries` x G scores and flags. Time: the scores', and per positive two
+    comparisons with every image that is ahead of the query's worst positive.
+
+    Args:
+        scores: Of the Q queries and G gallery images.
+        relevance: Of these queries and this gallery.
+        block_queries: Queries scored at once; the ranks do not depend on it.
+    """
     positives = relevance.positives
+    n_queries = len(positives.counts)
+    block_queries = max(1, min(block_queries, n_queries, BLOCK_SCORES // scores.n_gallery))
     ranks = np.empty_like(positives.values)
-    counter = _Counter(gallery, min(block_queries, len(query)))
-    for start in range(0, len(query), block_queries):
-        stop = min(start + block_queries, len(query))
+    counter = _Counter(scores, block_queries)
+    for start in range(0, n_queries, block_queries):
+        stop = min(start + block_queries, n_queries)
         span = slice(positives.offsets[start], positives.offsets[stop])
-        ranks[span] = counter.ranks(query[start:stop], relevance.block(start, stop))
+        ranks[span] = counter.ranks(start, stop, relevance.block(start, stop))
     return Ragged(ranks[np.lexsort((ranks, positives.owners))], positives.offsets)
 
 
 class _Counter:
     """Counts the images ahead of each positive; its arrays are too large to allocate per block."""
 
-    def __init__(self, gallery: Float32s, block_queries: int) -> None:
-        self.gallery = gallery
-        self.scores = np.empty((block_queries, len(gallery)), dtype=np.float32)
+    def __init__(self, source: Scores, block_queries: int) -> None:
+        self.source = source
+        self.scores = np.empty((block_queries, source.n_gallery), dtype=np.float32)
         self.is_rival = np.empty(self.scores.shape, dtype=np.bool_)
-        self.flags = np.empty((2, _PARALLEL_POSITIVES * len(gallery)), dtype=np.bool_)
+        self.flags = np.empty((2, _PARALLEL_POSITIVES * source.n_gallery), dtype=np.bool_)
 
-    def ranks(self, query: Float32s, relevance: Relevance) -> Integers:
+    def ranks(self, first: int, stop: int, relevance: Relevance) -> Integers:
         """Return the ranks of the positives of a block of queries, in their order."""
         positives = relevance.positives
-        scores = self._score(query, relevance)
+        scores = self._score(first, stop, relevance)
         own = scores[positives.owners, positives.values]
         rivals, rival_scores = self._find_rivals(scores, own, positives)
         ranks = np.empty_like(positives.values)
@@ -169,13 +224,14 @@ class _Counter:
                 if np.count_nonzero(level) > sum(counts):  # not only each positive with itself
                     is_close = np.not_equal(level, ahead, out=level)
                     ranks[part] += self._ahead_among_close(
-                        query[row], positives.values[part], rivals.values[theirs], is_close
+                        first + row, positives.values[part], rivals.values[theirs], is_close
                     )
         return ranks
 
-    def _score(self, query: Float32s, relevance: Relevance) -> Float32s:
+    def _score(self, first: int, stop: int, relevance: Relevance) -> Float32s:
         """Return the scores (B, G) of a block, what is removed at -inf."""
-        scores = np.matmul(query, self.gallery.T, out=self.scores[: len(query)])
+        scores = self.scores[: stop - first]
+        self.source.write_block(first, stop, scores)
         scores[:, relevance.junk] = -np.inf
         scores[relevance.removed.owners, relevance.removed.values] = -np.inf
         return scores
@@ -208,23 +264,28 @@ class _Counter:
         return ahead, level
 
     def _ahead_among_close(
-        self, query: Float32s, positives: Integers, images: Integers, is_close: Mask
+        self, query: int, positives: Integers, images: Integers, is_close: Mask
     ) -> Integers:
         """Count the images ahead of each positive among those close to it, a mask (P, images)."""
         owner, column = np.divmod(np.flatnonzero(is_close), len(images))
         rivals, pair = np.unique(images[column], return_inverse=True)  # positives among them
-        exact = _exact_scores(query, self.gallery, rivals)
+        exact = self.source.exact(query, rivals)
         own = exact[np.searchsorted(rivals, positives)][owner]
         is_ahead = exact[pair] > own
         is_ahead |= (exact[pair] == own) & (rivals[pair] < positives[owner])
         return np.bincount(owner[is_ahead], minlength=len(positives))
 
 
-def _exact_scores(query: Float32s, gallery: Float32s, images: Integers) -> Float64s:
-    """Return float64 scores of some gallery images; copies of an image score the same to the bit.
+def exact_products(query: Float32s, gallery: Float32s, images: Integers) -> Float64s:
+    """Return the inner products of a vector with some rows, the same to the bit for equal rows.
 
     A product of two float32 is exact in float64, and each row is summed the same way. (A BLAS
     routine would promise neither.)
+
+    Args:
+        query: (D,).
+        gallery: (G, D).
+        images: Rows of the gallery.
     """
     wide = query.astype(np.float64)
     parts = [images[i : i + _EXACT_ROWS] for i in range(0, len(images), _EXACT_ROWS)]

@@ -109,7 +109,7 @@ def find_trainings(study_dir: Path) -> list[Training]:
 
 def tags(training: Training) -> dict[str, str]:
     """Return what a run is found by, and where its numbers come from."""
-    run = training.run
+    run, reranking = training.run, training.cross_test.get("reranking")
     return {
         **tags_of_group(training),
         "seed": training.folder.name.removeprefix("seed"),
@@ -120,6 +120,7 @@ def tags(training: Training) -> dict[str, str]:
         "mlflow.source.name": f"sfsc {training.stage}",
         "mlflow.source.git.commit": run["git_revision"],
         "mlflow.note.content": _note(training),
+        **({"reranking": json.dumps(reranking)} if reranking else {}),
     }
 
 

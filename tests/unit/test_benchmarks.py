@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import aggregation, step, tracking
+from benchmarks import aggregation, evaluate_stage, step, tracking
+from benchmarks.cells import Size
 from sfsc.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -52,3 +53,15 @@ def test_tracking_measures_a_training_beside_a_hung_server(
     assert 0.5 < result["slowdown"] < 2
     assert 0 <= result["follower_share"] < 1
     assert result["processor_seconds_alone"] > 0
+
+
+@pytest.mark.parametrize("is_reranked", [False, True])
+def test_evaluator_measures_the_whole_stage(is_reranked: bool):
+    """A small test split: its time, its peak memory, and a result."""
+    size = Size(queries=40, gallery=300, identities=20, cameras=4, distractors=10)
+    result = evaluate_stage.measure(size, is_reranked=is_reranked)
+    assert set(evaluate_stage.LIMITS) < set(result)
+    assert result["seconds"] > 0
+    assert result["stored_bytes"] > 4 * 340 * 512 * 4
+    assert 2**24 < result["peak_bytes"] < 2**30
+    assert result["mean_average_precision"] > (0.5 if is_reranked else 0.05)

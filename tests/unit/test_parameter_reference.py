@@ -43,6 +43,8 @@ def test_every_key_says_what_it_means(model: type[Section]):
         "| `train.warmup` | number, ≥ 0, < 1 |",
         "| `evaluate.ranks` | a list: integer, ≥ 1, at least 1 of them | `[1, 5, 10]` |",
         "| `aggregation.aggregator` | `cagrad`, `mean`, `mgda`,",
+        "## `evaluate.reranking`",
+        "| `evaluate.reranking.k1` | integer, ≥ 1 |  |",
         "| `data.msmt17.version` | `V1`, `V2` |",
         "## `ablation.<name>`, `robustness.<name>`, `search.<name>`",
     ],

@@ -144,6 +144,10 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "augmentation.omniglot.erasing": (0.1, NOTHING),
     "evaluate.average_precision": ("trapezoidal", EVALUATE | REPORTING),
     "evaluate.ranks": ([1, 5], EVALUATE | REPORTING),
+    "evaluate.reranking": (
+        {"k1": 4, "k2": 2, "original_weight": 0.3},
+        EVALUATE | REPORTING,
+    ),
     "methods.independent.networks": (
         "switchable",
         "`methods.bct.reference` must name a row with `networks: each`. Found 'independent'.",
@@ -251,7 +255,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.
     (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
-    (EVALUATE | REPORTING, "retrieval.evaluate"),
+    (EVALUATE | REPORTING, "retrieval.evaluate retrieval.reranking"),
+    (EVALUATE | REPORTING, "retrieval.stored"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
     (TABLES, "reporting.choices reporting.tables"),

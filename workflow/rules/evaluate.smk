@@ -42,7 +42,7 @@ rule evaluate:
         "logs/{study}/{dataset}/{run}/seed{seed}/evaluate.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, input: 2000 + 2 * int(input.size_mb),
         runtime=60,
         gpu=0,
     params:

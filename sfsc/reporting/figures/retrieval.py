@@ -15,9 +15,9 @@ from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
 from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE, add_axes
-from sfsc.retrieval.evaluate import load_embeddings
 from sfsc.retrieval.metrics import average_precision
 from sfsc.retrieval.ranking import Float64s, Integers, Labels, find_relevant, positive_ranks
+from sfsc.retrieval.stored import load_embeddings
 
 SHOWN = 10
 """Gallery images per query."""
@@ -76,7 +76,8 @@ def draw(results: Results) -> Drawing:
             "quantiles "
             f"{', '.join(f'{q:g}' for q in QUANTILES)} of all queries, not by their looks; the "
             "last one is the worst. Under each image its camera. Same identity and camera "
-            f"removed. Data: {run.dataset}, test identities unseen in training."
+            f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: {run.dataset}, "
+            "test identities unseen in training."
         ),
         alternative=f"Rows of images. Hits among the first {SHOWN}, best query first: "
         + ", ".join(str(int(search.is_hit.sum())) for search in searches)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from result_files import ABLATION, METHODS, small_job, write_run, write_study
+from result_files import ABLATION, METHODS, rerank, small_job, write_run, write_study
 
 from sfsc.errors import ResultError
 from sfsc.reporting.runs import Results, load_results, load_run
@@ -148,6 +148,18 @@ def test_seeds_with_different_widths_are_refused(tmp_path: Path):
         tmp_path,
         "All seeds of `sfsc` on `synthetic` must have the same widths. Found "
         f"[0.125, 0.25, 0.5, 1.0] in {first} and [0.125] in {second}.",
+        seeds=(0, 1),
+    )
+
+
+def test_re_ranked_and_plain_tests_are_refused(tmp_path: Path):
+    """Their numbers cannot be compared."""
+    first, second = write_run(tmp_path), write_run(tmp_path, seed=1)
+    rerank(second)
+    refuse(
+        tmp_path,
+        f"All runs must be evaluated with one re-ranking. Found none in {first} and k1 20, k2 6, "
+        f"lambda 0.3 in {second}. Evaluate them again.",
         seeds=(0, 1),
     )
 

@@ -2,16 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
+from benchmarks.memory import status_bytes
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.errors import ResultError
 from sfsc.networks.build import load_network
+from sfsc.networks.switchable import Embeddings
 from sfsc.retrieval.embed import embed, extract_embeddings
 
 
@@ -50,6 +54,45 @@ def test_embeddings_are_those_of_each_image_alone(run_dir: Path, data_dir: Path)
                 alone = network(to_float(images[[index]]), switch).embedding[0]
             expected = alone / alone.norm()
             assert found[switch, index] == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+class Flat(NamedTuple):
+    """A network whose sub-models embed every image as the same vector."""
+
+    widths: tuple[float, ...]
+    dimension: int
+
+    def __call__(self, images: Tensor, switch: int) -> Embeddings:
+        """Embed (B, C, H, W) images."""
+        vectors = torch.full((len(images), self.dimension), float(switch + 1))
+        return Embeddings(vectors, vectors)
+
+
+def test_memory_is_that_of_the_embeddings():
+    """Not twice as much while the batches are joined."""
+    images, rows = np.zeros((40_000, 1, 1, 1), dtype=np.uint8), np.arange(40_000)
+    network = Flat((0.5, 1.0), 512)
+    extract_embeddings(network, images, rows[:512])  # what torch allocates once
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    before = status_bytes("VmRSS")
+    found = extract_embeddings(network, images, rows)
+    assert found.shape == (2, 40_000, 512)
+    assert found.nbytes <= status_bytes("VmHWM") - before < 1.2 * found.nbytes
+
+
+def test_a_network_on_another_device_is_fed_there(run_dir: Path, data_dir: Path):
+    """The path that a GPU takes, with another name of the processor; the result is in memory."""
+    network, images = load_network(run_dir), PreparedSet.open(data_dir).images
+    here = extract_embeddings(network, images, np.arange(6))
+    there = extract_embeddings(network, images, np.arange(6), device=torch.device("cpu:0"))
+    assert np.array_equal(here, there)
+
+
+def test_no_images_are_refused(run_dir: Path, data_dir: Path):
+    """There is no dimension to return."""
+    images = PreparedSet.open(data_dir).images
+    with pytest.raises(ValueError, match=r"^There must be images to embed\. Found none\.$"):
+        extract_embeddings(load_network(run_dir), images, np.arange(0))
 
 
 def test_a_run_without_its_record_is_refused(run_dir: Path, data_dir: Path):

@@ -9,9 +9,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from sfsc.config import Evaluate
+from sfsc.config import Evaluate, Reranking
 from sfsc.errors import ResultError
 from sfsc.retrieval.evaluate import evaluate, summarise
+from sfsc.retrieval.stored import load_embeddings
 
 SECTION = Evaluate(average_precision="trapezoidal", ranks=(1, 3))
 RUN = {"dataset": "synthetic", "method": "sfsc", "seed": 0, "widths": [0.5, 1.0]}
@@ -47,8 +48,8 @@ def test_the_file_names_run_protocol_and_matrices(data_dir: Path, tmp_path: Path
     assert found["summary"] == {
         "average_map": 0.625, "diagonal_map": 0.625, "off_diagonal_map": 0.625, "worst_map": 0.25
     }  # fmt: skip
-    keys = ("average_precision", "n_query", "n_gallery", "n_skipped_queries")
-    assert [found[key] for key in keys] == ["trapezoidal", 2, 3, 0]
+    keys = ("average_precision", "reranking", "n_query", "n_gallery", "n_skipped_queries")
+    assert [found[key] for key in keys] == ["trapezoidal", None, 2, 3, 0]
     assert {key: found[key] for key in RUN} == RUN
 
 
@@ -65,6 +66,31 @@ def test_the_matrices_are_the_means_of_the_queries(data_dir: Path, tmp_path: Pat
         assert values.mean(axis=-1).tolist() == matrices[name]
     with safe_open(queries, framework="numpy") as file:
         assert json.loads(file.metadata()["run"]) == RUN
+
+
+def test_a_re_ranked_test_says_so(data_dir: Path, tmp_path: Path):
+    """The file holds the settings; here the second query's positive falls behind."""
+    vectors = np.random.default_rng(25).integers(-3, 4, (5, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    path, output = tmp_path / "embeddings.safetensors", tmp_path / "cross_test.json"
+    tensors = {"query": vectors[None, :2], "gallery": vectors[None, 2:].copy()}
+    save_file(tensors, path, metadata={"run": json.dumps(RUN)})
+    for reranking, share in ((None, 1.0), (Reranking(k1=2, k2=1, original_weight=0.3), 0.5)):
+        section = SECTION.model_copy(update={"reranking": reranking})
+        evaluate(section, path, data_dir, output, tmp_path / "queries.safetensors")
+        found = json.loads(output.read_text())
+        assert found["matrices"]["cmc_1"] == [[share]]
+    assert found["reranking"] == {"k1": 2, "k2": 1, "original_weight": 0.3}
+
+
+def test_one_submodel_is_read_at_a_time(tmp_path: Path):
+    """Of the file's bytes, an array holds one sub-model's."""
+    path = write_embeddings(tmp_path)
+    stored, whole = load_embeddings(path), load_file(path)
+    for split, of_split in (("query", stored.query), ("gallery", stored.gallery)):
+        assert len(of_split) == 2
+        for switch in (0, 1, -1):
+            assert np.array_equal(of_split[switch], whole[split][switch])
 
 
 def test_one_network_has_no_off_diagonal():

@@ -56,6 +56,7 @@ def write_training(method: str, seed: int, *, average_map: float = 0.5) -> Path:
     matrix = [[0.25, 0.5], [0.5, 0.75]]
     cross_test = {
         "average_precision": "step",
+        "reranking": None,
         "matrices": {"map_step": matrix, "cmc_1": [[1.0, 0.5], [0.5, 1.0]]},
         "summary": {"average_map": average_map, "off_diagonal_map": None},
     }
