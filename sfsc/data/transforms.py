@@ -18,12 +18,12 @@ def to_float(images: NDArray[np.uint8]) -> Tensor:
     Returns:
         Float32 in [-1, 1], shape (B, C, H, W), channels last in memory.
     """
-    return normalise(to_unit(images))
+    return normalise(to_unit(torch.from_numpy(np.ascontiguousarray(images))))
 
 
-def to_unit(images: NDArray[np.uint8]) -> Tensor:
-    """Return images as float32 in [0, 1], shape (B, C, H, W), channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255.0
+def to_unit(packed: Tensor) -> Tensor:
+    """Return packed images (B, H, W, C) as float32 in [0, 1], (B, C, H, W), channels last."""
+    return packed.permute(0, 3, 1, 2).float() / 255.0
 
 
 def normalise(images: Tensor) -> Tensor:

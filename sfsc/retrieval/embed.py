@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfsc.allocator import keep_freed_memory
+from sfsc.data.packed import read_images
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.determinism import make_deterministic
@@ -86,7 +87,7 @@ def extract_embeddings(
     """
     batches = []
     for start in range(0, len(rows), batch_images):
-        batch = to_float(np.asarray(images[rows[start : start + batch_images]]))
+        batch = to_float(read_images(images, rows[start : start + batch_images]))
         embeddings = [network(batch, switch).embedding for switch in range(len(network.widths))]
         batches.append(functional.normalize(torch.stack(embeddings), dim=-1))  # (M, B, D)
     joined: Float32s = torch.cat(batches, dim=1).numpy()
