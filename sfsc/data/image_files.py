@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sfsc.config import ImageFiles
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
+from sfsc.data.packed import open_images
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
 
@@ -140,7 +141,7 @@ def pack_images(
             f"{len(files)} in {raw_dir} that are not: {', '.join(damaged[:NAMED])}{more}. "
             "Copy them anew."
         )
-    return PreparedSet(Manifest.from_rows(rows), np.load(packed, mmap_mode="r"))
+    return PreparedSet(Manifest.from_rows(rows), open_images(packed))
 
 
 def decode_image(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sfsc.data.packed import iterate_images, read_images
+from sfsc.data.packed import iterate_images, open_images, read_images
 
 SHAPE = (4000, 64, 64, 3)
 SIZE = 4000 * 64 * 64 * 3
@@ -21,8 +21,7 @@ def images(tmp_path: Path) -> NDArray[np.uint8]:
     written[-1] = 7
     written.flush()
     del written
-    mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return mapped
+    return open_images(path)
 
 
 def _resident() -> int:
@@ -64,3 +63,18 @@ def test_images_are_those_of_the_rows(images: NDArray[np.uint8]):
         assert (read == source[rows]).all()
         read[:] = 1
         assert source[5, 0, 0, 0] == 0
+
+
+def test_a_set_that_is_replaced_stays_as_it_was_opened(images: NDArray[np.uint8], tmp_path: Path):
+    """A training goes on with the images that it began with."""
+    other = tmp_path / "other.npy"
+    np.save(other, np.full((1, 64, 64, 3), 9, np.uint8))
+    other.replace(tmp_path / "images.npy")
+    assert (read_images(images, np.array([3999])) == 7).all()
+
+
+@pytest.mark.parametrize("row", [-1, 4000])
+def test_other_rows_are_refused(images: NDArray[np.uint8], row: int):
+    """What lies before and behind the images is none."""
+    with pytest.raises(IndexError, match=f"Images 0 to 3999 can be read. Found {row}"):
+        read_images(images, np.array([0, row]))
