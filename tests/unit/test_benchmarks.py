@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aggregation, step, tracking
+from benchmarks import aggregation, loading, step, tracking
 from sfsc.params import load_params
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +51,15 @@ def test_tracking_measures_a_training_beside_a_hung_server(
     assert 0.5 < result["slowdown"] < 2
     assert 0 <= result["follower_share"] < 1
     assert result["processor_seconds_alone"] > 0
+
+
+def test_loading_measures_speed_and_memory(tmp_path: Path):
+    """A small set gives positive figures; what was read of it is less than what was resident."""
+    job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
+    (tmp_path / "timed").mkdir()
+    result = loading.measure_loading(tmp_path / "timed", images=400, rounds=1)
+    result["step"] = loading.measure_consumption(job, image_size=(16, 16))
+    path = tmp_path / "images.npy"
+    result |= loading.measure_memory(path, images=400, random_images=64)
+    assert all(value > 0 for value in result.values())
+    assert result["peak_resident_gib"] < loading.LIMITS["peak_resident_gib"]
