@@ -165,7 +165,7 @@ def measure_memory(path: Path, *, images: int, random_images: int) -> dict[str, 
         images: Of the set.
         random_images: Those that batches are made of.
     """
-    del np.lib.format.open_memmap(path, "w+", np.uint8, (images, *SIZE, 3))[:0]
+    np.lib.format.open_memmap(path, "w+", np.uint8, (images, *SIZE, 3))
     opened = open_images(path)
     digest = pixel_digest(np.zeros((*SIZE, 3), np.uint8))
     rows = (Row(f"{number}.jpg", number, 0, "train", digest) for number in range(images))

@@ -55,12 +55,11 @@ def test_no_more_than_a_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pyte
         return original(raw_dir, file, **options)
 
     with image_files.ThreadPoolExecutor(1) as pool:
-        decode = image_files.partial(
-            count, tmp_path, height=32, width=16, formats=image_files.JPEG
-        )
+        decode = image_files.partial(count, tmp_path, height=32, width=16, formats=image_files.JPEG)
         stream = image_files._in_batches(pool, decode, _write(tmp_path, 6))
-        for yielded, _ in enumerate(stream, start=1):
-            assert len(decoded) - yielded < 2
+        for number, batch in enumerate(stream, start=1):
+            assert len(batch) == 2
+            assert len(decoded) == 2 * number
 
 
 def test_the_progress_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -121,9 +120,7 @@ def test_networks_and_augmentation_take_images_that_are_not_square(backbone: str
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 16, 3), dtype=np.uint8)
     changed = build_augmentation(section, (32, 16))(torch.from_numpy(images))
     assert changed.shape == (4, 3, 32, 16)
-    network = EmbeddingNetwork(
-        backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3
-    )
+    network = EmbeddingNetwork(backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3)
     for switch in (0, 1):
         embedding = network(changed, switch).embedding
         assert embedding.shape == (4, 8)
