@@ -4,6 +4,7 @@ What a set's reader lists becomes the packed form without ever lying in memory: 
 is 12 GB.
 """
 
+import hashlib
 import logging
 import os
 import re
@@ -14,15 +15,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import __version__ as pillow
 
 from sfsc.config import ImageFiles
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
+from sfsc.data.packed import open_images
+from sfsc.data.packing import open_packing
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
+from sfsc.provenance import code_digest
 
 LOGGER = logging.getLogger(__name__)
 JPEG = ("JPEG",)
@@ -48,8 +54,16 @@ class ImageFile:
     split: Split
 
 
-Decoded = tuple[ImageFile, Pixels | str, str]
-"""A file, its pixels or why there are none, and the pixels' digest."""
+class Decoded(NamedTuple):
+    """What came of a file."""
+
+    file: ImageFile
+    image: Pixels
+    """Empty if the file is damaged."""
+    digest: str = ""
+    """Of the pixels."""
+    damage: str = ""
+    """What is wrong with the file."""
 
 
 def find_images(
@@ -103,6 +117,8 @@ def pack_images(
 ) -> PreparedSet:
     """Decode and resize images and write each as soon as it is there.
 
+    Goes on where a killed run left `packed`, if files, settings and code are the same.
+
     Args:
         files: In the order of the set.
         raw_dir: What their paths are below.
@@ -118,21 +134,21 @@ def pack_images(
         DataError: If a file is listed twice, or some cannot be read; all are tried before.
     """
     _check_listed_once(files)
-    rows: list[Row] = []
     damaged: list[str] = []
     height, width = settings.image_height, settings.image_width
     decode = partial(_try_decode, raw_dir, height=height, width=width, formats=formats)
-    with packed.open("wb") as output, ThreadPoolExecutor(threads) as pool:
-        shape = (len(files), height, width, 3)
-        np.lib.format.write_array_header_1_0(
-            output, {"descr": "|u1", "fortran_order": False, "shape": shape}
-        )
-        for file, image, digest in _in_batches(pool, decode, files):
-            if isinstance(image, str):
-                damaged.append(f"`{file.path}` ({image})")
-            else:
-                output.write(image.data)
-                rows.append(Row(file.path, file.identity, file.camera, file.split, digest))
+    key, shape = _key(files, raw_dir, formats), (len(files), height, width, 3)
+    with (
+        open_packing(packed, shape, key=key) as packing,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        done = len(packing.digests)
+        if done:
+            LOGGER.info("Resuming behind image %d of %d.", done, len(files))
+        for batch in _in_batches(pool, decode, files, done=done):
+            damaged += [f"`{d.file.path}` ({d.damage})" for d in batch if d.damage]
+            if not damaged:
+                packing.add([d.image for d in batch], [d.digest for d in batch])
     if damaged:
         more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
         raise DataError(
@@ -140,7 +156,11 @@ def pack_images(
             f"{len(files)} in {raw_dir} that are not: {', '.join(damaged[:NAMED])}{more}. "
             "Copy them anew."
         )
-    return PreparedSet(Manifest.from_rows(rows), np.load(packed, mmap_mode="r"))
+    rows = (
+        Row(file.path, file.identity, file.camera, file.split, digest)
+        for file, digest in zip(files, packing.digests, strict=True)
+    )
+    return PreparedSet(Manifest.from_rows(rows), open_images(packed))
 
 
 def decode_image(
@@ -164,30 +184,51 @@ def decode_image(
 def _try_decode(
     raw_dir: Path, file: ImageFile, *, height: int, width: int, formats: tuple[str, ...]
 ) -> Decoded:
-    path = raw_dir / file.path
+    path, nothing = raw_dir / file.path, np.empty(0, dtype=np.uint8)
     try:
         image = decode_image(path, height=height, width=width, formats=formats)
     except FileNotFoundError:
-        return file, "no such file", ""
+        return Decoded(file, nothing, damage="no such file")
     except UnidentifiedImageError:
-        return file, "a file of another kind", ""
+        return Decoded(file, nothing, damage="a file of another kind")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return file, str(error), ""
-    return file, image, pixel_digest(image)
+        return Decoded(file, nothing, damage=str(error) or type(error).__name__)
+    return Decoded(file, image, digest=pixel_digest(image))
 
 
 def _in_batches(
-    pool: ThreadPoolExecutor, decode: "partial[Decoded]", files: Sequence[ImageFile]
-) -> Iterator[Decoded]:
-    """Yield the decoded files in order, a batch in memory at a time, and report the progress."""
+    pool: ThreadPoolExecutor,
+    decode: "partial[Decoded]",
+    files: Sequence[ImageFile],
+    *,
+    done: int = 0,
+) -> Iterator[list[Decoded]]:
+    """Yield the decoded files behind the first `done` in batches, and report the progress."""
     start = last_line = time.monotonic()
-    for first in range(0, len(files), BATCH):
-        yield from list(pool.map(decode, files[first : first + BATCH]))
-        done, now = min(first + BATCH, len(files)), time.monotonic()
-        if now - last_line >= SECONDS_BETWEEN_LINES or done == len(files):
+    for first in range(done, len(files), BATCH):
+        yield list(pool.map(decode, files[first : first + BATCH]))
+        end, now = min(first + BATCH, len(files)), time.monotonic()
+        if now - last_line >= SECONDS_BETWEEN_LINES or end == len(files):
             last_line = now
-            left = timedelta(seconds=round((now - start) / done * (len(files) - done)))
-            LOGGER.info("image %d/%d  %s left", done, len(files), left)
+            left = timedelta(seconds=round((now - start) / (end - done) * (len(files) - end)))
+            LOGGER.info("image %d/%d  %s left", end, len(files), left)
+
+
+def _key(files: Sequence[ImageFile], raw_dir: Path, formats: tuple[str, ...]) -> str:
+    """Return the digest of what the packed images depend on, but for their size."""
+    digest = hashlib.sha256(f"{code_digest(__name__)} {pillow} {formats}".encode())
+    for file in files:
+        digest.update(f"\n{file.path} {_stamp(raw_dir / file.path)}".encode())
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    """Return what changes with a file's content: its size and its time."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "none"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _check_listed_once(files: Sequence[ImageFile]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfsc.data.manifest import JUNK, SPLITS, Manifest, Split, pixel_digest
+from sfsc.data.packed import iterate_images
 from sfsc.errors import DataError
 
 
@@ -143,7 +144,8 @@ def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:
     Raises:
         DataError: If an image was altered.
     """
-    for image, digest, path in zip(images, manifest.digest, manifest.path, strict=True):
+    found = iterate_images(images)
+    for image, digest, path in zip(found, manifest.digest, manifest.path, strict=True):
         if pixel_digest(image) != digest:
             raise DataError(
                 f"Image `{path}` must have the digest that the manifest gives it ({digest}). "

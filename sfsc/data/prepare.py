@@ -13,6 +13,7 @@ from sfsc import parts
 from sfsc.config import PrepareJob, validate
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
+from sfsc.data.packed import MappedImages
 from sfsc.data.prepared import (
     CONTACT_SHEET,
     FILES,
@@ -41,7 +42,7 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
     Raises:
         ConfigError: If the settings are not those of the data set.
         DataError: If an archive or an image is damaged or the set breaks a contract; nothing is
-            left behind.
+            left behind. A killed run leaves the image files it packed; the next one goes on there.
     """
     with _workshop(output_dir) as folder:
         _write(_build(job, raw_dir, folder / IMAGES, threads), job, folder)
@@ -67,7 +68,7 @@ def _build(job: PrepareJob, raw_dir: Path, packed: Path, threads: int) -> Prepar
 
 def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
     prepared.manifest.save(folder / MANIFEST)
-    if not (folder / IMAGES).exists():  # a set that does not fit in memory has written them
+    if not isinstance(prepared.images, MappedImages):  # a set of image files has written them
         np.save(folder / IMAGES, prepared.images)
     write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.dataset)
     summary = {
@@ -87,14 +88,18 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
 
 @contextmanager
 def _workshop(output_dir: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `output_dir`, removed at the end, whatever happens."""
+    """Yield a folder beside `output_dir`, removed at the end and on an error.
+
+    A run that is killed leaves it, and with it the images that are packed: the next one finds them.
+    """
     folder = output_dir.with_name(f".{output_dir.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
-    finally:
+    except Exception:
         shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
 
 
 def _publish(folder: Path, output_dir: Path) -> None:

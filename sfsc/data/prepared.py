@@ -25,6 +25,7 @@ from sfsc.data.integrity import (
     check_validation,
 )
 from sfsc.data.manifest import Manifest
+from sfsc.data.packed import open_images
 from sfsc.errors import DataError
 
 MANIFEST = "manifest.csv"
@@ -107,9 +108,8 @@ def _read_summary(path: Path) -> str:
 
 def _map_images(path: Path) -> NDArray[np.uint8]:
     try:
-        images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return open_images(path)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
             f"{path} must be a readable numpy array. Found: {error}. Prepare the data set again."
         ) from error
-    return images

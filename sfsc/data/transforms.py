@@ -19,17 +19,11 @@ def to_float(images: NDArray[np.uint8], device: torch.device | None = None) -> T
     Returns:
         Float32 in [-1, 1], shape (B, C, H, W), channels last in memory.
     """
-    return normalise(to_unit(images, device))
+    return normalise(to_unit(torch.from_numpy(np.ascontiguousarray(images)).to(device)))
 
 
-def to_unit(images: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
-    """Return images as float32 in [0, 1], shape (B, C, H, W), channels last in memory.
-
-    Args:
-        images: Packed images, uint8, shape (B, H, W, C).
-        device: Where they go, as bytes; default: the CPU.
-    """
-    packed = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+def to_unit(packed: Tensor) -> Tensor:
+    """Return packed images (B, H, W, C) as float32 in [0, 1], (B, C, H, W), channels last."""
     return packed.permute(0, 3, 1, 2).float() / 255.0
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfsc.allocator import keep_freed_memory
+from sfsc.data.packed import read_images
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.determinism import make_deterministic
@@ -98,7 +99,7 @@ def extract_embeddings(
     """
     joined: Float32s | None = None
     for start in range(0, len(rows), batch_images):
-        batch = to_float(np.asarray(images[rows[start : start + batch_images]])).to(device)
+        batch = to_float(read_images(images, rows[start : start + batch_images]), device)
         for switch in range(len(network.widths)):
             vectors = functional.normalize(network(batch, switch).embedding, dim=-1)  # (B, D)
             if joined is None:  # only now is D known

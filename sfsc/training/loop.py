@@ -14,10 +14,10 @@ from sfsc import parts
 from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.build import build_aggregator
 from sfsc.config import Train, TrainJob
-from sfsc.data.augmentation import build_augmentation
+from sfsc.data.augmentation import Augment, build_augmentation
+from sfsc.data.packed import read_images
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.samplers import epoch_length, pk_batches
-from sfsc.data.transforms import normalise, to_unit
 from sfsc.determinism import generator_for, seed_of
 from sfsc.errors import ConfigError
 from sfsc.losses.compatible import rising_kl_weight
@@ -45,7 +45,7 @@ class Training:
     model: IdentityModel
     optimizer: Optimizer
     aggregator: Aggregator
-    augmentation: nn.Module
+    augmentation: Augment
     images: NDArray[np.uint8]
     """Packed images of the data set, memory-mapped, (N, H, W, C)."""
     rows: NDArray[np.int64]
@@ -199,8 +199,8 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
     rate = learning_rate(step, total, job.train)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    images = to_unit(training.images[training.rows[batch.numpy()]], training.device)
-    images = normalise(training.augmentation(images))
+    packed = read_images(training.images, training.rows[batch.numpy()])
+    images = training.augmentation(torch.from_numpy(packed).to(training.device))
     kl_weight = rising_kl_weight(step / total, kl_weight=job.loss.kl_weight, ramp=job.loss.kl_ramp)
     gradients = compute_gradients(
         training.model,

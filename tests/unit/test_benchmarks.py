@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import aggregation, evaluate_stage, step, tracking
+from benchmarks import aggregation, evaluate_stage, loading, step, tracking
 from benchmarks.cells import Size
 from sfsc.params import load_params
 
@@ -65,3 +65,15 @@ def test_evaluator_measures_the_whole_stage(is_reranked: bool):
     assert result["stored_bytes"] > 4 * 340 * 512 * 4
     assert 2**24 < result["peak_bytes"] < 2**30
     assert result["mean_average_precision"] > (0.5 if is_reranked else 0.05)
+
+
+def test_loading_measures_speed_and_memory(tmp_path: Path):
+    """A small set gives positive figures; what was read of it is less than what was resident."""
+    job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
+    (tmp_path / "timed").mkdir()
+    result = loading.measure_loading(tmp_path / "timed", images=400, rounds=1)
+    result["step"] = loading.measure_consumption(job, image_size=(16, 16))
+    path = tmp_path / "images.npy"
+    result |= loading.measure_memory(path, images=400, random_images=64)
+    assert all(value > 0 for value in result.values())
+    assert result["peak_resident_gib"] < loading.LIMITS["peak_resident_gib"]

@@ -15,7 +15,6 @@ from sfsc.data import image_files
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.image_files import ImageFile, decode_image, find_images, pack_images
 from sfsc.data.manifest import pixel_digest
-from sfsc.data.transforms import normalise, to_unit
 from sfsc.errors import DataError
 from sfsc.networks.build import EmbeddingNetwork
 
@@ -56,12 +55,11 @@ def test_no_more_than_a_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pyte
         return original(raw_dir, file, **options)
 
     with image_files.ThreadPoolExecutor(1) as pool:
-        decode = image_files.partial(
-            count, tmp_path, height=32, width=16, formats=image_files.JPEG
-        )
+        decode = image_files.partial(count, tmp_path, height=32, width=16, formats=image_files.JPEG)
         stream = image_files._in_batches(pool, decode, _write(tmp_path, 6))
-        for yielded, _ in enumerate(stream, start=1):
-            assert len(decoded) - yielded < 2
+        for number, batch in enumerate(stream, start=1):
+            assert len(batch) == 2
+            assert len(decoded) == 2 * number
 
 
 def test_the_progress_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -120,12 +118,10 @@ def test_networks_and_augmentation_take_images_that_are_not_square(backbone: str
         erasing=1.0,
     )  # fmt: skip
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 16, 3), dtype=np.uint8)
-    changed = build_augmentation(section, (32, 16))(to_unit(images))
+    changed = build_augmentation(section, (32, 16))(torch.from_numpy(images))
     assert changed.shape == (4, 3, 32, 16)
-    network = EmbeddingNetwork(
-        backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3
-    )
+    network = EmbeddingNetwork(backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3)
     for switch in (0, 1):
-        embedding = network(normalise(changed), switch).embedding
+        embedding = network(changed, switch).embedding
         assert embedding.shape == (4, 8)
         assert torch.isfinite(embedding).all()

@@ -1,0 +1,231 @@
+"""How fast a training is given its batches, and how much memory a set takes on the way.
+
+    python -m benchmarks.loading [--backbone resnet50] [--threads 2] [--json]
+
+Images of 256 x 128 pixels in P x K batches of 64, from the packed file to what the network takes,
+with flip, pad and crop, colour jitter and random erasing; medians over batches:
+
+* `images_per_second`
+* `over_step_consumption`: that over the images that an SFSC step of four sub-models consumes in a
+  second on this machine.
+* `peak_resident_gib`: most memory of a process that checks all digests of a set of MSMT17's size
+  and takes batches of 20,000 random images of it. The set is a file of holes: it takes no disk.
+
+and for comparison, on the same batches, `speedup_over_kornia` (kornia's modules in turn) and
+`speedup_over_decoding` (JPEG files that Pillow decodes for each batch, on as many threads, as
+other code of the field does, before the same changes). `images_per_processor_second` is what one
+core does, other processes' share of the time left out.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from benchmarks.evaluator import status_bytes
+from benchmarks.step import BACKBONES, random_batch, random_model, seconds, switchable_step
+from sfsc.allocator import keep_freed_memory
+from sfsc.config import Augmentation, TrainJob
+from sfsc.data.augmentation import Augment, build_augmentation, kornia_steps
+from sfsc.data.image_files import decode_image
+from sfsc.data.integrity import check_digests
+from sfsc.data.manifest import Manifest, Row, pixel_digest
+from sfsc.data.packed import open_images, read_images
+from sfsc.data.samplers import pk_batches
+from sfsc.data.transforms import normalise, to_unit
+from sfsc.params import load_params
+
+LIMITS = {"images_per_second": 5000.0, "over_step_consumption": 2.0, "peak_resident_gib": 4.0}
+"""The last one an upper limit."""
+SIZE = (256, 128)
+IMAGES = 4000
+"""Of the set that is timed: 0.4 GB, more than any processor's cache."""
+MSMT17 = 126_441
+RANDOM_IMAGES = 20_000
+IDENTITIES_PER_BATCH, IMAGES_PER_IDENTITY = 16, 4
+IMAGES_OF_IDENTITY = 20
+CHANGES = Augmentation(
+    flip=True, rotation=0, translation=0, scale=(1, 1), shear=0, pad=10, colour=0.2, erasing=0.5
+)
+Rows = NDArray[np.int64]
+
+
+def batches(images: int) -> Iterator[Rows]:
+    """Yield batches of a set's images without end, as a training draws them."""
+    labels = torch.arange(images) // IMAGES_OF_IDENTITY
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        for batch in pk_batches(
+            labels,
+            identities=IDENTITIES_PER_BATCH,
+            images=IMAGES_PER_IDENTITY,
+            generator=generator,
+        ):
+            yield batch.numpy()
+
+
+def write_packed(path: Path, images: int) -> None:
+    """Write a packed file of noise."""
+    generator = np.random.default_rng(0)
+    packed = np.lib.format.open_memmap(path, "w+", np.uint8, (images, *SIZE, 3))
+    for image in packed:
+        image[:] = generator.integers(0, 256, image.shape, dtype=np.uint8)
+
+
+def write_jpegs(folder: Path, images: int) -> list[Path]:
+    """Write smooth images of the packed size, which no one needs to shrink: easy to decode."""
+    generator = np.random.default_rng(0)
+    paths = [folder / f"{number}.jpg" for number in range(images)]
+    for path in paths:
+        coarse = Image.fromarray(generator.integers(0, 256, (16, 8, 3), dtype=np.uint8))
+        coarse.resize(SIZE[::-1], Image.Resampling.BICUBIC).save(path)
+    return paths
+
+
+def from_packed(images: NDArray[np.uint8], augmentation: Augment) -> Callable[[Rows], Tensor]:
+    """Return what makes a batch as the training loop does."""
+    return lambda rows: augmentation(torch.from_numpy(read_images(images, rows)))
+
+
+def from_jpegs(
+    paths: list[Path], augmentation: Augment, pool: ThreadPoolExecutor
+) -> Callable[[Rows], Tensor]:
+    """Return what decodes a batch before it is changed."""
+
+    def decode(row: int) -> NDArray[np.uint8]:
+        return decode_image(paths[row % len(paths)], height=SIZE[0], width=SIZE[1])
+
+    def make(rows: Rows) -> Tensor:
+        return augmentation(torch.from_numpy(np.stack(list(pool.map(decode, rows.tolist())))))
+
+    return make
+
+
+def measure_times(
+    make: Callable[[Rows], Tensor], order: Iterator[Rows], rounds: int
+) -> tuple[float, float]:
+    """Return the median seconds of a batch and of the processor's work on it."""
+    wall, processor = [], []
+    for _ in range(3):
+        make(next(order))
+    for _ in range(rounds):
+        rows, began, worked = next(order), time.perf_counter(), time.process_time()
+        make(rows)
+        wall.append(time.perf_counter() - began)
+        processor.append(time.process_time() - worked)
+    return statistics.median(wall), statistics.median(processor)
+
+
+def measure_loading(folder: Path, *, images: int, rounds: int) -> dict[str, float]:
+    """Return the images per second of the training's path and of the two others."""
+    write_packed(folder / "images.npy", images)
+    packed, order = open_images(folder / "images.npy"), batches(images)
+    augmentation = build_augmentation(CHANGES, SIZE)
+    in_turn = nn.Sequential(*kornia_steps(CHANGES, SIZE))
+    by_kornia = from_packed(packed, lambda batch: normalise(in_turn(to_unit(batch))))
+    paths = write_jpegs(folder, images // 10)
+    wall, processor = measure_times(from_packed(packed, augmentation), order, rounds)
+    kornia, _ = measure_times(by_kornia, order, max(3, rounds // 10))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        decoding = from_jpegs(paths, augmentation, pool)
+        decoded, _ = measure_times(decoding, order, max(3, rounds // 10))
+    batch = IDENTITIES_PER_BATCH * IMAGES_PER_IDENTITY
+    return {
+        "images_per_second": batch / wall,
+        "images_per_processor_second": batch / processor,
+        "speedup_over_kornia": kornia / wall,
+        "speedup_over_decoding": decoded / wall,
+    }
+
+
+def measure_consumption(job: TrainJob, *, image_size: tuple[int, int]) -> float:
+    """Return the images that a training step consumes in a second: the faster of two steps."""
+    images, labels = random_batch(job, image_size)
+    step = switchable_step(job, random_model(job), images, labels)
+    return len(images) / min(seconds(step), seconds(step))
+
+
+def measure_memory(path: Path, *, images: int, random_images: int) -> dict[str, float]:
+    """Return the peak memory of this process; to be called in a fresh one.
+
+    Args:
+        path: Of a file of holes that is made here.
+        images: Of the set.
+        random_images: Those that batches are made of.
+    """
+    np.lib.format.open_memmap(path, "w+", np.uint8, (images, *SIZE, 3))
+    opened = open_images(path)
+    digest = pixel_digest(np.zeros((*SIZE, 3), np.uint8))
+    rows = (Row(f"{number}.jpg", number, 0, "train", digest) for number in range(images))
+    check_digests(Manifest.from_rows(rows), opened)
+    make, order = from_packed(opened, build_augmentation(CHANGES, SIZE)), batches(images)
+    for _ in range(random_images // (IDENTITIES_PER_BATCH * IMAGES_PER_IDENTITY)):
+        make(next(order))
+    return {"peak_resident_gib": status_bytes("VmHWM") / 2**30}
+
+
+def measure_memory_apart(threads: int) -> dict[str, float]:
+    """Return `measure_memory()` of a fresh process."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.loading",
+        "--memory-only",
+        "--threads",
+        f"{threads}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--backbone", choices=BACKBONES, default="resnet50", help="of the step")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=100, help="batches; of the others a tenth")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as name:
+        if options.memory_only:
+            path = Path(name) / "images.npy"
+            print(json.dumps(measure_memory(path, images=MSMT17, random_images=RANDOM_IMAGES)))
+            return
+        result = measure_loading(Path(name), images=IMAGES, rounds=options.rounds)
+    job = load_params([Path("params.yaml")]).resolve("sfsc", dataset="synthetic", seed=0)
+    network = job.network.model_copy(update={"backbone": options.backbone})
+    job = job.model_copy(update={"network": network})
+    consumed = measure_consumption(job, image_size=SIZE)
+    result |= {
+        "over_step_consumption": result["images_per_second"] / consumed,
+        "step_images_per_second": consumed,
+        **measure_memory_apart(options.threads),
+    }
+    if options.json:
+        print(json.dumps(result | {"limits": LIMITS}, indent=1))
+        return
+    for key, value in result.items():
+        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
+        print(f"{key:30} {value:12.4f}{limit}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Packing that is killed goes on where it was, and ends with the same files."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from miniatures import draw_jpeg, write_market1501
+
+from sfsc.config import ImageFiles, PrepareJob
+from sfsc.data import image_files
+from sfsc.data.image_files import ImageFile, pack_images
+from sfsc.data.integrity import check_digests
+from sfsc.data.prepare import prepare
+from sfsc.data.prepared import FILES, PreparedSet, file_digest
+from sfsc.data.sets.market1501 import Settings
+from sfsc.errors import DataError
+
+SETTINGS = ImageFiles(image_height=32, image_width=16)
+COUNT, BATCH, STOP = 9, 2, 5
+
+SLOW = """
+import json, sys, time
+from pathlib import Path
+from sfsc.config import PrepareJob
+from sfsc.data import image_files
+from sfsc.data.integrity import check_digests
+from sfsc.data.prepare import prepare
+
+decode, image_files.BATCH = image_files.decode_image, 4
+
+def decode_slowly(*args, **options):
+    time.sleep(0.05)
+    return decode(*args, **options)
+
+image_files.decode_image = decode_slowly
+prepare(PrepareJob.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+"""`sfsc prepare`, but slow enough to be killed on the way."""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[ImageFile]:
+    """Return image files, written."""
+    for number in range(COUNT):
+        (tmp_path / f"{number}.jpg").write_bytes(draw_jpeg(str(number)))
+    return [ImageFile(f"{number}.jpg", number, 0, "train") for number in range(COUNT)]
+
+
+def _pack(files: list[ImageFile], folder: Path, settings: ImageFiles = SETTINGS) -> PreparedSet:
+    return pack_images(files, folder, folder / "images.npy", settings=settings)
+
+
+def _interrupt(files: list[ImageFile], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pack until image `STOP` is decoded."""
+    monkeypatch.setattr(image_files, "BATCH", BATCH)
+    original = image_files.decode_image
+
+    def stop(path: Path, **options: object) -> object:
+        if path.name == f"{STOP}.jpg":
+            raise KeyboardInterrupt
+        return original(path, **options)
+
+    monkeypatch.setattr(image_files, "decode_image", stop)
+    with pytest.raises(KeyboardInterrupt):
+        _pack(files, folder)
+    monkeypatch.setattr(image_files, "decode_image", original)
+
+
+def _count_decoded(
+    files: list[ImageFile],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: ImageFiles = SETTINGS,
+) -> int:
+    """Pack what is left and return of how many files that was; check the result."""
+    decoded: list[str] = []
+    original = image_files.decode_image
+
+    def count(path: Path, **options: object) -> object:
+        decoded.append(path.name)
+        return original(path, **options)
+
+    monkeypatch.setattr(image_files, "decode_image", count)
+    prepared = _pack(files, folder, settings)
+    assert prepared.images.shape == (len(files), settings.image_height, settings.image_width, 3)
+    assert len(prepared.manifest) == len(files)
+    check_digests(prepared.manifest, prepared.images)
+    for file, image in zip(files, prepared.images, strict=True):
+        size = {"height": settings.image_height, "width": settings.image_width}
+        assert (original(folder / file.path, **size) == image).all()
+    return len(decoded)
+
+
+def test_whole_batches_are_not_decoded_again(
+    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Two batches of two were written before the fifth image."""
+    _interrupt(files, tmp_path, monkeypatch)
+    assert _count_decoded(files, tmp_path, monkeypatch) == COUNT - 2 * BATCH
+
+
+def test_labels_may_change_in_between(
+    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """They are no part of the pixels."""
+    _interrupt(files, tmp_path, monkeypatch)
+    other = [ImageFile(file.path, file.identity + 5, 3, "train") for file in files]
+    assert _count_decoded(other, tmp_path, monkeypatch) == COUNT - 2 * BATCH
+    assert _pack(other, tmp_path).manifest.camera.tolist() == [3] * COUNT
+
+
+def test_other_files_sizes_or_orders_start_anew(
+    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing is kept that might not be what would be packed now."""
+    _interrupt(files, tmp_path, monkeypatch)
+    larger = SETTINGS.model_copy(update={"image_height": 48})
+    assert _count_decoded(files, tmp_path, monkeypatch, larger) == COUNT
+    _interrupt(files, tmp_path, monkeypatch)
+    assert _count_decoded(files[::-1], tmp_path, monkeypatch) == COUNT
+    _interrupt(files, tmp_path, monkeypatch)
+    (tmp_path / "0.jpg").write_bytes(draw_jpeg("another"))
+    assert _count_decoded(files, tmp_path, monkeypatch) == COUNT
+
+
+@pytest.mark.parametrize("spoil", ["altered", "cut", "torn", "no_file", "no_journal"])
+def test_what_is_not_whole_is_packed_again(
+    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
+):
+    """The digests in the journal decide, image by image."""
+    _interrupt(files, tmp_path, monkeypatch)
+    packed, journal = tmp_path / "images.npy", tmp_path / "images.journal"
+    content, size = packed.read_bytes(), 32 * 16 * 3
+    kept = {"altered": 3, "cut": 3, "torn": 3, "no_file": 0, "no_journal": 0}[spoil]
+    if spoil == "altered":
+        packed.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif spoil == "cut":
+        packed.write_bytes(content[:-1])
+    elif spoil == "torn":  # the last line is not whole
+        journal.write_bytes(journal.read_bytes()[:-9])
+    else:
+        (packed if spoil == "no_file" else journal).unlink()
+    assert len(content) == 128 + 4 * size
+    assert _count_decoded(files, tmp_path, monkeypatch) == COUNT - kept
+
+
+def test_a_killed_prepare_ends_with_the_files_of_an_undisturbed_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """SIGKILL on the way, then the same call: byte for byte the same, and nothing is left over."""
+    write_market1501(tmp_path / "raw" / "market1501")
+    settings = Settings(image_height=32, image_width=16, counts="any")
+    job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
+    arguments = [job.model_dump_json(), str(tmp_path / "raw"), str(tmp_path / "set")]
+    journal = tmp_path / ".set.partial" / "images.journal"
+    process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments])
+    try:
+        deadline = time.monotonic() + 60
+        while not journal.exists() or len(journal.read_text().splitlines()) < 9:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "set").exists()
+    done = len(journal.read_text().splitlines()) - 1
+    caplog.set_level(logging.INFO)
+    prepare(job, tmp_path / "raw", tmp_path / "set")
+    assert any(line.startswith(f"Resuming behind image {done} of ") for line in caplog.messages)
+    prepare(job, tmp_path / "raw", tmp_path / "undisturbed")
+    for name in FILES:
+        assert file_digest(tmp_path / "set" / name) == file_digest(tmp_path / "undisturbed" / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"raw", "set", "undisturbed"}
+
+
+def test_a_damaged_file_leaves_nothing_behind(tmp_path: Path):
+    """A user's error is no kill."""
+    raw = write_market1501(tmp_path / "raw" / "market1501")
+    next((raw / "query").glob("*.jpg")).write_bytes(b"no picture")
+    settings = Settings(image_height=32, image_width=16, counts="any")
+    job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
+    with pytest.raises(DataError, match="All images must be readable"):
+        prepare(job, tmp_path / "raw", tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
