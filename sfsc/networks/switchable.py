@@ -16,6 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Widths = Sequence[float]
+LARGEST_SAFE_MAP = 8
+"""Side of the largest map on which a 1 x 1 convolution may have a stride, in pixels.
+
+On larger ones of few channels oneDNN 3.12, torch 2.13's, writes beyond its memory when it
+differentiates such a weight (uxlfoundation/oneDNN#6035): a crash on processors without AVX-512. So
+the pixels that it skips are left out before, which is the same product.
+"""
 
 
 def crop_channels(channels: int, widths: Widths) -> tuple[int, ...]:
@@ -98,9 +105,11 @@ class SwitchableConv2d(SwitchableLayer):
             Shape (B, out_channels[switch], H', W').
         """
         weight = leading_block(self.weight, self.block(switch)["weight"])
-        padding = self.kernel_size // 2
+        padding, stride = self.kernel_size // 2, self.stride
+        if self.kernel_size == 1 and stride > 1 and min(x.shape[2:]) > LARGEST_SAFE_MAP:
+            x, stride = x[:, :, ::stride, ::stride], 1
         groups = self.groups[switch]
-        return functional.conv2d(x, weight, stride=self.stride, padding=padding, groups=groups)
+        return functional.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
 
     def dense(self, switch: int) -> nn.Conv2d:
         """Return sub-model `switch` as a plain convolution."""

@@ -1,9 +1,14 @@
 """Switchable layers crop what DESIGN.md 2.1 says they crop."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from sfsc.networks.switchable import (
     SwitchableBatchNorm,
@@ -118,3 +123,41 @@ def test_leaves_share_memory_and_take_block_gradients():
     output = functional_call(layer, leaves, (torch.randn(1, 2, 4, 4), 0))
     (gradient,) = torch.autograd.grad(output.sum(), [leaves["weight"]])
     assert gradient.shape == (2, 2, 3, 3)
+
+
+@pytest.mark.parametrize("size", [7, 8, 9, 24])
+def test_a_stride_of_a_1_x_1_convolution_is_that_of_torch(size: int):
+    """Also where skipped pixels are left out before; the gradients, too."""
+    layer = SwitchableConv2d(4, 8, 1, widths=(0.5, 1.0), stride=2)
+    x = torch.randn(3, 4, size, size, requires_grad=True)
+    ours = layer(x, 1)
+    theirs = functional.conv2d(x, layer.weight, stride=2)
+    torch.testing.assert_close(ours, theirs)
+    inputs, direction = (x, layer.weight), torch.randn_like(theirs)
+    for a, b in zip(
+        torch.autograd.grad(ours, inputs, direction),
+        torch.autograd.grad(theirs, inputs, direction),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc checks the heap on Linux alone")
+def test_training_leaves_foreign_memory_alone():
+    """On processors without AVX-512, whose kernels for few channels once wrote beyond theirs."""
+    program = """
+import torch
+from sfsc.networks.build import EmbeddingNetwork
+torch.set_num_threads(1)
+network = EmbeddingNetwork("small_resnet", widths=(0.125, 1.0), embedding_dim=8, image_channels=3)
+network = network.to(memory_format=torch.channels_last).train()
+for _ in range(5):
+    images = torch.randn(16, 3, 24, 24).to(memory_format=torch.channels_last)
+    network(images, 0).embedding.square().sum().backward()
+    others = [torch.randn(n) for n in (10, 37, 100, 501, 1000, 10000)]
+"""
+    older = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MALLOC_CHECK_": "3"}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | older, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
