@@ -16,13 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Widths = Sequence[float]
-LARGEST_SAFE_MAP = 8
-"""Side of the largest map on which a 1 x 1 convolution may have a stride, in pixels.
-
-On larger ones of few channels oneDNN 3.12, torch 2.13's, writes beyond its memory when it
-differentiates such a weight (uxlfoundation/oneDNN#6035): a crash on processors without AVX-512. So
-the pixels that it skips are left out before, which is the same product.
-"""
 
 
 def crop_channels(channels: int, widths: Widths) -> tuple[int, ...]:
@@ -106,8 +99,8 @@ class SwitchableConv2d(SwitchableLayer):
         """
         weight = leading_block(self.weight, self.block(switch)["weight"])
         padding, stride = self.kernel_size // 2, self.stride
-        if self.kernel_size == 1 and stride > 1 and min(x.shape[2:]) > LARGEST_SAFE_MAP:
-            x, stride = x[:, :, ::stride, ::stride], 1
+        if self.kernel_size == 1 and stride > 1 and not _is_safe(x):
+            x, stride = functional.avg_pool2d(x, 1, stride), 1
         groups = self.groups[switch]
         return functional.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
 
@@ -255,6 +248,16 @@ def block_leaves(
         name: leading_block(parameters[name].detach(), shape).detach().requires_grad_()
         for name, shape in blocks.items()
     }
+
+
+def _is_safe(x: Tensor) -> bool:
+    """Whether a 1 x 1 convolution of a map (B, C, H, W) may have a stride.
+
+    If the channels do not fill one of its blocks, oneDNN 3.12, torch 2.13's, writes beyond its
+    memory when it differentiates the weight (uxlfoundation/oneDNN#6035); maps of a few pixels
+    excepted. Without the pixels that it would skip the product is the same.
+    """
+    return x.shape[1] >= 16 or min(x.shape[2:]) <= 8
 
 
 def _crop_groups(
