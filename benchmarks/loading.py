@@ -45,6 +45,7 @@ from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.packed import open_images, read_images
 from sfsc.data.samplers import pk_batches
 from sfsc.data.transforms import normalise, to_unit
+from sfsc.device import best_device
 from sfsc.params import load_params
 
 LIMITS = {"images_per_second": 5000.0, "over_step_consumption": 2.0, "peak_resident_gib": 4.0}
@@ -153,8 +154,10 @@ def measure_loading(folder: Path, *, images: int, rounds: int) -> dict[str, floa
 def measure_consumption(job: TrainJob, *, image_size: tuple[int, int]) -> float:
     """Return the images that a training step consumes in a second: the faster of two steps."""
     images, labels = random_batch(job, image_size)
-    step = switchable_step(job, random_model(job), images, labels)
-    return len(images) / min(seconds(step), seconds(step))
+    device = best_device()
+    model = random_model(job).to(device)
+    step = switchable_step(job, model, images.to(device), labels.to(device))
+    return len(images) / min(seconds(step, device), seconds(step, device))
 
 
 def measure_memory(path: Path, *, images: int, random_images: int) -> dict[str, float]:
