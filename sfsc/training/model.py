@@ -49,10 +49,12 @@ class IdentityModel(nn.Module):
             switch: Index of the sub-model.
 
         Returns:
-            The embeddings, each (B, D), and the logits of the base loss, (B, identities), float32.
+            The embeddings, each (B, D), and the logits of the base loss, (B, identities), of
+            the weights' type.
         """
         with autocast(images.device, self.precision):
-            embeddings = Embeddings(*map(Tensor.float, self.network(images, switch)))
+            embeddings = self.network(images, switch)
+        embeddings = Embeddings(*(e.to(self.classifier.dtype) for e in embeddings))
         return embeddings, self.base_loss.logits(embeddings.embedding, self.classifier)
 
     @property

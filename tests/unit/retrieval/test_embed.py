@@ -77,7 +77,8 @@ def test_memory_is_that_of_the_embeddings():
     before = status_bytes("VmRSS")
     found = extract_embeddings(network, images, rows)
     assert found.shape == (2, 40_000, 512)
-    assert found.nbytes <= status_bytes("VmHWM") - before < 1.2 * found.nbytes
+    # At most: a process that frees no memory to the system may have had some for it.
+    assert status_bytes("VmHWM") - before < 1.2 * found.nbytes
 
 
 def test_a_network_on_another_device_is_fed_there(run_dir: Path, data_dir: Path):
