@@ -26,7 +26,7 @@ reproduce: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(STUDY),--configfile studies/$(STUDY).yaml) -- all
 
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
 
 # Takes most of an hour: the pipeline is killed and started again 25 times, servers come and go, pages are looked at.
 test-system: $(READY)

@@ -15,10 +15,7 @@ from sfsc.provenance import digest_of
 
 from workspaces import Repository
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("dvc"),  # one worker makes the finished repository
-]
+pytestmark = pytest.mark.slow
 
 WEIGHT = "methods.sfsc.loss.compatible_weight"
 RUNS = ("bct_s", "sfsc")

@@ -10,7 +10,7 @@ from miniatures import write_paper_sets
 
 from workspaces import ROOT, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("paper")]  # one worker runs the study
+pytestmark = pytest.mark.slow
 
 STUDY = yaml.safe_load((ROOT / "studies" / "paper-miniature.yaml").read_text())
 ROWS = yaml.safe_load((ROOT / "params.yaml").read_text())["compare"]

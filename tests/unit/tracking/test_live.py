@@ -14,8 +14,6 @@ from sfsc.tracking.mirror import mirror
 from sfsc.tracking.store import MlflowClient
 from sfsc.tracking.streams import identity_of, read_new
 
-pytestmark = pytest.mark.xdist_group("tracking")
-
 STUDY = Path("results/toy")
 FOLDER = STUDY / "synthetic/sfsc/seed0"
 STREAM = FOLDER / "checkpoints/stream.jsonl"

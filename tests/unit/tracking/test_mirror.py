@@ -24,8 +24,6 @@ from sfsc.tracking import mirror as mirroring
 from sfsc.tracking.mirror import mirror
 from sfsc.tracking.store import MlflowClient
 
-pytestmark = pytest.mark.xdist_group("tracking")  # the empty store is made once
-
 STEPS = 1200
 NETWORK = {
     "backbone": "small_resnet", "widths": [0.5, 1.0], "embedding_dim": 8, "image_channels": 3

@@ -14,8 +14,6 @@ import pytest
 from sfsc.tracking.stamp import is_stale, write_stamp
 from sfsc.tracking.store import MlflowClient, connect, experiment_of
 
-pytestmark = pytest.mark.xdist_group("tracking")
-
 STAMP = Path("mlflow.json")
 
 
