@@ -47,6 +47,7 @@ SMALL, LARGE = (32, 32), (256, 128)
 """Height and width in pixels: of the embedded studies' images, and of persons."""
 FOR_LARGE = ("resnet50", "resnext50", "vit_small")
 """Backbones that are measured on large images, on which a round takes a minute."""
+CPU = torch.device("cpu")
 Step = Callable[[], object]
 
 
@@ -106,7 +107,7 @@ def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> S
     return step
 
 
-def seconds(step: Step, device: torch.device) -> float:
+def seconds(step: Step, device: torch.device = CPU) -> float:
     """Return the wall-clock time of one call."""
     start = time.perf_counter()
     step()
@@ -135,7 +136,7 @@ def step_operations(network: EmbeddingNetwork, images: Tensor) -> int:
     return 2 * 3 * macs * len(images)
 
 
-def peak_bytes(step: Step, device: torch.device) -> int:
+def peak_bytes(step: Step, device: torch.device = CPU) -> int:
     """Return the most memory that a call holds beyond what was allocated before it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -59,7 +59,7 @@ def test_tables_claims_and_the_page_say_so(
     write_report(
         ReportJob(**job.model_dump(), rules=rules), reranked, tables=tmp_path / "tables",
         claims=tmp_path / "claims.json", figures=[], sheets=[], choices=None,
-        output=tmp_path / "index.html",
+        cost=reports / "cost.csv", output=tmp_path / "index.html",
     )  # fmt: skip
     texts = [*(f"tables/{kind}.{suffix}" for kind in ("main", "ablation", "robustness")
                for suffix in ("md", "tex")), "claims.md"]  # fmt: skip
