@@ -15,7 +15,6 @@ All on the same gradients, those of one step of SFSC on random images, and all t
 """
 
 import argparse
-import json
 import statistics
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 from torchjd.aggregation import PCGrad
 
+from benchmarks.printing import print_result
 from benchmarks.step import (
     BACKBONES,
     Step,
@@ -159,12 +159,7 @@ def main() -> None:
     network = job.network.model_copy(update={"backbone": options.backbone})
     job = job.model_copy(update={"network": network})
     result = measure(job, image_size=tuple(options.image_size), rounds=options.rounds)
-    if options.json:
-        print(json.dumps(result | {"limits": LIMITS}, indent=1))
-        return
-    for key, value in result.items():
-        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
-        print(f"{key:24} {value:14.4f}{limit}")
+    print_result(result, LIMITS, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks.evaluator import status_bytes
+from benchmarks.memory import status_bytes
+from benchmarks.printing import print_result
 from benchmarks.step import BACKBONES, random_batch, random_model, seconds, switchable_step
 from sfsc.allocator import keep_freed_memory
 from sfsc.config import Augmentation, TrainJob
@@ -222,12 +223,7 @@ def main() -> None:
         "step_images_per_second": consumed,
         **measure_memory_apart(options.threads),
     }
-    if options.json:
-        print(json.dumps(result | {"limits": LIMITS}, indent=1))
-        return
-    for key, value in result.items():
-        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
-        print(f"{key:30} {value:12.4f}{limit}")
+    print_result(result, LIMITS, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def measured_rate(job: TrainJob, size: tuple[int, int]) -> float:
     device = best_device()
     images, labels = random_batch(job, size)
     model = random_model(job)
-    operations = step_operations(model.network.eval(), images)
+    operations = step_operations(job, model.network.eval(), size)
     step = switchable_step(job, model.train().to(device), images.to(device), labels.to(device))
     seconds(step, device)
     return operations / statistics.median(seconds(step, device) for _ in range(ROUNDS))
@@ -83,8 +83,7 @@ def plan(params: Params, rate: float | None) -> dict[str, object]:
             job = params.resolve(part.run, dataset=dataset, seed=seed, width=part.width)
             key = (job.network, size)
             if key not in cached:
-                images, _ = random_batch(job, size)
-                cached[key] = step_operations(random_model(job).network.eval(), images)
+                cached[key] = step_operations(job, random_model(job).network.eval(), size)
             steps = steps_of(params, job)
             operations[dataset] = operations.get(dataset, 0) + cached[key] * steps
             n_trainings, n_steps = n_trainings + 1, n_steps + steps

@@ -14,7 +14,6 @@ Both sides run channels last, the fastest format of these convolutions, on the G
 
 import argparse
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.printing import print_result
 from sfsc import parts
 from sfsc.aggregation.build import build_aggregator
 from sfsc.config import TrainJob
@@ -129,11 +129,11 @@ def matrix_rate(device: torch.device, precision: str) -> float:
     return 2 * n**3 / statistics.median(seconds(product, device) for _ in range(10))
 
 
-def step_operations(network: EmbeddingNetwork, images: Tensor) -> int:
-    """Return the products of a step of all sub-models on a batch (B, C, H, W)."""
-    shape = (images.shape[1], images.shape[2], images.shape[3])
-    macs = sum(cost(network, switch, shape).macs for switch in range(len(network.widths)))
-    return 2 * 3 * macs * len(images)
+def step_operations(job: TrainJob, network: EmbeddingNetwork, image_size: tuple[int, int]) -> int:
+    """Return the products of a step of all sub-models of a network, in evaluation mode."""
+    switches = range(len(network.widths))
+    macs = sum(cost(network, switch, (3, *image_size)).macs for switch in switches)
+    return 2 * 3 * macs * job.train.identities_per_batch * job.train.images_per_identity
 
 
 def peak_bytes(step: Step, device: torch.device = CPU) -> int:
@@ -187,7 +187,7 @@ def measure(
     torch.manual_seed(0)
     images, labels = random_batch(job, image_size)
     model = random_model(job)
-    operations = step_operations(model.network.eval(), images)
+    operations = step_operations(job, model.network.eval(), image_size)
     model.train().to(device)
     dense = [
         channels_last(Dense(model, switch, job.network.embedding_dim)).train().to(device)
@@ -248,12 +248,7 @@ def main() -> None:
     limits = LARGE_LIMITS if image_size == LARGE else LIMITS
     rounds = options.rounds or (3 if image_size == LARGE else 30)
     result = measure(job, image_size=image_size, rounds=rounds, device=device)
-    if options.json:
-        print(json.dumps(result | {"limits": limits}, indent=1))
-        return
-    for key, value in result.items():
-        limit = f"  (limit {limits[key]})" if key in limits else ""
-        print(f"{key:30} {value:10.4g}{limit}")
+    print_result(result, limits, as_json=options.json)
 
 
 if __name__ == "__main__":

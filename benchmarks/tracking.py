@@ -14,7 +14,6 @@ takes connections and never answers.
 
 import argparse
 import contextlib
-import json
 import os
 import socket
 import statistics
@@ -26,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.printing import print_result
 from sfsc.data.prepare import prepare
 from sfsc.params import load_params
 from sfsc.provenance import write_fingerprint
@@ -167,12 +167,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(Trainings(Path(folder), options.epochs), options.rounds)
-    if options.json:
-        print(json.dumps(result | {"limits": LIMITS}, indent=1))
-        return
-    for key, value in result.items():
-        limit = f"  (limit {LIMITS[key]})" if key in LIMITS else ""
-        print(f"{key:30} {value:10.4f}{limit}")
+    print_result(result, LIMITS, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from sfsc.errors import ConfigError
 
 
 def best_device() -> torch.device:
-    """Return the GPU if there is one, otherwise the CPU: for what gives the same on both."""
+    """Return the GPU if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -2,7 +2,7 @@
 
 kornia draws them. It also applies them where one is an affine map, which interpolates; without one,
 as in the field's recipe for persons and vehicles, `Sliced` applies the same draws by slices and
-scalings, tens of times faster.
+scalings, several times faster.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sfsc.networks.switchable import SwitchableLayer
+from sfsc.networks.switchable import PrivateLayers
 
 SMALLEST = 1e-6
 """Features are raised to this, as a power of a negative number is none."""
@@ -47,7 +47,7 @@ class GeneralisedMean(nn.Module):
         return powers.mean(dim=(2, 3)).pow(1.0 / self.exponent)
 
 
-class SwitchableGeneralisedMean(SwitchableLayer):
+class SwitchableGeneralisedMean(PrivateLayers):
     """A generalised mean for each sub-model, its exponent private like a batch norm.
 
     Args:
@@ -55,23 +55,7 @@ class SwitchableGeneralisedMean(SwitchableLayer):
     """
 
     def __init__(self, switches: int) -> None:
-        super().__init__()
-        self.private = nn.ModuleList(GeneralisedMean() for _ in range(switches))
-
-    def block(self, switch: int) -> dict[str, tuple[int, ...]]:
-        """Return the shape of sub-model `switch`'s exponent."""
-        return {f"private.{switch}.exponent": (1,)}
-
-    def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map (B, F, H, W) to (B, F) with sub-model `switch`'s exponent."""
-        pooled: Tensor = self.private[switch](x)
-        return pooled
-
-    def dense(self, switch: int) -> GeneralisedMean:
-        """Return a copy of sub-model `switch`'s pooling."""
-        copy = GeneralisedMean()
-        copy.load_state_dict(self.private[switch].state_dict())
-        return copy
+        super().__init__(GeneralisedMean() for _ in range(switches))
 
 
 POOLINGS: dict[str, Callable[[int], nn.Module]] = {

@@ -8,7 +8,8 @@ A sub-model's weights are *blocks*: leading slices of the shared parameters. `su
 them for a whole network and `block_leaves` makes them leaves of autograd.
 """
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -156,7 +157,33 @@ class SwitchableLinear(SwitchableLayer):
         return linear
 
 
-class SwitchableBatchNorm(SwitchableLayer):
+class PrivateLayers(SwitchableLayer):
+    """A layer of its own for each sub-model: nothing of it is shared.
+
+    Args:
+        layers: One per sub-model.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.private = nn.ModuleList(layers)
+
+    def block(self, switch: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of sub-model `switch`'s own parameters."""
+        own = self.private[switch].named_parameters()
+        return {f"private.{switch}.{name}": tuple(parameter.shape) for name, parameter in own}
+
+    def forward(self, x: Tensor, switch: int) -> Tensor:
+        """Call sub-model `switch`'s layer."""
+        y: Tensor = self.private[switch](x)
+        return y
+
+    def dense(self, switch: int) -> nn.Module:
+        """Return a copy of sub-model `switch`'s layer."""
+        return copy.deepcopy(self.private[switch])
+
+
+class SwitchableBatchNorm(PrivateLayers):
     """A private batch norm, weights and statistics, for each sub-model (DESIGN.md 2.1, paper).
 
     Args:
@@ -169,25 +196,7 @@ class SwitchableBatchNorm(SwitchableLayer):
         channels: Sequence[int],
         kind: type[nn.BatchNorm1d | nn.BatchNorm2d] = nn.BatchNorm2d,
     ) -> None:
-        super().__init__()
-        self.private = nn.ModuleList(kind(n) for n in channels)
-
-    def block(self, switch: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of sub-model `switch`'s own parameters."""
-        own = self.private[switch].named_parameters()
-        return {f"private.{switch}.{name}": tuple(parameter.shape) for name, parameter in own}
-
-    def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Normalise (B, channels[switch], ...) with sub-model `switch`'s batch norm."""
-        y: Tensor = self.private[switch](x)
-        return y
-
-    def dense(self, switch: int) -> nn.Module:
-        """Return a copy of sub-model `switch`'s batch norm."""
-        source = self.private[switch]
-        copy = type(source)(source.num_features)
-        copy.load_state_dict(source.state_dict())
-        return copy
+        super().__init__(kind(n) for n in channels)
 
 
 class Embeddings(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfsc.networks.switchable import SwitchableLayer, leading_block
+from sfsc.networks.switchable import PrivateLayers, SwitchableLayer, leading_block
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 EPSILON = 1e-6
@@ -48,7 +48,7 @@ class SwitchableHiddenLinear(SwitchableLayer):
         return _with_blocks(linear, self, switch)
 
 
-class SwitchableLayerNorm(SwitchableLayer):
+class SwitchableLayerNorm(PrivateLayers):
     """A private layer norm for each sub-model.
 
     Args:
@@ -56,24 +56,7 @@ class SwitchableLayerNorm(SwitchableLayer):
     """
 
     def __init__(self, features: Sequence[int]) -> None:
-        super().__init__()
-        self.private = nn.ModuleList(nn.LayerNorm(n, eps=EPSILON) for n in features)
-
-    def block(self, switch: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of sub-model `switch`'s own parameters."""
-        own = self.private[switch].named_parameters()
-        return {f"private.{switch}.{name}": tuple(parameter.shape) for name, parameter in own}
-
-    def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Normalise (..., features[switch]) with sub-model `switch`'s layer norm."""
-        y: Tensor = self.private[switch](x)
-        return y
-
-    def dense(self, switch: int) -> nn.LayerNorm:
-        """Return a copy of sub-model `switch`'s layer norm."""
-        source = self.private[switch]
-        copy = nn.LayerNorm(source.normalized_shape, eps=EPSILON)
-        return _with_blocks(copy, self, switch)
+        super().__init__(nn.LayerNorm(n, eps=EPSILON) for n in features)
 
 
 class SwitchablePatches(SwitchableLayer):

@@ -12,9 +12,8 @@ from typing import Any
 import pandas as pd
 
 from sfsc.errors import ResultError
-from sfsc.files import replacing
 from sfsc.reporting.names import short_name, width_name
-from sfsc.reporting.table import Cell, Table, to_latex, to_markdown
+from sfsc.reporting.table import Cell, Table, to_latex, to_markdown, write_texts
 
 HEAD = (
     "width", "parameters", "MACs", "model, bytes", "embedding, bytes", "latency, ms",
@@ -46,9 +45,7 @@ def write_cost(measured: Sequence[Path], output: Path) -> None:
         output.with_suffix(".md"): to_markdown(tables, note),
         output.with_suffix(".tex"): to_latex(tables, note),
     }
-    for path, text in texts.items():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_texts(texts)
 
 
 def read_cost(path: Path) -> pd.DataFrame:

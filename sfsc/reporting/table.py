@@ -1,7 +1,10 @@
 """A table as a reader sees it, and its Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from sfsc.files import replacing
 
 NONE = "\N{EN DASH}"
 """In a cell without a value."""
@@ -107,3 +110,10 @@ def _escape(text: str) -> str:
         "`": None,
     }  # fmt: skip
     return text.translate(str.maketrans(replacements))
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write each file whole or not at all."""
+    for path, text in texts.items():
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

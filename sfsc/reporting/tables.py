@@ -10,11 +10,10 @@ import pandas as pd
 
 from sfsc.config import StudyJob
 from sfsc.errors import ResultError
-from sfsc.files import replacing
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.main_table import main_frame, main_note, main_tables
 from sfsc.reporting.runs import describe_reranking, load_results
-from sfsc.reporting.table import Table, to_latex, to_markdown
+from sfsc.reporting.table import Table, to_latex, to_markdown, write_texts
 from sfsc.reporting.variation_tables import (
     ablation_frame,
     robustness_frame,
@@ -61,9 +60,7 @@ def write_tables(
             output / f"{name}.md": to_markdown(tables, text),
             output / f"{name}.tex": to_latex(tables, text),
         }
-    for path, text in texts.items():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_texts(texts)
 
 
 def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:

@@ -51,7 +51,7 @@ def kept_bytes(run: Callable[[], object]) -> int:
     return sum(kept.values())
 
 
-@pytest.mark.parametrize("backbone", ["small_resnet", "resnet50", "mobilenet_v2"])
+@pytest.mark.parametrize("backbone", ["small_resnet", "resnet50", "mobilenet_v2", "vit_small"])
 def test_gradients_and_statistics_are_the_same_bits(backbone: str):
     """Rows, running statistics and counts of batches."""
     plain, checkpointed = (model_of(backbone, checkpointing=on) for on in (False, True))
