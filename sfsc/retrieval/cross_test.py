@@ -13,15 +13,8 @@ from sfsc.retrieval.metrics import (
     cumulative_match,
     inverse_negative_penalty,
 )
-from sfsc.retrieval.ranking import (
-    Float32s,
-    Float64s,
-    Labels,
-    Ragged,
-    Relevance,
-    find_relevant,
-    positive_ranks,
-)
+from sfsc.retrieval.products import Float32s, Float64s
+from sfsc.retrieval.ranking import Labels, Ragged, Relevance, find_relevant, positive_ranks
 
 
 class Submodels(Protocol):

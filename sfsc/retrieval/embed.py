@@ -21,7 +21,7 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
 from sfsc.networks.switchable import Embeddings
-from sfsc.retrieval.ranking import Float32s, Integers
+from sfsc.retrieval.products import Float32s, Integers
 from sfsc.timing import useful
 
 BATCH_IMAGES = 256

@@ -14,10 +14,14 @@ from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.retrieval.cross_test import CrossTest, Search, evaluate_matrix, index_by_cosine
-from sfsc.retrieval.ranking import Float32s, Float64s, Labels
+from sfsc.retrieval.products import Float32s, Float64s
+from sfsc.retrieval.ranking import Labels
 from sfsc.retrieval.reranking import RerankedGallery
 from sfsc.retrieval.stored import load_embeddings
 from sfsc.timing import useful
+
+WORTH_A_GPU = 2**24
+"""Scores of a pair of sub-models; Market-1501's, VeRi-776's and MSMT17's test splits have more."""
 
 
 def evaluate(
@@ -38,15 +42,16 @@ def evaluate(
     """
     stored = load_embeddings(embeddings)
     manifest = Manifest.load(data_dir / MANIFEST)
+    query, gallery = _labels(manifest, "query"), _labels(manifest, "gallery")
     try:
         with useful():
             result = evaluate_matrix(
                 stored.query,
                 stored.gallery,
-                _labels(manifest, "query"),
-                _labels(manifest, "gallery"),
+                query,
+                gallery,
                 ranks=section.ranks,
-                index=_index(section),
+                index=_index(section, len(query.identity) * len(gallery.identity)),
             )
     except ValueError as error:
         raise ResultError(
@@ -59,11 +64,18 @@ def evaluate(
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def _index(section: Evaluate) -> Callable[[Float32s], Search]:
-    """Return what searches a gallery."""
-    if section.reranking is None:
-        return index_by_cosine
-    return partial(RerankedGallery, **section.reranking.model_dump())
+def _index(section: Evaluate, n_scores: int) -> Callable[[Float32s], Search]:
+    """Return what searches a gallery: a GPU where there is one and the scores are many."""
+    reranking = section.reranking and section.reranking.model_dump()
+    if n_scores >= WORTH_A_GPU:
+        # Here, as small galleries are searched sooner than torch is imported.
+        from sfsc.device import best_device  # noqa: PLC0415
+        from sfsc.retrieval.gpu import GalleryOnGPU  # noqa: PLC0415
+
+        if (device := best_device()).type == "cuda":
+            on_gpu = partial(GalleryOnGPU, device=device)
+            return partial(RerankedGallery, **reranking, cosines=on_gpu) if reranking else on_gpu
+    return partial(RerankedGallery, **reranking) if reranking else index_by_cosine
 
 
 def _labels(manifest: Manifest, split: Split) -> Labels:

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from sfsc.retrieval.ranking import Float64s, Ragged
+from sfsc.retrieval.products import Float64s
+from sfsc.retrieval.ranking import Ragged
 
 Definition = Literal["step", "trapezoidal"]
 

@@ -14,12 +14,15 @@ differ. Scores closer than `TOLERANCE` are therefore compared again in float64, 
 ranks are those of float64 scores: the same for every block size, and copies are true ties.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sfsc.retrieval.products import Float32s, Float64s, Integers, exact_products
 
 BLOCK_QUERIES = 256
 """Queries scored at once: enough for the matrix product to run at full speed."""
@@ -29,11 +32,7 @@ TOLERANCE = np.float32(2.0**-19)
 """Several times the error of a float32 product of unit vectors. Larger is as right, only slower."""
 
 _PARALLEL_POSITIVES = 64
-_EXACT_ROWS = 4096
 
-Float32s = NDArray[np.float32]
-Float64s = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -119,6 +118,9 @@ def find_relevant(query: Labels, gallery: Labels) -> Relevance:
     return Relevance(select(~is_removed), select(is_removed), np.flatnonzero(gallery.identity < 0))
 
 
+BlockRanks = Callable[[int, int, Relevance], Integers]
+
+
 class Scores(Protocol):
     """How well each gallery image answers each query: higher is better."""
 
@@ -184,15 +186,27 @@ def rank_positives(
         relevance: Of these queries and this gallery.
         block_queries: Queries scored at once; the ranks do not depend on it.
     """
+    n_queries = len(relevance.positives.counts)
+    block_queries = max(1, min(block_queries, n_queries, BLOCK_SCORES // scores.n_gallery))
+    return rank_in_blocks(_Counter(scores, block_queries).ranks, relevance, block_queries)
+
+
+def rank_in_blocks(count: BlockRanks, relevance: Relevance, block_queries: int) -> Ragged:
+    """Return the ranks of every query's positives, best first, found block by block.
+
+    Args:
+        count: From the first query of a block, the one behind its last, and what is relevant to
+            them, to the ranks of their positives in the order of these.
+        relevance: Of all queries.
+        block_queries: Queries of a block.
+    """
     positives = relevance.positives
     n_queries = len(positives.counts)
-    block_queries = max(1, min(block_queries, n_queries, BLOCK_SCORES // scores.n_gallery))
     ranks = np.empty_like(positives.values)
-    counter = _Counter(scores, block_queries)
     for start in range(0, n_queries, block_queries):
         stop = min(start + block_queries, n_queries)
         span = slice(positives.offsets[start], positives.offsets[stop])
-        ranks[span] = counter.ranks(start, stop, relevance.block(start, stop))
+        ranks[span] = count(start, stop, relevance.block(start, stop))
     return Ragged(ranks[np.lexsort((ranks, positives.owners))], positives.offsets)
 
 
@@ -274,19 +288,3 @@ class _Counter:
         is_ahead = exact[pair] > own
         is_ahead |= (exact[pair] == own) & (rivals[pair] < positives[owner])
         return np.bincount(owner[is_ahead], minlength=len(positives))
-
-
-def exact_products(query: Float32s, gallery: Float32s, images: Integers) -> Float64s:
-    """Return the inner products of a vector with some rows, the same to the bit for equal rows.
-
-    A product of two float32 is exact in float64, and each row is summed the same way. (A BLAS
-    routine would promise neither.)
-
-    Args:
-        query: (D,).
-        gallery: (G, D).
-        images: Rows of the gallery.
-    """
-    wide = query.astype(np.float64)
-    parts = [images[i : i + _EXACT_ROWS] for i in range(0, len(images), _EXACT_ROWS)]
-    return np.concatenate([np.sum(gallery[part] * wide, axis=1) for part in parts])

@@ -20,25 +20,28 @@ Neighbours are those of float64 scores, as in `sfsc.retrieval.ranking`: no resul
 size of a block.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import sparse
 
+from sfsc.retrieval.products import Float32s, Float64s, Integers, exact_pairs
 from sfsc.retrieval.ranking import (
     BLOCK_QUERIES,
     BLOCK_SCORES,
     TOLERANCE,
-    Float32s,
-    Float64s,
     InnerProducts,
-    Integers,
     Ragged,
     Relevance,
     rank_positives,
 )
 
-_EXACT_PAIRS = _EXPANDED_ROWS = 4096
+_EXPANDED_ROWS = 4096
+
+Candidates = tuple[Integers, Integers]
+"""Rows, ascending, and columns of scores, among which are the k highest of each row."""
 
 
 class Nearest(NamedTuple):
@@ -50,6 +53,20 @@ class Nearest(NamedTuple):
     """Their cosines, (rows, k)."""
 
 
+class Cosines(Protocol):
+    """The cosines of any rows with some columns, as far as the highest of a row are concerned."""
+
+    def candidates(self, rows: Float32s, k: int, own_column: int | None) -> Candidates:
+        """Return where the k highest scores of rows (B, D) may be.
+
+        Args:
+            rows: Unit vectors.
+            k: At most the number of columns.
+            own_column: Of the first row, the next of the next: it does not count. None: all do.
+        """
+        ...
+
+
 class RerankedGallery:
     """The search by d* in a gallery; what concerns the gallery alone is found once.
 
@@ -59,6 +76,7 @@ class RerankedGallery:
         k2: Images over which an encoding is averaged, itself included, from 1 to `k1`.
         original_weight: The paper's lambda, in [0, 1]; 1 is the ranking without re-ranking.
         block_rows: Rows scored at once.
+        cosines: What finds neighbours among columns (C, D).
     """
 
     def __init__(
@@ -69,10 +87,14 @@ class RerankedGallery:
         k2: int,
         original_weight: float,
         block_rows: int = BLOCK_QUERIES,
+        cosines: Callable[[Float32s], Cosines] | None = None,
     ) -> None:
         self.gallery, self.k1, self.k2 = gallery, k1, k2
         self.original_weight, self.block_rows = original_weight, block_rows
-        self.own = find_nearest(gallery, gallery, k1, is_same=True, block_rows=block_rows)
+        self._find = partial(
+            find_nearest, k=k1, block_rows=block_rows, cosines=cosines or CosinesByBlas
+        )
+        self.own = self._find(gallery, gallery, is_same=True)
 
     def __call__(self, query: Float32s, relevance: Relevance) -> Ragged:
         """Return the ranks of the positives of queries (Q, D)."""
@@ -89,15 +111,13 @@ class RerankedGallery:
 
     def _neighbours(self, query: Float32s) -> Integers:
         """Return the nearest other images of all queries, then of all gallery images, (N, k1)."""
-        n_query, k, block = len(query), self.k1, self.block_rows
+        n_query = len(query)
         of_queries = _merge(
-            find_nearest(query, query, k, is_same=True, block_rows=block),
-            _shift(find_nearest(query, self.gallery, k, block_rows=block), n_query),
+            self._find(query, query, is_same=True),
+            _shift(self._find(query, self.gallery), n_query),
         )
-        of_gallery = _merge(
-            find_nearest(self.gallery, query, k, block_rows=block), _shift(self.own, n_query)
-        )
-        return np.concatenate([of_queries[:, :k], of_gallery[:, :k]])
+        of_gallery = _merge(self._find(self.gallery, query), _shift(self.own, n_query))
+        return np.concatenate([of_queries[:, : self.k1], of_gallery[:, : self.k1]])
 
 
 class RerankedScores:
@@ -146,6 +166,26 @@ class RerankedScores:
         return similarity
 
 
+class CosinesByBlas:
+    """Float32 cosines; candidates are within their error.
+
+    Args:
+        columns: Unit vectors, (C, D).
+    """
+
+    def __init__(self, columns: Float32s) -> None:
+        self._columns = columns.T
+
+    def candidates(self, rows: Float32s, k: int, own_column: int | None) -> Candidates:
+        """See `Cosines`."""
+        scores = rows @ self._columns
+        if own_column is not None:
+            np.fill_diagonal(scores[:, own_column:], -np.inf)
+        least = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k, None]
+        owners, images = np.nonzero(scores >= least - TOLERANCE)
+        return owners, images
+
+
 def find_nearest(
     rows: Float32s,
     columns: Float32s,
@@ -153,6 +193,7 @@ def find_nearest(
     *,
     is_same: bool = False,
     block_rows: int = BLOCK_QUERIES,
+    cosines: Callable[[Float32s], Cosines] = CosinesByBlas,
 ) -> Nearest:
     """Return the images of `columns` that are nearest to each of `rows`.
 
@@ -162,43 +203,23 @@ def find_nearest(
         k: How many; all where there are fewer.
         is_same: Whether row i is column i, which then is no neighbour of itself.
         block_rows: Rows scored at once.
+        cosines: What finds candidates among the columns; the neighbours do not depend on it.
     """
     k = min(k, len(columns) - is_same)
     nearest = Nearest(np.empty((len(rows), k), dtype=np.int64), np.empty((len(rows), k)))
     if k == 0:
         return nearest
     block_rows = max(1, min(block_rows, BLOCK_SCORES // len(columns)))
+    source = cosines(columns)
     for start in range(0, len(rows), block_rows):
         block = rows[start : start + block_rows]
-        scores = block @ columns.T
-        if is_same:
-            np.fill_diagonal(scores[:, start:], -np.inf)
-        owners, images = _candidates(scores, k)
+        owners, images = source.candidates(block, k, start if is_same else None)
         exact = exact_pairs(block, owners, columns, images)
         order = np.lexsort((images, -exact, owners))
         best = order[np.searchsorted(owners, np.arange(len(block)))[:, None] + np.arange(k)]
         span = slice(start, start + len(block))
         nearest.images[span], nearest.scores[span] = images[best], exact[best]
     return nearest
-
-
-def _candidates(scores: Float32s, k: int) -> tuple[Integers, Integers]:
-    """Return rows and columns of the scores that may be among the k highest of their row."""
-    least = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k, None]
-    owners, images = np.nonzero(scores >= least - TOLERANCE)
-    return owners, images
-
-
-def exact_pairs(a: Float32s, rows: Integers, b: Float32s, columns: Integers) -> Float64s:
-    """Return the float64 inner products of pairs of rows of `a` and of `b`, (pairs,).
-
-    They do not depend on what else is computed: see `sfsc.retrieval.ranking.exact_products`.
-    """
-    products = np.empty(len(rows))
-    for start in range(0, len(rows), _EXACT_PAIRS):
-        part = slice(start, start + _EXACT_PAIRS)
-        products[part] = np.sum(a[rows[part]].astype(np.float64) * b[columns[part]], axis=1)
-    return products
 
 
 def _shift(nearest: Nearest, by: int) -> Nearest:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from sfsc.data.manifest import Split
 from sfsc.errors import ResultError
-from sfsc.retrieval.ranking import Float32s
+from sfsc.retrieval.products import Float32s
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     # A training validates by retrieval.
     (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
     (EVALUATE | REPORTING, "retrieval.evaluate retrieval.reranking"),
-    (EVALUATE | REPORTING, "retrieval.stored"),
+    (ALL, "retrieval.products"),
+    (EVALUATE | REPORTING, "retrieval.gpu retrieval.stored"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
     (TABLES, "reporting.choices reporting.tables"),

@@ -16,8 +16,9 @@ rule embed:
     benchmark:
         "logs/{study}/{dataset}/{run}/seed{seed}/embed.tsv"
     threads: 1
+    # Embeddings are kept until all are there: at most half as large as the images they are of.
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, input: 3000 + int(input.size_mb) // 2,
         runtime=60,
         gpu=min(GPUS, 1),
     params:
@@ -44,7 +45,7 @@ rule evaluate:
     resources:
         mem_mb=lambda wildcards, input: 2000 + 2 * int(input.size_mb),
         runtime=60,
-        gpu=0,
+        gpu=min(GPUS, 1),
     params:
         data=subpath(input.manifest, parent=True),
     shell:

@@ -16,7 +16,8 @@ from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
 from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE, add_axes
 from sfsc.retrieval.metrics import average_precision
-from sfsc.retrieval.ranking import Float64s, Integers, Labels, find_relevant, positive_ranks
+from sfsc.retrieval.products import Float64s, Integers
+from sfsc.retrieval.ranking import Labels, find_relevant, positive_ranks
 from sfsc.retrieval.stored import load_embeddings
 
 SHOWN = 10

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sfsc.retrieval.cross_test import evaluate_matrix
-from sfsc.retrieval.ranking import Float32s, Labels
+from sfsc.retrieval.products import Float32s
+from sfsc.retrieval.ranking import Labels
 
 N_IDENTITIES = 5
 QUERY = Labels(np.arange(N_IDENTITIES), np.zeros(N_IDENTITIES, dtype=np.int64))

@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+import sfsc.device
+import sfsc.retrieval.gpu
 from sfsc.config import Evaluate, Reranking
 from sfsc.errors import ResultError
+from sfsc.retrieval import evaluate as stage
 from sfsc.retrieval.evaluate import evaluate, summarise
+from sfsc.retrieval.gpu import GalleryOnGPU
+from sfsc.retrieval.products import Float32s
 from sfsc.retrieval.stored import load_embeddings
 
 SECTION = Evaluate(average_precision="trapezoidal", ranks=(1, 3))
@@ -124,3 +130,46 @@ def test_damaged_embeddings_are_refused(damage: str, data_dir: Path, tmp_path: P
         ResultError, match=r"must be a file written by `sfsc embed`. Found: .* Embed"
     ):
         evaluate(SECTION, path, data_dir, tmp_path / "cross_test.json", tmp_path / "queries")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Float32s]:
+    """A GPU that computes on the CPU; the galleries that lie on it."""
+    galleries: list[Float32s] = []
+
+    class Recording(GalleryOnGPU):
+        def __init__(self, gallery: Float32s, device: torch.device) -> None:
+            assert device.type == "cuda"
+            galleries.append(gallery)
+            super().__init__(gallery, torch.device("cpu"))
+
+    monkeypatch.setattr(sfsc.device, "best_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(sfsc.retrieval.gpu, "GalleryOnGPU", Recording)
+    return galleries
+
+
+@pytest.mark.parametrize(
+    "reranking", [None, Reranking(k1=2, k2=1, original_weight=0.3)], ids=["plain", "reranked"]
+)
+def test_large_galleries_are_searched_on_the_gpu(
+    reranking: Reranking | None,
+    gpu: list[Float32s],
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """With the same files; small ones are not."""
+    section = Evaluate(average_precision="step", ranks=(1, 3), reranking=reranking)
+    written = []
+    for number, least in enumerate((stage.WORTH_A_GPU, 6)):  # 2 queries x 3 gallery images
+        monkeypatch.setattr(stage, "WORTH_A_GPU", least)
+        outputs = [tmp_path / f"{number}.json", tmp_path / f"{number}.safetensors"]
+        evaluate(section, write_embeddings(tmp_path), data_dir, *outputs)
+        written.append([path.read_bytes() for path in outputs])
+        assert bool(gpu) == (least == 6)
+    assert written[0] == written[1]
+
+
+def test_a_test_split_of_the_paper_is_large():
+    """VeRi-776's is the smallest: 1,678 queries, 11,579 gallery images."""
+    assert stage.WORTH_A_GPU <= 1_678 * 11_579

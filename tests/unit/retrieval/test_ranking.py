@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sfsc.retrieval.ranking import Float32s, Labels, Ragged, find_relevant, positive_ranks
+from sfsc.retrieval.products import Float32s
+from sfsc.retrieval.ranking import Labels, Ragged, find_relevant, positive_ranks
 
 
 def slow_ranks(

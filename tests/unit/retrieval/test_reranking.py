@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sfsc.retrieval.cross_test import evaluate_matrix
-from sfsc.retrieval.ranking import Float32s, Labels, Relevance, find_relevant, positive_ranks
+from sfsc.retrieval.products import Float32s
+from sfsc.retrieval.ranking import Labels, Relevance, find_relevant, positive_ranks
 from sfsc.retrieval.reranking import RerankedGallery, find_nearest
 
 PAPER = {"k1": 20, "k2": 6, "original_weight": 0.3}
