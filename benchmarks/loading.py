@@ -3,7 +3,8 @@
     python -m benchmarks.loading [--backbone resnet50] [--threads 2] [--json]
 
 Images of 256 x 128 pixels in P x K batches of 64, from the packed file to what the network takes,
-with flip, pad and crop, colour jitter and random erasing; medians over batches:
+with flip, pad and crop, colour jitter and random erasing, on the GPU if there is one; medians over
+batches:
 
 * `images_per_second`
 * `over_step_consumption`: that over the images that an SFSC step of four sub-models consumes in a
@@ -36,7 +37,14 @@ from torch import Tensor, nn
 
 from benchmarks.memory import status_bytes
 from benchmarks.printing import print_result
-from benchmarks.step import BACKBONES, random_batch, random_model, seconds, switchable_step
+from benchmarks.step import (
+    BACKBONES,
+    random_batch,
+    random_model,
+    seconds,
+    sfsc_job,
+    switchable_step,
+)
 from sfsc.allocator import keep_freed_memory
 from sfsc.config import Augmentation, TrainJob
 from sfsc.data.augmentation import Augment, build_augmentation, kornia_steps
@@ -47,7 +55,6 @@ from sfsc.data.packed import open_images, read_images
 from sfsc.data.samplers import pk_batches
 from sfsc.data.transforms import normalise, to_unit
 from sfsc.device import best_device
-from sfsc.params import load_params
 
 LIMITS = {"images_per_second": 5000.0, "over_step_consumption": 2.0, "peak_resident_gib": 4.0}
 """The last one an upper limit."""
@@ -56,6 +63,8 @@ IMAGES = 4000
 """Of the set that is timed: 0.4 GB, more than any processor's cache."""
 MSMT17 = 126_441
 RANDOM_IMAGES = 20_000
+ROUNDS = 4
+"""Steps, of which the first ones are slow."""
 IDENTITIES_PER_BATCH, IMAGES_PER_IDENTITY = 16, 4
 IMAGES_OF_IDENTITY = 20
 CHANGES = Augmentation(
@@ -96,13 +105,15 @@ def write_jpegs(folder: Path, images: int) -> list[Path]:
     return paths
 
 
-def from_packed(images: NDArray[np.uint8], augmentation: Augment) -> Callable[[Rows], Tensor]:
+def from_packed(
+    images: NDArray[np.uint8], augmentation: Augment, device: torch.device
+) -> Callable[[Rows], Tensor]:
     """Return what makes a batch as the training loop does."""
-    return lambda rows: augmentation(torch.from_numpy(read_images(images, rows)))
+    return lambda rows: augmentation(torch.from_numpy(read_images(images, rows)).to(device))
 
 
 def from_jpegs(
-    paths: list[Path], augmentation: Augment, pool: ThreadPoolExecutor
+    paths: list[Path], augmentation: Augment, pool: ThreadPoolExecutor, device: torch.device
 ) -> Callable[[Rows], Tensor]:
     """Return what decodes a batch before it is changed."""
 
@@ -110,7 +121,8 @@ def from_jpegs(
         return decode_image(paths[row % len(paths)], height=SIZE[0], width=SIZE[1])
 
     def make(rows: Rows) -> Tensor:
-        return augmentation(torch.from_numpy(np.stack(list(pool.map(decode, rows.tolist())))))
+        decoded = np.stack(list(pool.map(decode, rows.tolist())))
+        return augmentation(torch.from_numpy(decoded).to(device))
 
     return make
 
@@ -124,7 +136,7 @@ def measure_times(
         make(next(order))
     for _ in range(rounds):
         rows, began, worked = next(order), time.perf_counter(), time.process_time()
-        make(rows)
+        make(rows)[0, 0, 0, 0].item()  # waits for a GPU
         wall.append(time.perf_counter() - began)
         processor.append(time.process_time() - worked)
     return statistics.median(wall), statistics.median(processor)
@@ -134,14 +146,14 @@ def measure_loading(folder: Path, *, images: int, rounds: int) -> dict[str, floa
     """Return the images per second of the training's path and of the two others."""
     write_packed(folder / "images.npy", images)
     packed, order = open_images(folder / "images.npy"), batches(images)
-    augmentation = build_augmentation(CHANGES, SIZE)
+    device, augmentation = best_device(), build_augmentation(CHANGES, SIZE)
     in_turn = nn.Sequential(*kornia_steps(CHANGES, SIZE))
-    by_kornia = from_packed(packed, lambda batch: normalise(in_turn(to_unit(batch))))
+    by_kornia = from_packed(packed, lambda batch: normalise(in_turn(to_unit(batch))), device)
     paths = write_jpegs(folder, images // 10)
-    wall, processor = measure_times(from_packed(packed, augmentation), order, rounds)
+    wall, processor = measure_times(from_packed(packed, augmentation, device), order, rounds)
     kornia, _ = measure_times(by_kornia, order, max(3, rounds // 10))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        decoding = from_jpegs(paths, augmentation, pool)
+        decoding = from_jpegs(paths, augmentation, pool, device)
         decoded, _ = measure_times(decoding, order, max(3, rounds // 10))
     batch = IDENTITIES_PER_BATCH * IMAGES_PER_IDENTITY
     return {
@@ -153,12 +165,12 @@ def measure_loading(folder: Path, *, images: int, rounds: int) -> dict[str, floa
 
 
 def measure_consumption(job: TrainJob, *, image_size: tuple[int, int]) -> float:
-    """Return the images that a training step consumes in a second: the faster of two steps."""
+    """Return the images that a training step consumes in a second: the fastest of some steps."""
     images, labels = random_batch(job, image_size)
     device = best_device()
     model = random_model(job).to(device)
     step = switchable_step(job, model, images.to(device), labels.to(device))
-    return len(images) / min(seconds(step, device), seconds(step, device))
+    return len(images) / min(seconds(step, device) for _ in range(ROUNDS))
 
 
 def measure_memory(path: Path, *, images: int, random_images: int) -> dict[str, float]:
@@ -174,7 +186,8 @@ def measure_memory(path: Path, *, images: int, random_images: int) -> dict[str, 
     digest = pixel_digest(np.zeros((*SIZE, 3), np.uint8))
     rows = (Row(f"{number}.jpg", number, 0, "train", digest) for number in range(images))
     check_digests(Manifest.from_rows(rows), opened)
-    make, order = from_packed(opened, build_augmentation(CHANGES, SIZE)), batches(images)
+    make = from_packed(opened, build_augmentation(CHANGES, SIZE), torch.device("cpu"))
+    order = batches(images)
     for _ in range(random_images // (IDENTITIES_PER_BATCH * IMAGES_PER_IDENTITY)):
         make(next(order))
     return {"peak_resident_gib": status_bytes("VmHWM") / 2**30}
@@ -214,9 +227,7 @@ def main() -> None:
             print(json.dumps(measure_memory(path, images=MSMT17, random_images=RANDOM_IMAGES)))
             return
         result = measure_loading(Path(name), images=IMAGES, rounds=options.rounds)
-    job = load_params([Path("params.yaml")]).resolve("sfsc", dataset="synthetic", seed=0)
-    network = job.network.model_copy(update={"backbone": options.backbone})
-    job = job.model_copy(update={"network": network})
+    job = sfsc_job(options.backbone, best_device())
     consumed = measure_consumption(job, image_size=SIZE)
     result |= {
         "over_step_consumption": result["images_per_second"] / consumed,

@@ -4,6 +4,8 @@
 
 * `step_over_dense`: time of a step over the sum of M dense steps on the same batch, median over
   paired rounds. The dense networks share nothing and aggregate nothing: they are the limit.
+* `step_over_replayed_dense`: on a GPU the same for dense networks whose kernels are launched
+  together (CUDA graphs), as a switchable one's are unless `--eager` is given.
 * `extra_memory_over_gradients`: peak memory of a step beyond that of a dense step of the full
   network, in units of the full network's gradients. Counted from torch's own allocations.
 * `share_of_matrix_rate`: the step's products (2 operations per multiply-accumulate, forward once
@@ -17,6 +19,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -37,7 +40,8 @@ from sfsc.training.loop import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
 from sfsc.training.records import step_record
-from sfsc.training.step import apply_update, compute_gradients
+from sfsc.training.replay import Replay, ReplayedGradients
+from sfsc.training.step import Compute, apply_update, compute_gradients
 
 BACKBONES = parts.names("networks.backbones")
 IDENTITIES = 153
@@ -51,16 +55,41 @@ CPU = torch.device("cpu")
 Step = Callable[[], object]
 
 
+def sfsc_job(backbone: str, device: torch.device, precision: str | None = None) -> TrainJob:
+    """Return SFSC on a backbone; on a GPU in bf16 unless another precision is asked for."""
+    job = load_params([Path("params.yaml")]).resolve("sfsc", dataset="synthetic", seed=0)
+    precision = precision or ("bf16" if device.type == "cuda" else "float32")
+    return job.model_copy(
+        update={
+            "network": job.network.model_copy(update={"backbone": backbone}),
+            "train": job.train.model_copy(
+                update={"precision": precision, "device": device.type, "cuda_graphs": True}
+            ),
+        }
+    )
+
+
+def without_cuda_graphs(job: TrainJob) -> TrainJob:
+    """Return a job whose kernels are launched one by one."""
+    return job.model_copy(update={"train": job.train.model_copy(update={"cuda_graphs": False})})
+
+
+def gradients_of(job: TrainJob, model: IdentityModel) -> Compute:
+    """Return what differentiates as the training loop does."""
+    compute: Compute = partial(compute_gradients, model, loss=job.loss)
+    if model.classifier.is_cuda and job.train.cuda_graphs:
+        return ReplayedGradients(compute, model)
+    return compute
+
+
 def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels: Tensor) -> Step:
     """Return one SFSC step as the training loop runs it, its records included."""
-    aggregator = build_aggregator(job.aggregation)
+    aggregator, compute = build_aggregator(job.aggregation), gradients_of(job, model)
     optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
     generator = generator_for("benchmark")
 
     def step() -> None:
-        gradients = compute_gradients(
-            model, images, labels, loss=job.loss, kl_weight=job.loss.kl_weight
-        )
+        gradients = compute(images, labels, kl_weight=job.loss.kl_weight)
         step_record(gradients)
         apply_update(
             model,
@@ -94,12 +123,19 @@ class Dense(nn.Module):
 def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> Step:
     """Return one ordinary training step of a dense network."""
     optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+    parameters = list(model.parameters())
+
+    def differentiate() -> tuple[Tensor, ...]:
+        smoothing = job.loss.label_smoothing
+        loss = functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
+        return torch.autograd.grad(loss, parameters)
+
+    is_replayed = images.is_cuda and job.train.cuda_graphs
+    compute = Replay(differentiate, model.buffers()) if is_replayed else differentiate
 
     def step() -> None:
-        loss = functional.cross_entropy(
-            model(images), labels, label_smoothing=job.loss.label_smoothing
-        )
-        loss.backward()
+        for parameter, gradient in zip(parameters, compute(), strict=True):
+            parameter.grad = gradient
         torch.nn.utils.clip_grad_norm_(model.parameters(), job.train.gradient_clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -194,25 +230,37 @@ def measure(
         for switch in range(len(job.network.widths))
     ]
     images, labels = images.to(device), labels.to(device)
-    dense_steps = [dense_step(job, network, images, labels) for network in dense]
-    sfsc_step = switchable_step(job, model, images, labels)
-    for step in (*dense_steps, sfsc_step, *dense_steps, sfsc_step):
-        step()
-    sfsc_times, dense_times = [], []
-    for _ in range(rounds):
-        sfsc_times.append(seconds(sfsc_step, device))
-        dense_times.append(sum(seconds(step, device) for step in dense_steps))
+    one_by_one = without_cuda_graphs(job)
+    plain_steps = [dense_step(one_by_one, network, images, labels) for network in dense]
     gradients = 4 * sum(parameter.numel() for parameter in dense[-1].parameters())
-    extra = peak_bytes(sfsc_step, device) - peak_bytes(dense_steps[-1], device)
-    step_seconds = statistics.median(sfsc_times)
+    eager_step = switchable_step(one_by_one, model, images, labels)
+    eager_step()
+    plain_steps[-1]()
+    extra = peak_bytes(eager_step, device) - peak_bytes(plain_steps[-1], device)
+    contestants = {"step": [switchable_step(job, model, images, labels)], "dense": plain_steps}
+    if device.type == "cuda" and job.train.cuda_graphs:
+        replayed = [dense_step(job, network, images, labels) for network in dense]
+        contestants["replayed_dense"] = replayed
+    for steps in (*contestants.values(), *contestants.values()):
+        for step in steps:
+            step()
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, steps in contestants.items():
+            times[name].append(sum(seconds(step, device) for step in steps))
+    step_seconds = statistics.median(times["step"])
     rate = matrix_rate(device, job.train.precision)
+    ratios = {
+        f"step_over_{name}": statistics.median(
+            a / b for a, b in zip(times["step"], others, strict=True)
+        )
+        for name, others in times.items()
+        if name != "step"
+    }
     return {
-        "step_over_dense": statistics.median(
-            a / b for a, b in zip(sfsc_times, dense_times, strict=True)
-        ),
+        **ratios,
         "extra_memory_over_gradients": extra / gradients,
-        "step_seconds": step_seconds,
-        "dense_seconds": statistics.median(dense_times),
+        **{f"{name}_seconds": statistics.median(values) for name, values in times.items()},
         "images_per_second": len(images) / step_seconds,
         "share_of_matrix_rate": operations / step_seconds / rate,
         "matrix_rate_per_second": rate,
@@ -228,21 +276,15 @@ def main() -> None:
     parser.add_argument("--backbone", choices=BACKBONES, default="small_resnet")
     parser.add_argument("--image-size", type=int, nargs=2, help="pixels; default: the backbone's")
     parser.add_argument("--precision", choices=["float32", *DTYPES], help="default: bf16 on a GPU")
+    parser.add_argument("--eager", action="store_true", help="on a GPU: no CUDA graphs")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, help="paired rounds; default: 30, of large images 3")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    params = load_params([Path("params.yaml")])
-    job = params.resolve("sfsc", dataset="synthetic", seed=0)
     device = best_device()
-    precision = options.precision or ("bf16" if device.type == "cuda" else "float32")
-    job = job.model_copy(
-        update={
-            "network": job.network.model_copy(update={"backbone": options.backbone}),
-            "train": job.train.model_copy(update={"precision": precision}),
-        }
-    )
+    job = sfsc_job(options.backbone, device, options.precision)
+    job = without_cuda_graphs(job) if options.eager else job
     is_large = options.backbone in FOR_LARGE
     image_size = tuple(options.image_size or (LARGE if is_large else SMALL))
     limits = LARGE_LIMITS if image_size == LARGE else LIMITS

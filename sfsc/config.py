@@ -279,6 +279,8 @@ class Train(Section):
     """Processes that share each batch, one per GPU; each normalises and mines its share alone."""
     gradient_checkpointing: bool
     """Compute a block's activations again for its gradients instead of keeping them."""
+    cuda_graphs: bool
+    """On a GPU, launch a step's kernels together; false for losses that wait for a value there."""
 
     @model_validator(mode="after")
     def _check_processes(self) -> Self:

@@ -29,7 +29,7 @@ FIXED: dict[str, dict[str, Any]] = {
         "classifier_gradient": "full",
     },
     "aggregation": {"aggregator": "sum", "granularity": "nested", "reduction": "mean"},
-    "train": {"milestones": ()},
+    "train": {"milestones": (), "cuda_graphs": False},
 }
 """What an idle key is set to."""
 
@@ -47,7 +47,7 @@ def idle_settings(job: TrainJob, *, is_alone: bool = False) -> dict[str, tuple[s
     return {
         "loss": tuple(_idle_in_loss(job, is_alone=is_alone)),
         "aggregation": tuple(_idle_in_aggregation(job, is_alone=is_alone)),
-        "train": () if job.train.schedule == "step" else ("milestones",),
+        "train": tuple(_idle_in_train(job)),
     }
 
 
@@ -78,6 +78,7 @@ def uncalled_modules(job: TrainJob) -> list[str]:
         "sfsc.losses.triplet": loss.triplet_weight > 0,
         "sfsc.networks.pretrained": job.network.pretrained is not None,
         "sfsc.networks.recompute": job.train.gradient_checkpointing,
+        "sfsc.training.replay": job.train.cuda_graphs,
     }
     return [module for module, called in is_called.items() if not called]
 
@@ -112,6 +113,13 @@ def _idle_towards_target(job: TrainJob, *, has_target: bool) -> Iterator[str]:
         yield "asymmetric_margin"
     if job.reference is not None:  # frozen: there is nothing to detach
         yield "asymmetric_detach"
+
+
+def _idle_in_train(job: TrainJob) -> Iterator[str]:
+    if job.train.schedule != "step":
+        yield "milestones"
+    if job.train.device == "cpu":
+        yield "cuda_graphs"
 
 
 def _idle_in_aggregation(job: TrainJob, *, is_alone: bool) -> Iterator[str]:

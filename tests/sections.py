@@ -48,5 +48,6 @@ def train_section(**changes: object) -> Train:
         "precision": "float32",
         "processes": 1,
         "gradient_checkpointing": False,
+        "cuda_graphs": False,
     }
     return Train(**values | changes)

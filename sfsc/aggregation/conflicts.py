@@ -17,7 +17,7 @@ def pairwise_cosines(gramian: Tensor) -> Tensor:
 
     Args:
         gramian: Inner products on each shell, shape (S, M, M), from
-            `sfsc.aggregation.base.gramians`.
+            `NestedJacobian.gramians`.
 
     Returns:
         Shape (M, M), symmetric, in [-1, 1]; 0 where a row is zero on the intersection.

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import Aggregator, Granularity, gramians, map_distinct, owner_share
-from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.aggregation.base import Aggregator, map_distinct, owner_share
+from sfsc.aggregation.jacobian import Granularity, NestedJacobian
 
 
 class GramianWeighted(Aggregator):
@@ -45,7 +45,7 @@ class GramianWeighted(Aggregator):
         del generator  # nothing is random
         scale = owner_share(jacobian) if self.reduction == "mean" else 1.0
         return map_distinct(
-            lambda gramian: self._solve(gramian) * scale, gramians(jacobian, self.granularity)
+            lambda gramian: self._solve(gramian) * scale, jacobian.gramians(self.granularity)
         )
 
     def _solve(self, gramian: Tensor) -> Tensor:

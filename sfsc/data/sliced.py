@@ -128,7 +128,7 @@ def _factors(packed: Tensor, draws: dict[type, Draws]) -> Draws:
     jitter = draws[ColorJitter]
     names = [JITTERED[index] for index in jitter["order"].tolist()]
     return {
-        name: jitter[f"{name}_factor"].to(packed.device).view(-1, 1, 1, 1)
+        name: jitter[f"{name}_factor"].to(packed.device, non_blocking=True).view(-1, 1, 1, 1)
         for name in names
         if name != "hue"
     }

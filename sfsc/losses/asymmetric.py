@@ -56,9 +56,9 @@ def contrastive(distances: Tensor, same: Tensor, margin: float) -> Tensor:
         same: Whether the two are of one identity, shape (B, B).
         margin: Distance that negatives must keep.
     """
-    violation = (margin - distances[~same]).clamp(min=0.0)
-    pushed = violation.square().sum() / max(1, violation.numel())
-    return distances[same].square().mean() + pushed
+    drawn = torch.where(same, distances, 0.0).square().sum() / same.sum()
+    violation = torch.where(same, 0.0, (margin - distances).clamp(min=0.0))
+    return drawn + violation.square().sum() / (~same).sum().clamp(min=1)
 
 
 def triplet(distances: Tensor, same: Tensor, margin: float) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from sfsc.losses.evidential import cross_entropy_risk, misleading_evidence
 
 
-def compatible_loss(alpha: Tensor, labels: Tensor, *, kl_weight: float) -> Tensor:
+def compatible_loss(alpha: Tensor, labels: Tensor, *, kl_weight: float | Tensor) -> Tensor:
     """Return the mean evidential compatible loss of a batch.
 
     Args:

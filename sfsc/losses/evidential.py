@@ -95,7 +95,7 @@ def misleading_evidence(alpha: Tensor, labels: Tensor) -> Tensor:
     total = others.sum(dim=1, keepdim=True)
     normaliser = (
         torch.lgamma(total.squeeze(1))
-        - torch.lgamma(total.new_tensor(alpha.shape[1]))
+        - torch.lgamma(total.new_full((), alpha.shape[1]))
         - torch.lgamma(others).sum(dim=1)
     )
     return normaliser + ((others - 1.0) * (torch.digamma(others) - torch.digamma(total))).sum(dim=1)

@@ -60,7 +60,7 @@ def objective(
     loss: Loss,
     base_loss: BaseLoss,
     is_full: bool,
-    kl_weight: float,
+    kl_weight: float | Tensor,
     target: Target | None,
 ) -> Objective:
     """Return the objective of one sub-model.

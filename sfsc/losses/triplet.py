@@ -24,8 +24,8 @@ def batch_hard_triplet_loss(embeddings: Tensor, labels: Tensor, *, margin: float
     hardest_positive = distances.masked_fill(~positive, -torch.inf).amax(dim=1)
     hardest_negative = distances.masked_fill(same, torch.inf).amin(dim=1)
     has_triplet = positive.any(dim=1) & ~same.all(dim=1)
-    violation = (margin + hardest_positive - hardest_negative)[has_triplet].clamp(min=0.0)
-    return violation.sum() / has_triplet.sum().clamp(min=1)
+    violation = (margin + hardest_positive - hardest_negative).clamp(min=0.0)
+    return torch.where(has_triplet, violation, 0.0).sum() / has_triplet.sum().clamp(min=1)
 
 
 def _pairwise_distances(x: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,10 +29,17 @@ from sfsc.training.model import IdentityModel
 from sfsc.training.parallel import Processes
 from sfsc.training.precision import LossScale
 from sfsc.training.records import Record, conflict_record, step_record
-from sfsc.training.reference import Reference, load_reference
+from sfsc.training.reference import load_reference
+from sfsc.training.replay import ReplayedGradients
 from sfsc.training.schedule import learning_rate
 from sfsc.training.sgd import NesterovSGD, Optimizer
-from sfsc.training.step import apply_update, check_finite, compute_gradients
+from sfsc.training.step import (
+    Compute,
+    Gradients,
+    apply_update,
+    check_finite,
+    compute_gradients,
+)
 
 CPU = torch.device("cpu")
 ALONE = Processes()
@@ -52,10 +60,10 @@ class Training:
     """Indices of the training images in `images`."""
     labels: Tensor
     """Identity of each training image, int64 in [0, C)."""
-    reference: Reference | None
-    """The frozen network of a one-to-one method."""
     device: torch.device
     """Where it trains."""
+    compute: Compute
+    """Gradients of a batch."""
     loss_scale: LossScale
     processes: Processes
     """Which share the batches."""
@@ -130,6 +138,9 @@ def build_training(
         reference = load_reference(
             reference_dir, identities=identities, embedding_dim=embedding_dim, device=device
         )
+    compute: Compute = partial(compute_gradients, model, loss=job.loss, reference=reference)
+    if device.type == "cuda" and job.train.cuda_graphs:
+        compute = ReplayedGradients(compute, model)
     return Training(
         job=job,
         model=model,
@@ -139,8 +150,8 @@ def build_training(
         images=prepared.images,
         rows=rows,
         labels=torch.from_numpy(labels.astype(np.int64)),
-        reference=reference,
         device=device,
+        compute=compute,
         loss_scale=LossScale(job.train.precision),
         processes=processes,
     )
@@ -172,21 +183,66 @@ def train_epoch(
         images=settings.images_per_identity,
         generator=generator_for(seed, "batches", epoch),
     )
+    loaded = (load_batch(training, training.processes.share(batch)) for batch in batches)
     training.model.train()
-    for step, batch in enumerate(batches, start=epoch * training.steps_per_epoch):
-        share = training.processes.share(batch)
-        record = {"step": step, "epoch": epoch, **train_step(training, step, share, surgery)}
+    step, batch = epoch * training.steps_per_epoch, next(loaded, None)
+    while batch:
+        gradients = differentiate(training, step, batch)
+        batch = next(loaded, None)  # while a GPU is still busy with the one before
+        record = {"step": step, "epoch": epoch, **move(training, step, gradients, surgery)}
         write(record)
         report(epoch + 1, record["loss"])
+        step += 1
 
 
-def train_step(training: Training, step: int, batch: Tensor, generator: torch.Generator) -> Record:
-    """Run one step and return its record.
+class Batch(NamedTuple):
+    """What one step is computed on."""
+
+    images: Tensor
+    """Changed at random, (B, C, H, W)."""
+    labels: Tensor
+    """Identities, (B,)."""
+
+
+def load_batch(training: Training, positions: Tensor) -> Batch:
+    """Read and change images; a GPU is not waited for.
+
+    Args:
+        training: Its images.
+        positions: Among the training images, (B,).
+    """
+    packed = torch.from_numpy(read_images(training.images, training.rows[positions.numpy()]))
+    labels = training.labels[positions]
+    if training.device.type == "cuda":
+        packed, labels = packed.pin_memory(), labels.pin_memory()
+    images = training.augmentation(packed.to(training.device, non_blocking=True))
+    return Batch(images, labels.to(training.device, non_blocking=True))
+
+
+def differentiate(training: Training, step: int, batch: Batch) -> Gradients:
+    """Return what the sub-models of all processes say of a batch.
+
+    Args:
+        training: Its running statistics move.
+        step: Index of the step in the whole training.
+        batch: This process's share.
+    """
+    section, progress = training.job.loss, step / training.total_steps
+    kl_weight = rising_kl_weight(progress, kl_weight=section.kl_weight, ramp=section.kl_ramp)
+    gradients = training.compute(
+        batch.images, batch.labels, kl_weight=kl_weight, loss_scale=training.loss_scale.factor
+    )
+    training.processes.average(gradients, training.model)
+    return gradients
+
+
+def move(training: Training, step: int, gradients: Gradients, generator: torch.Generator) -> Record:
+    """Move the weights and return the step's record.
 
     Args:
         training: Its model and optimizer move.
         step: Index of the step in the whole training.
-        batch: Positions among the training images of this process's share of the batch.
+        gradients: Of the step's batch.
         generator: Source of the aggregator's random choices.
 
     Returns:
@@ -195,23 +251,10 @@ def train_step(training: Training, step: int, batch: Tensor, generator: torch.Ge
     Raises:
         DivergenceError: If a loss is not finite; the weights are then those before the step.
     """
-    job, total = training.job, training.total_steps
-    rate = learning_rate(step, total, job.train)
+    job = training.job
+    rate = learning_rate(step, training.total_steps, job.train)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    packed = read_images(training.images, training.rows[batch.numpy()])
-    images = training.augmentation(torch.from_numpy(packed).to(training.device))
-    kl_weight = rising_kl_weight(step / total, kl_weight=job.loss.kl_weight, ramp=job.loss.kl_ramp)
-    gradients = compute_gradients(
-        training.model,
-        images,
-        training.labels[batch].to(training.device),
-        loss=job.loss,
-        kl_weight=kl_weight,
-        reference=training.reference,
-        loss_scale=training.loss_scale.value,
-    )
-    training.processes.average(gradients, training.model)
     record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
     check_finite(record["loss"], step=step, widths=job.network.widths)
     if not training.loss_scale.accepts(record["gradient_norm"]):

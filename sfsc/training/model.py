@@ -68,7 +68,8 @@ class IdentityModel(nn.Module):
         return [submodel_blocks(self, switch) for switch in range(self.switches)]
 
     @cached_property
-    def _parameters_by_name(self) -> Mapping[str, Tensor]:
+    def parameters_by_name(self) -> Mapping[str, nn.Parameter]:
+        """All parameters."""
         return dict(self.named_parameters())
 
     def leaves(self, switch: int, *, moves_classifier: bool) -> dict[str, Tensor]:
@@ -81,4 +82,4 @@ class IdentityModel(nn.Module):
         blocks = dict(self.blocks[switch])
         if not moves_classifier:
             del blocks[CLASSIFIER]
-        return block_leaves(self._parameters_by_name, blocks)
+        return block_leaves(self.parameters_by_name, blocks)

@@ -41,6 +41,11 @@ class LossScale:
         self.value = FIRST_SCALE if self.is_dynamic else 1.0
         self.good_steps = 0
 
+    @property
+    def factor(self) -> float | None:
+        """What the losses are multiplied by, if by anything."""
+        return self.value if self.is_dynamic else None
+
     def accepts(self, gradient_norms: Sequence[float]) -> bool:
         """Adapt the scale to the gradients of a step; return whether the step may be made.
 

@@ -31,7 +31,6 @@ from pyarrow import csv
 from pyarrow import parquet as pq
 from torch import Tensor
 
-from sfsc.aggregation.base import gramians
 from sfsc.aggregation.conflicts import pairwise_cosines, update_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.files import replacing
@@ -84,15 +83,17 @@ class Stream:
 def step_record(gradients: Gradients) -> dict[str, list[float]]:
     """Return what every step records: one number per sub-model and metric."""
     objectives, rows = gradients.objectives, gradients.jacobian.rows
-    norms = [torch.nn.utils.get_total_norm(list(row.values())) for row in rows]
-    return {
-        "loss": torch.stack([o.total for o in objectives]).tolist(),
-        "base_loss": torch.stack([o.base for o in objectives]).tolist(),
-        "compatible_loss": torch.stack([o.compatible for o in objectives]).tolist(),
-        "target_loss": torch.stack([o.target for o in objectives]).tolist(),
-        "uncertainty": torch.stack([o.uncertainty for o in objectives]).tolist(),
-        "gradient_norm": torch.stack(norms).tolist(),
+    columns = {
+        "loss": [o.total for o in objectives],
+        "base_loss": [o.base for o in objectives],
+        "compatible_loss": [o.compatible for o in objectives],
+        "target_loss": [o.target for o in objectives],
+        "uncertainty": [o.uncertainty for o in objectives],
+        "gradient_norm": [torch.nn.utils.get_total_norm(list(row.values())) for row in rows],
     }
+    values = torch.stack([value for column in columns.values() for value in column])
+    lists = values.view(len(columns), -1).tolist()  # a GPU is waited for once
+    return dict(zip(columns, lists, strict=True))
 
 
 def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
         Pairs, whole, nested and per layer, as [switch, other, cosine] lists, and one cosine per
         sub-model; nothing if there is one sub-model alone.
     """
-    layers = {name: gramian.cpu() for name, gramian in gramians(jacobian, "layer").items()}
+    layers = {name: gramian.cpu() for name, gramian in jacobian.gramians("layer").items()}
     if not layers:
         return {}
     nested = torch.cat(list(layers.values())).sum(dim=0)

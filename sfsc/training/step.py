@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -30,15 +30,25 @@ class Gradients:
     """Row i: the gradient of sub-model i's objective."""
 
 
+class Compute(Protocol):
+    """`compute_gradients` of a training's model."""
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, *, kl_weight: Any, loss_scale: Any = None
+    ) -> Gradients:
+        """Differentiate every sub-model's objective."""
+        ...
+
+
 def compute_gradients(
     model: IdentityModel,
     images: Tensor,
     labels: Tensor,
     *,
     loss: Loss,
-    kl_weight: float,
+    kl_weight: float | Tensor,
     reference: Reference | None = None,
-    loss_scale: float = 1.0,
+    loss_scale: float | Tensor | None = None,
 ) -> Gradients:
     """Differentiate every sub-model's objective with respect to the blocks that it may move.
 
@@ -53,7 +63,7 @@ def compute_gradients(
         loss: The loss section of the method.
         kl_weight: lambda_t of this step.
         reference: The frozen network of a one-to-one method.
-        loss_scale: Factor of the objectives while they are differentiated (fp16).
+        loss_scale: Factor of the objectives while they are differentiated (fp16), if any.
     """
     frozen = reference(images) if reference else None
 
@@ -64,7 +74,7 @@ def compute_gradients(
 
     full = forward(model.switches - 1, frozen)
     is_drawn_too = loss.asymmetric_weight > 0 and not loss.asymmetric_detach and not frozen
-    total = full.objective.total * loss_scale
+    total = _scaled(full.objective.total, loss_scale)
     full_row = _differentiate(total, full.leaves, retain_graph=is_drawn_too)
     aim = full.embedding.detach().requires_grad_(is_drawn_too)
     target = frozen or Target(aim, model.classifier.detach())
@@ -72,17 +82,21 @@ def compute_gradients(
     for switch in range(model.switches - 1):
         submodel = forward(switch, target)
         inputs = submodel.leaves | ({_AIM: aim} if is_drawn_too else {})
-        rows.append(_differentiate(submodel.objective.total * loss_scale, inputs))
+        rows.append(_differentiate(_scaled(submodel.objective.total, loss_scale), inputs))
         objectives.append(submodel.objective.detach())
     if is_drawn_too:
         pulls = [row.pop(_AIM) for row in rows]
         drawn = _differentiate(full.embedding, full.leaves, torch.stack(pulls).sum(dim=0))
         full_row = {name: full_row[name] + drawn[name] for name in full_row}
     rows.append(full_row)
-    if loss_scale != 1.0:
+    if loss_scale is not None:
         for row in rows:
             torch._foreach_div_(list(row.values()), loss_scale)
     return Gradients([*objectives, full.objective.detach()], NestedJacobian(rows))
+
+
+def _scaled(objective: Tensor, loss_scale: float | Tensor | None) -> Tensor:
+    return objective if loss_scale is None else objective * loss_scale
 
 
 class _Submodel(NamedTuple):
@@ -98,7 +112,7 @@ def _forward(
     labels: Tensor,
     *,
     loss: Loss,
-    kl_weight: float,
+    kl_weight: float | Tensor,
     target: Target | None,
 ) -> _Submodel:
     """Return the objective of one sub-model and the leaves to differentiate it with respect to."""
@@ -160,10 +174,11 @@ def apply_update(
         The update of each parameter, clipped.
     """
     update = aggregator(jacobian, generator)
-    for name, parameter in model.named_parameters():
+    parameters = model.parameters_by_name
+    for name, parameter in parameters.items():
         parameter.grad = update[name]
     if gradient_clip > 0:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
+        torch.nn.utils.clip_grad_norm_(parameters.values(), gradient_clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return update

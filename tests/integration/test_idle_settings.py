@@ -114,9 +114,10 @@ def test_what_is_off_is_not_called(job: TrainJob):
         "sfsc.losses.triplet",
         "sfsc.networks.pretrained",
         "sfsc.networks.recompute",
+        "sfsc.training.replay",
     ]
     on = loss_section(triplet_weight=1.0, compatible_weight=1.0, asymmetric_weight=1.0)
     network = job.network.model_copy(update={"pretrained": "weights.pth"})
-    train = job.train.model_copy(update={"gradient_checkpointing": True})
+    train = job.train.model_copy(update={"gradient_checkpointing": True, "cuda_graphs": True})
     everything = {"loss": on, "network": network, "train": train}
     assert uncalled_modules(job.model_copy(update=everything)) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sfsc import parts
 from sfsc.aggregation.aggregators.projection import Projection
-from sfsc.aggregation.base import Aggregator, gramians
+from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.config import Aggregation
@@ -101,5 +101,5 @@ def test_on_equal_blocks_nested_is_whole(jacobian: NestedJacobian):
 def test_upgrad_conflicts_with_no_row(jacobian: NestedJacobian):
     """Up to the solver's regularisation, the update agrees with every row of the matrix."""
     weights = build("upgrad", "whole").weights(jacobian, torch.Generator())["w"].squeeze()
-    gramian = gramians(jacobian, "whole")["w"].squeeze()
+    gramian = jacobian.gramians("whole")["w"].squeeze()
     assert (gramian @ weights >= -1.01e-4 * gramian.trace() * weights).all()

@@ -37,7 +37,7 @@ def test_step_prints_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_aggregation_measures_all_implementations_on_one_jacobian():
     """Two rounds give positive times; the naive implementation's update was found to be equal."""
     job = load_params([ROOT / "params.yaml"]).resolve("sfsc", dataset="synthetic", seed=0)
-    result = aggregation.measure(job, image_size=(16, 16), rounds=2)
+    result = aggregation.measure(job, image_size=(16, 16), rounds=2, device=torch.device("cpu"))
     assert set(aggregation.LIMITS) < set(result)
     assert all(value > 0 for value in result.values())
     assert result["memory_over_torchjd"] < aggregation.LIMITS["memory_over_torchjd"]

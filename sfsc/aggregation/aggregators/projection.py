@@ -15,17 +15,12 @@ the coefficients and the (M, M) Gramians of the shells.
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import (
-    Aggregator,
-    Granularity,
-    gramians,
-    map_distinct,
-    owner_share,
-)
-from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.aggregation.base import Aggregator, map_distinct, owner_share
+from sfsc.aggregation.jacobian import Granularity, NestedJacobian
 from sfsc.config import Aggregation
 
 
@@ -49,7 +44,7 @@ class Projection(Aggregator):
         orders = projection_orders(len(jacobian.rows), generator)
         return map_distinct(
             lambda gramian: projection_weights(gramian, orders) * scale,
-            gramians(jacobian, self.granularity),
+            jacobian.gramians(self.granularity),
         )
 
 
@@ -67,27 +62,28 @@ def projection_weights(gramian: Tensor, orders: list[list[int]]) -> Tensor:
     """Return the weights of the rows in the sum of the projected rows, on each shell.
 
     Args:
-        gramian: Inner products of the rows on each shell, shape (..., S, M, M). Rows i and j meet
-            on the shells up to min(i, j); with S = 1 all rows meet on the one shell.
+        gramian: Inner products of the rows on each shell, (..., S, M, M), on the CPU. Rows i and j
+            meet on the shells up to min(i, j); with S = 1 all rows meet on the one shell.
         orders: For each row i the other rows in the order in which it meets them.
 
     Returns:
         Shape (..., S, M).
     """
-    total = torch.zeros_like(gramian[..., 0])
+    inner_products = gramian.numpy()  # which is called many times for little: numpy is quicker
+    total = np.zeros(inner_products.shape[:-1])
     for i, others in enumerate(orders):
-        running = torch.zeros_like(total)  # the projected g_i in terms of the rows, (..., S, M)
+        running = np.zeros_like(total)  # the projected g_i in terms of the rows, (..., S, M)
         running[..., i] = 1.0
         for j in others:
             meet = min(i, j) + 1
-            column = gramian[..., :meet, :, j]
-            inner = (running[..., :meet, :] * column).sum(dim=(-2, -1))
-            norm = column[..., j].sum(dim=-1)
+            column = inner_products[..., :meet, :, j]
+            inner = (running[..., :meet, :] * column).sum(axis=(-2, -1))
+            norm = column[..., j].sum(axis=-1)
             conflict = (inner < 0) & (norm > 0)
-            step = torch.where(conflict, inner / norm.clamp(min=torch.finfo(norm.dtype).tiny), 0.0)
+            step = np.divide(inner, norm, out=np.zeros_like(inner), where=conflict)
             running[..., :meet, j] -= step[..., None]
         total += running
-    return total
+    return torch.from_numpy(total)
 
 
 def build(section: Aggregation) -> Projection:

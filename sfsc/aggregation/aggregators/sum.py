@@ -14,7 +14,7 @@ class Sum(Aggregator):
     def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
         """Return ones."""
         del generator  # nothing is random
-        return dict.fromkeys(jacobian.shared_names, torch.ones(1, 1, 1, device=jacobian.device))
+        return dict.fromkeys(jacobian.shared_names, torch.ones(1, 1, 1))
 
 
 def build(section: Aggregation) -> Sum:

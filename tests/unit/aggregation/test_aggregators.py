@@ -7,7 +7,6 @@ from sfsc import parts
 from sfsc.aggregation.aggregators.mean import Mean
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.aggregators.sum import Sum
-from sfsc.aggregation.base import gramians
 from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.conflicts import pairwise_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
@@ -150,7 +149,8 @@ def test_shell_gramians_add_up_to_the_padded_inner_products(per_kernel: bool):
     """Summed over kernels and shells they are the inner products of the zero-padded rows."""
     jacobian = nested_jacobian()
     for name in jacobian.shared_names:
-        gramian = jacobian.shell_gramians(name, per_kernel=per_kernel).sum(dim=(0, 1))
+        granularity = "kernel" if per_kernel else "layer"
+        gramian = jacobian.gramians(granularity)[name].sum(dim=(0, 1))
         rows = [padded(row[name], jacobian.rows[-1][name].shape) for row in jacobian.rows]
         flat = torch.stack([row.flatten() for row in rows])
         torch.testing.assert_close(gramian, flat @ flat.T)
@@ -179,7 +179,7 @@ def test_cosines_equal_those_of_slices():
             parts.append(whole[tuple(slice(n) for n in shape)].flatten())
         return torch.cat(parts)
 
-    gramian = gramians(jacobian, "nested")["weight"].squeeze(0)
+    gramian = jacobian.gramians("nested")["weight"].squeeze(0)
     nested = pairwise_cosines(gramian)
     whole = pairwise_cosines(gramian.sum(dim=0, keepdim=True))
     for i in range(3):
@@ -193,4 +193,4 @@ def test_cosines_equal_those_of_slices():
 def test_cosine_with_a_zero_gradient_is_zero():
     """A row that is zero agrees and conflicts with nobody."""
     jacobian = NestedJacobian([{"w": torch.zeros(2)}, {"w": torch.ones(3)}])
-    assert pairwise_cosines(jacobian.shell_gramians("w").squeeze(0))[0, 1] == 0.0
+    assert pairwise_cosines(jacobian.gramians("layer")["w"].squeeze(0))[0, 1] == 0.0

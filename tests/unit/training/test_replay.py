@@ -1,0 +1,108 @@
+"""Which kernels are recorded and what is given to them; the recordings are called, not replayed."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+
+from sfsc import parts
+from sfsc.aggregation.build import build_aggregator
+from sfsc.aggregation.conflicts import update_cosines
+from sfsc.config import Aggregation
+from sfsc.determinism import generator_for
+from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.networks.build import EmbeddingNetwork
+from sfsc.training import replay
+from sfsc.training.model import IdentityModel
+from sfsc.training.replay import ReplayedGradients, ReplayedJacobian
+from sfsc.training.step import compute_gradients
+
+from jacobians import nested_jacobian
+from sections import loss_section
+
+
+@pytest.fixture
+def recordings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What was recorded; its results are tensors that stay, as those of a recording do."""
+    made: list[object] = []
+
+    class Recording:
+        def __init__(self, function: Callable[[], object], buffers: object = ()) -> None:
+            del buffers
+            made.append(function)
+            self.function, self.result = function, None
+
+        def __call__(self) -> object:
+            found = self.function()
+            if self.result is None:
+                self.result = found
+            _overwrite(self.result, found)
+            return self.result
+
+    monkeypatch.setattr(replay, "Replay", Recording)
+    return made
+
+
+def _overwrite(kept: object, found: object) -> None:
+    """Copy the tensors of one result into those of another."""
+    if isinstance(kept, torch.Tensor):
+        kept.copy_(found)
+    elif isinstance(kept, dict):
+        for key in kept:
+            _overwrite(kept[key], found[key])
+    elif isinstance(kept, list):
+        for one, other in zip(kept, found, strict=True):
+            _overwrite(one, other)
+    else:
+        _overwrite(kept.jacobian.rows, found.jacobian.rows)
+        for one, other in zip(kept.objectives, found.objectives, strict=True):
+            _overwrite(vars(one), vars(other))
+
+
+@pytest.mark.parametrize("widths", [(0.25, 0.5, 1.0), (1.0,)], ids=["three", "one"])
+@pytest.mark.parametrize("aggregator", parts.names("aggregation.aggregators"))
+def test_each_step_s_update_is_that_of_its_gradients(
+    aggregator: str, widths: tuple[float, ...], recordings: list[object]
+):
+    """Though every step writes them to the same places; nothing is recorded twice."""
+    loss = loss_section()
+    network = EmbeddingNetwork("small_resnet", widths=widths, embedding_dim=8, image_channels=3)
+    model = IdentityModel(network, embedding_dim=8, identities=5, base_loss=softmax(loss)).train()
+    section = Aggregation(aggregator=aggregator, granularity="nested", reduction="sum")
+    compute, aggregate = partial(compute_gradients, model, loss=loss), build_aggregator(section)
+    replayed, counts = ReplayedGradients(compute, model), []
+    for number in range(3):
+        images, labels = torch.randn(10, 3, 16, 16), torch.randint(0, 5, (10,))
+        ours = replayed(images, labels, kl_weight=0.1 * number, loss_scale=2.0**number)
+        theirs = compute(images, labels, kl_weight=0.1 * number, loss_scale=2.0**number)
+        for one, other in zip(ours.objectives, theirs.objectives, strict=True):
+            assert all(torch.equal(value, vars(other)[name]) for name, value in vars(one).items())
+        update, expected = (
+            aggregate(gradients.jacobian, generator_for(number)) for gradients in (ours, theirs)
+        )
+        assert update.keys() == expected.keys()
+        assert all(torch.equal(update[name], expected[name]) for name in expected)
+        counts.append(len(recordings))
+    assert counts[0] == counts[1] == counts[2] <= 4
+
+
+@pytest.mark.parametrize("granularity", ["nested", "whole", "layer", "kernel"])
+def test_each_granularity_is_replayed(granularity: str, recordings: list[object]):
+    """What a step records of conflicts, too."""
+    plain = nested_jacobian(conflict=3.0)
+    replayed = ReplayedJacobian(plain.rows)
+    section = Aggregation(aggregator="projection", granularity=granularity, reduction="sum")
+    aggregate = build_aggregator(section)
+    for number in range(2):
+        for row in plain.rows:
+            for gradient in row.values():
+                gradient.add_(torch.randn_like(gradient))
+        vars(plain).pop("blocks", None)
+        replayed.renew()
+        update, expected = (aggregate(j, generator_for(number)) for j in (replayed, plain))
+        assert all(torch.equal(update[name], expected[name]) for name in expected)
+        assert torch.equal(update_cosines(replayed, update), update_cosines(plain, expected))
+        for name, gramian in plain.gramians("layer").items():
+            assert torch.equal(replayed.gramians("layer")[name], gramian)
+    assert len(recordings) == (3 if granularity == "layer" else 4)
