@@ -1,9 +1,14 @@
-"""Torch computes on the GPU if there is one."""
+"""Torch computes on the GPU if there is one, and trainings side by side on one each."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
-from sfsc.device import best_device
+from sfsc import device
+from sfsc.device import best_device, named_device
 
 
 @pytest.mark.parametrize(("has_gpu", "name"), [(True, "cuda"), (False, "cpu")])
@@ -11,3 +16,43 @@ def test_the_gpu_is_the_best_device(has_gpu: bool, name: str, monkeypatch: pytes
     """Without one it is the processor."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     assert best_device() == torch.device(name)
+
+
+@pytest.fixture
+def current(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[torch.device]]:
+    """A machine with two GPUs and what torch was told to use."""
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(device, "_CLAIMS", [])
+    yield chosen
+    for claim in device._CLAIMS:
+        claim.close()
+
+
+def test_trainings_side_by_side_have_a_gpu_each(current: list[torch.device]):
+    """What a process claimed is free when it has ended; with none free the first is shared."""
+    found = [named_device("cuda") for _ in range(3)]
+    assert [one.index for one in found] == [0, 1, 0]
+    assert current == found
+    first, _ = device._CLAIMS
+    first.close()
+    assert named_device("cuda") == torch.device("cuda", 0)
+
+
+def test_a_process_of_several_keeps_to_its_rank_where_none_is_free(
+    current: list[torch.device], monkeypatch: pytest.MonkeyPatch
+):
+    """Two processes of one training never meet on a GPU that others have claimed."""
+    del current
+    assert [named_device("cuda").index for _ in range(2)] == [0, 1]
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert named_device("cuda").index == 1
+
+
+def test_a_training_on_the_cpu_claims_nothing(current: list[torch.device]):
+    """It runs beside any other."""
+    assert named_device("cpu") == torch.device("cpu")
+    assert not device._CLAIMS
+    assert not current
