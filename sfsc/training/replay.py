@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sfsc.aggregation.jacobian import Granularity, NestedJacobian
+from sfsc.errors import ConfigError
 from sfsc.training.step import Compute, Gradients
 
 T = TypeVar("T")
@@ -29,6 +30,9 @@ class Replay(Generic[T]):
         function: Waits for no value of a GPU; what it reads stays where it is in memory. It is
             called a few times.
         buffers: What it changes in place and the first calls must not.
+
+    Raises:
+        ConfigError: If it waits for a value.
     """
 
     def __init__(self, function: Callable[[], T], buffers: Iterable[Tensor] = ()) -> None:
@@ -42,8 +46,18 @@ class Replay(Generic[T]):
         for buffer, content in kept:
             buffer.copy_(content)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._result = function()
+        try:
+            with torch.cuda.graph(self._graph):
+                self._result = function()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            first = error.__context__ or error  # of the call, of which the recording's end fails
+            raise ConfigError(
+                "With `train.cuda_graphs` nothing in a step may wait for a value of the GPU, as "
+                f"`.item()` does. Found: {str(first).splitlines()[0]} Rewrite the part that does, "
+                "or set `train.cuda_graphs` to false."
+            ) from error
 
     def __call__(self) -> T:
         """Launch them; return the same tensors in each call."""

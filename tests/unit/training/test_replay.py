@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.conflicts import update_cosines
 from sfsc.config import Aggregation
 from sfsc.determinism import generator_for
+from sfsc.errors import ConfigError
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.training import replay
@@ -106,3 +108,28 @@ def test_each_granularity_is_replayed(granularity: str, recordings: list[object]
         for name, gramian in plain.gramians("layer").items():
             assert torch.equal(replayed.gramians("layer")[name], gramian)
     assert len(recordings) == (3 if granularity == "layer" else 4)
+
+
+def test_what_waits_for_a_value_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """With torch's reason; a lack of memory stays what it is."""
+    stream = MagicMock()
+    for name in ("Stream", "stream", "current_stream", "CUDAGraph", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: stream)
+    calls: list[int] = []
+
+    def fails_with(error: Exception) -> None:
+        calls.append(1)
+        if len(calls) > replay.WARM_UPS:  # in the recording alone
+            raise error
+
+    stream.__exit__.return_value = None
+    with pytest.raises(ConfigError) as refused:
+        replay.Replay(lambda: fails_with(RuntimeError("CUDA error: not permitted.\nMore of it.")))
+    assert str(refused.value) == (
+        "With `train.cuda_graphs` nothing in a step may wait for a value of the GPU, as `.item()` "
+        "does. Found: CUDA error: not permitted. Rewrite the part that does, or set "
+        "`train.cuda_graphs` to false."
+    )
+    calls.clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        replay.Replay(lambda: fails_with(torch.OutOfMemoryError("no memory")))
