@@ -3,9 +3,9 @@
     python -m benchmarks.step [--backbone resnet18] [--precision bf16] [--threads 2] [--json]
 
 * `step_over_dense`: time of a step over the sum of M dense steps on the same batch, median over
-  paired rounds. The dense networks share nothing and aggregate nothing: they are the limit.
-* `step_over_replayed_dense`: on a GPU the same for dense networks whose kernels are launched
-  together (CUDA graphs), as a switchable one's are unless `--eager` is given.
+  paired rounds. The dense networks share nothing and aggregate nothing: they are the limit. On a
+  GPU both sides launch their kernels together (CUDA graphs), with `--eager` one by one.
+* `step_over_eager_dense`: on a GPU the same over dense steps launched one by one, as is usual.
 * `extra_memory_over_gradients`: peak memory of a step beyond that of a dense step of the full
   network, in units of the full network's gradients. Counted from torch's own allocations.
 * `share_of_matrix_rate`: the step's products (2 operations per multiply-accumulate, forward once
@@ -240,7 +240,7 @@ def measure(
     contestants = {"step": [switchable_step(job, model, images, labels)], "dense": plain_steps}
     if device.type == "cuda" and job.train.cuda_graphs:
         replayed = [dense_step(job, network, images, labels) for network in dense]
-        contestants["replayed_dense"] = replayed
+        contestants |= {"dense": replayed, "eager_dense": plain_steps}
     for steps in (*contestants.values(), *contestants.values()):
         for step in steps:
             step()
