@@ -15,7 +15,15 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import Evaluate, MeasureJob, PrepareJob, ReportJob, StudyJob, load_slice
+from sfsc.config import (
+    Evaluate,
+    MeasureJob,
+    PrepareJob,
+    ReportJob,
+    StudyJob,
+    TrainJob,
+    load_slice,
+)
 from sfsc.errors import SfscError
 
 
@@ -44,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     options = _parser().parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     try:
         options.run(options)
     except SfscError as error:
@@ -73,6 +82,12 @@ def _prepare(options: Namespace) -> None:
 
 
 def _train(options: Namespace) -> None:
+    processes = load_slice(TrainJob, options.config).train.processes
+    if processes > 1 and "WORLD_SIZE" not in os.environ:  # which torchrun sets
+        from sfsc.training.launch import launch
+
+        launch(processes, [sys.executable, "-m", "sfsc.cli", *options.arguments])
+        return
     from sfsc.training.run import train
 
     train(

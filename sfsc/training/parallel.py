@@ -1,4 +1,4 @@
-"""One training in several processes (torchrun): each takes a share of every batch.
+"""One training in several processes: each takes a share of every batch.
 
 Each process differentiates the sub-models on its share; the mean of these gradients, sub-model by
 sub-model, is what all of them then aggregate alike, as conflicts of half a batch are not those of
@@ -53,7 +53,7 @@ class Processes:
         if self.count == 1:
             return
         if os.getppid() != self._parent:
-            sys.exit("torchrun was killed; this process of its training stops, too.")
+            sys.exit("The launcher was killed; this process of its training stops, too.")
         tensors = [
             *(gradient for row in gradients.jacobian.rows for gradient in row.values()),
             *(value for objective in gradients.objectives for value in vars(objective).values()),
@@ -81,9 +81,8 @@ def joined_processes(count: int, device: torch.device) -> Iterator[Processes]:
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if started != count:
         raise ConfigError(
-            f"A training with `train.processes` {count} must be started as {count} processes. "
-            f"Found {started}; start it with `torchrun --standalone --nproc-per-node {count} "
-            "--no-python sfsc train ...`, as the workflow does."
+            f"A training with `train.processes` {count} must run in {count} processes. Found "
+            f"{started}; start `sfsc train` without torchrun, then it starts as many itself."
         )
     if count == 1:
         yield Processes()

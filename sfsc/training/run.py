@@ -53,7 +53,7 @@ def train(
         threads: Threads of torch's operators.
         reference_dir: Folder of the finished training that the job refers to, if it does.
 
-    With `train.processes` > 1 each of them calls this, started by torchrun.
+    With `train.processes` > 1 each of them calls this.
 
     Raises:
         ConfigError: If the settings are not valid, name a reference and none is given, or ask for

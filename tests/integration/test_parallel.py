@@ -1,4 +1,4 @@
-"""Two processes train as one: torchrun on the CPU."""
+"""Two processes train as one, on the CPU."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 import two_processes
@@ -18,14 +19,14 @@ from sfsc.cli import main
 from sfsc.config import TrainJob
 from sfsc.provenance import write_fingerprint
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 DEADLINE = 300.0
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """Start two processes."""
+    """Start Python on these arguments, in a process group of its own."""
     return subprocess.Popen(
-        [*TORCHRUN, *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -45,7 +46,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of two processes after a step."""
     folder = tmp_path_factory.mktemp("two_processes")
-    finish(start(two_processes.__file__, folder))
+    finish(start(*TORCHRUN, two_processes.__file__, folder))
     return folder
 
 
@@ -124,7 +125,8 @@ def test_a_killed_parallel_training_goes_on(parallel_job: TrainJob, data_dir: Pa
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    output = finish(start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, killed)))
+    # Started by torchrun itself, it is the same training.
+    output = finish(start(*TORCHRUN, "-m", "sfsc.cli", *arguments(parallel_job, data_dir, killed)))
     assert "Resuming behind epoch" in output
     for name in ("model.safetensors", "training.parquet"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
@@ -133,16 +135,71 @@ def test_a_killed_parallel_training_goes_on(parallel_job: TrainJob, data_dir: Pa
     assert sorted(frame[frame.metric == "learning_rate"].step) == list(range(record["steps"]))
 
 
+def failure(process: subprocess.Popen[str]) -> list[str]:
+    """Wait for a training that must fail and return the lines that it printed."""
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode not in {0, None}, output
+    assert "Traceback" not in output
+    return output.splitlines()
+
+
+def test_a_mistake_is_a_sentence(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
+    """Of the process that finds it, without the launcher's report."""
+    train = parallel_job.train.model_copy(update={"learning_rate": 1e30, "gradient_clip": 0.0})
+    job = parallel_job.model_copy(update={"train": train})
+    lines = failure(start("-m", "sfsc.cli", *arguments(job, data_dir, tmp_path)))
+    assert lines
+    assert all(line.startswith("DivergenceError: Every loss must stay finite.") for line in lines)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_killed_process_is_named(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
+    """Of which there is no word of its own; the others stop."""
+    process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, tmp_path))
+    deadline = time.monotonic() + DEADLINE
+    while not list(tmp_path.glob("checkpoints/epoch*.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    ranked = {child.environ().get("RANK"): child for child in children}
+    ranked["1"].kill()
+    assert failure(process)[-1] == (
+        "All 2 processes of a training must live to its end. Found process 1 killed by SIGKILL; "
+        "start it again to go on behind the last checkpoint."
+    )
+    assert not ranked["0"].is_running()
+
+
+def test_a_training_that_is_asked_to_end_leaves_no_process(
+    parallel_job: TrainJob, data_dir: Path, tmp_path: Path
+):
+    """As Snakemake and SLURM ask the one that they have started."""
+    process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, tmp_path))
+    deadline = time.monotonic() + DEADLINE
+    while not list(tmp_path.glob("checkpoints/epoch*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    failure(process)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not any(child.is_running() for child in children)
+
+
 def test_another_number_of_processes_is_refused(
-    parallel_job: TrainJob, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    parallel_job: TrainJob,
+    data_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """The sentence says how to start it."""
+    monkeypatch.setenv("WORLD_SIZE", "3")
     assert main(arguments(parallel_job, data_dir, tmp_path)) != 0
     assert capsys.readouterr().err.strip() == (
-        "ConfigError: A training with `train.processes` 2 must be started as 2 processes. Found 1; "
-        "start it "
-        "with `torchrun --standalone --nproc-per-node 2 --no-python sfsc train ...`, as the "
-        "workflow does."
+        "ConfigError: A training with `train.processes` 2 must run in 2 processes. Found 3; start "
+        "`sfsc train` without torchrun, then it starts as many itself."
     )
     assert not (tmp_path / "model.safetensors").exists()
 

@@ -13,7 +13,7 @@ TARGET = "results/tiny/synthetic/sfsc/seed0/cross_test.json"
 
 
 def test_the_recipe_of_large_trainings_runs(tmp_path: Path):
-    """Two processes under torchrun, fp16, gradient checkpointing, re-ranked tests."""
+    """Two processes, fp16, gradient checkpointing, re-ranked tests."""
     workspace = Workspace.make(tmp_path)
     workspace.study["train"] |= {
         "precision": "fp16", "processes": 2, "gradient_checkpointing": True, "epochs": 1
@@ -24,7 +24,6 @@ def test_the_recipe_of_large_trainings_runs(tmp_path: Path):
     run = json.loads((tmp_path / TARGET).with_name("run.json").read_text())
     assert run["settings"]["train"]["processes"] == 2
     assert run["threads"] == 1
-    assert "torchrun" in result.stdout
     test = json.loads((tmp_path / TARGET).read_text())
     assert test["reranking"] == {"k1": 5, "k2": 2, "original_weight": 0.3}
     assert 0 < test["summary"]["average_map"] <= 1

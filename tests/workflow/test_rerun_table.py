@@ -244,7 +244,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
         "networks.build networks.cost networks.extract networks.per_width networks.resnet",
     ),
     (ALL | MEASURE, "networks.pooling networks.switchable"),
-    (NOTHING, "networks.pretrained networks.recompute training.replay"),
+    (NOTHING, "networks.pretrained networks.recompute training.launch training.replay"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
     (MEASURE, "networks.latency networks.measure"),

@@ -49,12 +49,7 @@ RUNS = (
     if STUDY.search
     else PARAMS.runs()
 )
-# How a training is started, and the GPUs that it takes: torchrun gives each of several processes its rank.
-LAUNCH = (
-    f"torchrun --standalone --nproc-per-node {PARAMS.train.processes} --no-python "
-    if PARAMS.train.processes > 1
-    else ""
-)
+# That a training takes.
 GPUS = PARAMS.train.processes if PARAMS.train.device == "cuda" else 0
 
 # The figures of a data set, each by a rule of its own, in the order of the report; some need certain runs.

@@ -30,7 +30,6 @@ rule train_sfsc:
         runtime=240,
         gpu=GPUS,
     params:
-        launch=LAUNCH,
         threads=lambda wildcards, threads: max(1, threads // PARAMS.train.processes),
         data=subpath(input.manifest, parent=True),
         folder=subpath(output.model, parent=True),
@@ -38,7 +37,7 @@ rule train_sfsc:
             "--reference", folders(input.reference)[:1]
         ),
     shell:
-        "{params.launch}sfsc train --config {input.config} --data {params.data}"
+        "sfsc train --config {input.config} --data {params.data}"
         " --output {params.folder} {params.reference} --threads {params.threads} > {log} 2>&1"
 
 
