@@ -6,7 +6,7 @@ The rules are those of `sfsc.reporting.verdicts`; what is compared for each clai
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sfsc.reporting.accuracy_claims import accuracy_questions
 from sfsc.reporting.runs import Results, describe_reranking, load_results
 from sfsc.reporting.table import NONE, Cell, Table, markdown_grid
 from sfsc.reporting.training_claims import training_questions
-from sfsc.reporting.verdicts import Claim, Part, Question, judge, p_text
+from sfsc.reporting.verdicts import Claim, Comparison, Part, Question, judge, p_text
 
 HEAD = ("", "claim", "verdict", "by", "effect [95 % interval]", "p", "seeds")
 RULES = """\
@@ -77,7 +77,20 @@ def write_claims(job: StudyJob, results: Path, output: Path) -> None:
 def ask(results: Results) -> list[Question]:
     """Return the seven claims on a data set, in their order."""
     questions = [*accuracy_questions(results), *training_questions(results)]
+    if results.compared()[0].runs[0].reranking != "none":
+        questions = [_of_reranked_tests(question) for question in questions]
     return sorted(questions, key=lambda question: question.id)
+
+
+def _of_reranked_tests(question: Question) -> Question:
+    """Return a question whose units say what they are of."""
+
+    def labelled(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+        return tuple(replace(c, unit=c.unit.replace("mAP", "re-ranked mAP")) for c in comparisons)
+
+    return replace(
+        question, parts=labelled(question.parts), conditions=labelled(question.conditions)
+    )
 
 
 def entry(claim: Claim) -> dict[str, Any]:

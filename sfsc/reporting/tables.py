@@ -90,11 +90,14 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 def _nested(frame: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the numbers by data set, run and name; those of re-ranked tests have other names."""
     numbers = [name for name in map(str, frame.columns) if name.endswith(("_mean", "_std"))]
     return {
         str(dataset): {
             str(row["method"]): {
-                name: round(row[name], 4) for name in numbers if pd.notna(row[name])
+                name if row["reranking"] == "none" else f"reranked_{name}": round(row[name], 4)
+                for name in numbers
+                if pd.notna(row[name])
             }
             for _, row in rows.iterrows()
         }

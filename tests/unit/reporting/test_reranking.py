@@ -68,6 +68,17 @@ def test_tables_claims_and_the_page_say_so(
         assert text.count(SENTENCE) == 1, name
         assert "re-ranked" not in (reports / name).read_text()
     assert (tmp_path / "index.html").read_text().count(SENTENCE) == 4
+    for folder, unit, prefix in (
+        (tmp_path, "points of re-ranked mAP", "reranked_"),
+        (reports, "points of mAP", ""),
+    ):
+        claims = json.loads((folder / "claims.json").read_text())
+        units = {part["unit"] for claim in claims for part in claim["parts"]}
+        assert {name for name in units if "mAP" in name} == {unit}
+        metrics = json.loads((folder / "metrics.json").read_text())
+        names = {name for runs in metrics.values() for of_run in runs.values() for name in of_run}
+        assert {name.removeprefix(prefix) for name in names} >= {"average_map_mean", "minp_std"}
+        assert all(name.startswith(prefix) for name in names)
     for folder, words in ((tmp_path, "k1 20, k2 6, lambda 0.3"), (reports, "none")):
         with (folder / "tables" / "main.csv").open() as file:
             assert {row["reranking"] for row in csv.DictReader(file)} == {words}
