@@ -4,8 +4,9 @@ import logging
 import sys
 import uuid
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 
-from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -20,27 +21,29 @@ def launch(count: int, command: Sequence[str]) -> None:
     Raises:
         SystemExit: If one of them fails; the others are then stopped.
     """
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=str(uuid.uuid4()),
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-    )
     logging.disable(logging.ERROR)  # the launcher's report of what a process has said itself
     program, *arguments = command
     try:
-        elastic_launch(config, program)(*arguments)
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        if failure.exitcode < 0:
-            sys.exit(
-                f"All {count} processes of a training must live to its end. Found process {rank} "
-                f"killed by {failure.signal_name()}; start it again to go on behind the last "
-                "checkpoint."
+        with TemporaryDirectory(prefix="sfsc-") as folder:
+            config = LaunchConfig(
+                min_nodes=1,
+                max_nodes=1,
+                nproc_per_node=count,
+                run_id=str(uuid.uuid4()),
+                rdzv_backend="c10d",
+                rdzv_endpoint="localhost:0",
+                max_restarts=0,
+                logs_specs=DefaultLogsSpecs(log_dir=folder),
             )
-        sys.exit(failure.exitcode)
+            elastic_launch(config, program)(*arguments)
+    except ChildFailedError as error:
+        for rank, failure in error.failures.items():
+            if failure.exitcode < 0:
+                sys.exit(
+                    f"All {count} processes of a training must live to its end. Found process "
+                    f"{rank} killed by {failure.signal_name()}; start it again to go on behind the "
+                    "last checkpoint."
+                )
+        sys.exit(1)
     except SignalException as error:
         sys.exit(128 + error.sigval)

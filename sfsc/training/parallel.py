@@ -60,7 +60,10 @@ class Processes:
             *(buffer for buffer in model.buffers() if buffer.is_floating_point()),
         ]
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        dist.all_reduce(flat)
+        try:
+            dist.all_reduce(flat)
+        except RuntimeError as error:
+            sys.exit(f"The processes of a training go on together. Lost one of them: {error}")
         flat /= self.count
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):

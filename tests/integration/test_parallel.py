@@ -143,13 +143,20 @@ def failure(process: subprocess.Popen[str]) -> list[str]:
     return output.splitlines()
 
 
-def test_a_mistake_is_a_sentence(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
-    """Of the process that finds it, without the launcher's report."""
+def test_a_mistake_is_a_sentence(
+    parallel_job: TrainJob, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of the process that finds it, without the launcher's report; no folder is left."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     train = parallel_job.train.model_copy(update={"learning_rate": 1e30, "gradient_clip": 0.0})
     job = parallel_job.model_copy(update={"train": train})
     lines = failure(start("-m", "sfsc.cli", *arguments(job, data_dir, tmp_path)))
     assert lines
     assert all(line.startswith("DivergenceError: Every loss must stay finite.") for line in lines)
+    assert not list(temporary.glob("sfsc-*"))
+    assert not list(temporary.glob("torchelastic*"))
     assert not (tmp_path / "model.safetensors").exists()
 
 
