@@ -36,7 +36,7 @@ from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.params import load_params
-from sfsc.training.loop import OPTIMIZERS
+from sfsc.training.build import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
 from sfsc.training.records import step_record

@@ -11,7 +11,7 @@ from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.determinism import make_deterministic
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork
-from sfsc.training.loop import OPTIMIZERS
+from sfsc.training.build import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.parallel import Processes, joined_processes
 from sfsc.training.step import Gradients, apply_update, compute_gradients

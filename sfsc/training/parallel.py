@@ -63,7 +63,8 @@ class Processes:
         try:
             dist.all_reduce(flat)
         except RuntimeError as error:
-            sys.exit(f"The processes of a training go on together. Lost one of them: {error}")
+            found = " ".join(str(error).split())
+            sys.exit(f"The processes of a training go on together. Found one lost: {found}")
         flat /= self.count
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):

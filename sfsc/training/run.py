@@ -21,8 +21,9 @@ from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
+from sfsc.training.build import Training, build_training
 from sfsc.training.checkpoint import Progress, as_saved, restore_checkpoint, save_checkpoint
-from sfsc.training.loop import Training, build_training, train_epoch
+from sfsc.training.loop import train_epoch
 from sfsc.training.parallel import joined_processes
 from sfsc.training.progress import ProgressReport
 from sfsc.training.records import Stream, read_stream, write_parquet

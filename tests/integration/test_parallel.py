@@ -153,8 +153,10 @@ def test_a_mistake_is_a_sentence(
     train = parallel_job.train.model_copy(update={"learning_rate": 1e30, "gradient_clip": 0.0})
     job = parallel_job.model_copy(update={"train": train})
     lines = failure(start("-m", "sfsc.cli", *arguments(job, data_dir, tmp_path)))
-    assert lines
-    assert all(line.startswith("DivergenceError: Every loss must stay finite.") for line in lines)
+    # The other process finds it, too, or misses the one that has stopped for it.
+    said = [line for line in lines if not line.startswith("The processes of a training go on")]
+    assert said
+    assert all(line.startswith("DivergenceError: Every loss must stay finite.") for line in said)
     assert not list(temporary.glob("sfsc-*"))
     assert not list(temporary.glob("torchelastic*"))
     assert not (tmp_path / "model.safetensors").exists()

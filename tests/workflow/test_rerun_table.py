@@ -249,9 +249,10 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
     (MEASURE, "networks.latency networks.measure"),
     (MEASURE | MIRROR, "networks.serving"),
-    (ALL, "training training.checkpoint training.loop training.model training.parallel"),
+    (ALL, "training training.build training.checkpoint training.loop training.model"),
     (NOTHING, "networks.backbones.vit_small networks.transformer networks.transformer_layers"),
-    (ALL, "training.records training.reference training.run training.schedule training.sgd"),
+    (ALL, "training.parallel training.records training.reference training.run"),
+    (ALL, "training.schedule training.sgd"),
     (ALL, "training.precision training.progress training.step training.validation"),
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.

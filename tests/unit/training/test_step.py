@@ -8,7 +8,7 @@ from sfsc.errors import DivergenceError
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.losses.objective import has_compatible_loss
 from sfsc.networks.build import EmbeddingNetwork
-from sfsc.training.loop import OPTIMIZERS
+from sfsc.training.build import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.reference import Reference
 from sfsc.training.step import apply_update, check_finite, compute_gradients
