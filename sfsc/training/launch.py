@@ -4,6 +4,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Sequence
+from signal import SIGTERM
 from tempfile import TemporaryDirectory
 
 from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
@@ -37,13 +38,16 @@ def launch(count: int, command: Sequence[str]) -> None:
             )
             elastic_launch(config, program)(*arguments)
     except ChildFailedError as error:
-        for rank, failure in error.failures.items():
-            if failure.exitcode < 0:
-                sys.exit(
-                    f"All {count} processes of a training must live to its end. Found process "
-                    f"{rank} killed by {failure.signal_name()}; start it again to go on behind the "
-                    "last checkpoint."
-                )
+        failures = list(error.failures.items())
+        # SIGTERM is what the launcher stops the others with.
+        killed = [(rank, f) for rank, f in failures if f.exitcode < 0 and f.exitcode != -SIGTERM]
+        if killed or all(failure.exitcode < 0 for _, failure in failures):
+            rank, failure = (killed or failures)[0]
+            sys.exit(
+                f"All {count} processes of a training must live to its end. Found process {rank} "
+                f"killed by {failure.signal_name()}; start it again to go on behind the last "
+                "checkpoint."
+            )
         sys.exit(1)
     except SignalException as error:
         sys.exit(128 + error.sigval)

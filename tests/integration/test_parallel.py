@@ -21,6 +21,10 @@ from sfsc.provenance import write_fingerprint
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 DEADLINE = 300.0
+KILLED = (
+    "All 2 processes of a training must live to its end. Found process 1 killed by SIGKILL; start "
+    "it again to go on behind the last checkpoint."
+)
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
@@ -162,6 +166,24 @@ def test_a_mistake_is_a_sentence(
     assert not (tmp_path / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("sys.exit('A sentence.')", "A sentence."),
+        ("os.kill(os.getpid(), signal.SIGKILL)", KILLED),
+    ],
+)
+def test_who_has_to_be_stopped_is_not_blamed(end: str, said: str):
+    """Where one process fails while the other is busy, the launcher stops that one."""
+    code = (
+        "import os, signal, sys, time\n"
+        f"{end} if os.environ['RANK'] == '1' else time.sleep({DEADLINE})"
+    )
+    command = [sys.executable, "-c", code]
+    lines = failure(start("-c", f"from sfsc.training.launch import launch; launch(2, {command})"))
+    assert lines == [said]
+
+
 def test_a_killed_process_is_named(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
     """Of which there is no word of its own; the others stop."""
     process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, tmp_path))
@@ -173,10 +195,7 @@ def test_a_killed_process_is_named(parallel_job: TrainJob, data_dir: Path, tmp_p
     children = psutil.Process(process.pid).children()
     ranked = {child.environ().get("RANK"): child for child in children}
     ranked["1"].kill()
-    assert failure(process)[-1] == (
-        "All 2 processes of a training must live to its end. Found process 1 killed by SIGKILL; "
-        "start it again to go on behind the last checkpoint."
-    )
+    assert failure(process)[-1] == KILLED
     assert not ranked["0"].is_running()
 
 
