@@ -46,6 +46,15 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
+def wait_for_checkpoint(process: subprocess.Popen[str], folder: Path) -> None:
+    """Wait until a training that runs has saved its first checkpoint."""
+    deadline = time.monotonic() + DEADLINE
+    while not list(folder.glob("checkpoints/epoch*.json")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of two processes after a step."""
@@ -122,11 +131,7 @@ def test_a_killed_parallel_training_goes_on(parallel_job: TrainJob, data_dir: Pa
     output = finish(start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, whole)))
     assert output.count("validation mAP") == 2
     process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, killed))
-    deadline = time.monotonic() + DEADLINE
-    while not list(killed.glob("checkpoints/epoch*.json")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_checkpoint(process, killed)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     # Started by torchrun itself, it is the same training.
@@ -187,11 +192,7 @@ def test_who_has_to_be_stopped_is_not_blamed(end: str, said: str):
 def test_a_killed_process_is_named(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
     """Of which there is no word of its own; the others stop."""
     process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, tmp_path))
-    deadline = time.monotonic() + DEADLINE
-    while not list(tmp_path.glob("checkpoints/epoch*.json")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_checkpoint(process, tmp_path)
     children = psutil.Process(process.pid).children()
     ranked = {child.environ().get("RANK"): child for child in children}
     ranked["1"].kill()
@@ -204,10 +205,7 @@ def test_a_training_that_is_asked_to_end_leaves_no_process(
 ):
     """As Snakemake and SLURM ask the one that they have started."""
     process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, tmp_path))
-    deadline = time.monotonic() + DEADLINE
-    while not list(tmp_path.glob("checkpoints/epoch*.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_checkpoint(process, tmp_path)
     children = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
     failure(process)
