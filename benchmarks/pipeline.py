@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 import yaml
 
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 from sfsc.timing import read_useful_seconds
 
 LIMITS = {"useful_share": 0.9}

@@ -26,23 +26,23 @@ from benchmarks.step import (
     step_operations,
     switchable_step,
 )
-from sfsc.config import Part, TrainJob
 from sfsc.data.samplers import epoch_length
 from sfsc.device import best_device
-from sfsc.params import Params, load_params
+from sfsc.settings.experiment import Params, load_params
+from sfsc.settings.jobs import NetworkOfRun, TrainJob
 
 TRAIN_IMAGES = {"market1501": 12_936, "msmt17": 32_621, "veri776": 37_746}
 """Published sizes of the training sets; of MSMT17 V1 with its validation merged."""
 ROUNDS = 3
 
 
-def networks(params: Params) -> set[tuple[Part, int]]:
+def networks(params: Params) -> set[tuple[NetworkOfRun, int]]:
     """Return everything that is trained on a data set: a run or one of its widths, and the seed."""
     return {
         (part, seed)
         for run, seeds in params.runs().items()
         for seed in seeds
-        for part in params.parts(run) or (Part(run, None),)
+        for part in params.networks_of(run) or (NetworkOfRun(run, None),)
     }
 
 

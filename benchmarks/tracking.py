@@ -27,8 +27,8 @@ from pathlib import Path
 
 from benchmarks.printing import print_result
 from sfsc.data.prepare import prepare
-from sfsc.params import load_params
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.experiment import load_params
 
 LIMITS = {"slowdown": 1.02}
 SECONDS_BETWEEN_LOOKS = 1.0

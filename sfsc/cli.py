@@ -15,16 +15,9 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import (
-    Evaluate,
-    MeasureJob,
-    PrepareJob,
-    ReportJob,
-    StudyJob,
-    TrainJob,
-    load_slice,
-)
 from sfsc.errors import SfscError
+from sfsc.settings.jobs import MeasureJob, PrepareJob, ReportJob, StudyJob, TrainJob, load_slice
+from sfsc.settings.sections import Evaluate
 
 
 def command() -> int:
@@ -62,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: Namespace) -> None:
-    from sfsc.params import load_params
+    from sfsc.settings.experiment import load_params
 
     load_params(options.files)
     sys.stdout.write("The parameters are valid.\n")

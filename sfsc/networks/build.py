@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sfsc import parts
 from sfsc.errors import ResultError
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.per_width import NetworkPerWidth
 from sfsc.networks.pooling import POOLINGS
 from sfsc.networks.switchable import Embeddings, SwitchableBatchNorm, SwitchableLinear, Widths
+from sfsc.settings import parts
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 

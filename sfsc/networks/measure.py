@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sfsc.config import MeasureJob
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.device import best_device
@@ -28,6 +27,7 @@ from sfsc.networks.extract import extract
 from sfsc.networks.latency import Quartiles, time_in_turns
 from sfsc.networks.serving import save_submodel
 from sfsc.provenance import environment
+from sfsc.settings.jobs import MeasureJob
 
 THREADS = 1
 """Of torch's operators: a phone's network shares its processor."""
@@ -58,7 +58,7 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
     height, width, channels = packed.shape[1:]
     settings = {
         "kind": "switchable",
-        **job.network.model_dump(mode="json", exclude={"pretrained"}),
+        **job.network.architecture(),
         "image_channels": channels,
     }
     network = KINDS["switchable"](**{k: v for k, v in settings.items() if k != "kind"}).eval()

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from sfsc.config import nearest
 from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
 from sfsc.reporting.runs import Run, load_run, read_record
 from sfsc.reporting.tables import read_frame
+from sfsc.settings.problems import nearest
 from sfsc.tracking.stamp import mlflow_run
 
 DIGITS = 12

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from sfsc import parts
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.runs import Results
 from sfsc.reporting.style import save_figure, theme
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
 
 
 def write_figure(

@@ -57,7 +57,7 @@ def _frame_row(group: Group) -> dict[str, object]:
         **map_columns(group, MEASURES),
         "average_precision": first.test["average_precision"],
         "reranking": first.reranking,
-        "classifier_gradient": first.record["settings"]["loss"]["classifier_gradient"],
+        "classifier_gradient": first.settings.get("loss.submodels.classifier_gradient", "full"),
         "seeds": " ".join(map(str, group.seeds)),
     }
 

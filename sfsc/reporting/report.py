@@ -18,7 +18,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sfsc.config import ReportJob, Rule
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
@@ -33,6 +32,7 @@ from sfsc.reporting.runs import Group, describe_reranking, load_results
 from sfsc.reporting.table import Table, mean_text
 from sfsc.reporting.tables import read_frame, tables_of
 from sfsc.reporting.variation_tables import variation_notes
+from sfsc.settings.jobs import ReportJob, Rule
 
 TEMPLATE = "report.html.j2"
 

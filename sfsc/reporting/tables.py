@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.main_table import main_frame, main_note, main_tables
@@ -20,6 +19,7 @@ from sfsc.reporting.variation_tables import (
     variation_notes,
     variation_tables,
 )
+from sfsc.settings.jobs import StudyJob
 
 EFFECTS = {"ablation": "effect", "robustness": "SFSC minus the method"}
 """Heading of the last column of a variation table."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from sfsc.config import Evaluate
 from sfsc.data.manifest import Manifest, Split
 from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
@@ -18,6 +17,7 @@ from sfsc.retrieval.products import Float32s, Float64s
 from sfsc.retrieval.ranking import Labels
 from sfsc.retrieval.reranking import RerankedGallery
 from sfsc.retrieval.stored import load_embeddings
+from sfsc.settings.sections import Evaluate
 from sfsc.timing import useful
 
 WORTH_A_GPU = 2**24

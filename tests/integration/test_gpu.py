@@ -13,13 +13,10 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from sfsc.aggregation.build import build_aggregator
 from sfsc.cli import main
-from sfsc.config import Aggregation, Augmentation, Loss, TrainJob
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.prepared import PreparedSet
 from sfsc.determinism import generator_for, make_deterministic
-from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork, channels_last, load_network
 from sfsc.networks.recompute import recompute_activations
 from sfsc.provenance import write_fingerprint
@@ -27,23 +24,30 @@ from sfsc.retrieval.embed import extract_embeddings
 from sfsc.retrieval.gpu import GalleryOnGPU
 from sfsc.retrieval.ranking import Labels, find_relevant, positive_ranks
 from sfsc.retrieval.reranking import find_nearest
+from sfsc.settings.jobs import TrainJob
+from sfsc.settings.sections import Augmentation, Loss
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.replay import ReplayedGradients
 from sfsc.training.step import apply_update, compute_gradients
 
+import sections
 from sections import loss_section
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 RECIPES = {
     "softmax": loss_section(),
-    "influence": loss_section(influence_weight=1.0, classifier_gradient="all"),
-    "asymmetric": loss_section(asymmetric_weight=1.0, asymmetric_detach=False),
+    "influence": loss_section(terms={"influence": {}}),
+    "asymmetric": loss_section(terms={"asymmetric": {}}),
     "triplet": loss_section(
-        asymmetric="triplet", asymmetric_weight=1.0, asymmetric_detach=False, evidence="exp"
+        terms={"asymmetric": {"kind": "triplet", "margin": 0.3}, "compatible": {"evidence": "exp"}}
     ),
     "contrastive": loss_section(
-        asymmetric="contrastive", asymmetric_weight=1.0, compatible_on="all", evidence="relu"
+        terms={
+            "asymmetric": {"kind": "contrastive", "margin": 0.3},
+            "compatible": {"evidence": "relu"},
+        }
     ),
 }
 AUGMENTATION = Augmentation(
@@ -72,7 +76,11 @@ def build_model(device: torch.device, backbone: str, precision: str, loss: Loss)
     torch.manual_seed(0)
     network = EmbeddingNetwork(backbone, widths=(0.5, 1.0), embedding_dim=16, image_channels=3)
     model = IdentityModel(
-        network, embedding_dim=16, identities=8, base_loss=softmax(loss), precision=precision
+        network,
+        embedding_dim=16,
+        identities=8,
+        base_loss=build_criterion(loss).base_loss,
+        precision=precision,
     )
     return channels_last(model).to(device).train()
 
@@ -92,11 +100,12 @@ def step_on(
     if is_recomputed:
         recompute_activations(model.network.backbone)
     gradients = compute_gradients(
-        model, images, labels, loss=loss, kl_weight=1e-3,
+        model, images, labels, criterion=build_criterion(loss), progress=0.5,
         loss_scale=2.0**8 if precision == "fp16" else None,
     )  # fmt: skip
-    section = Aggregation(aggregator=aggregator, granularity="nested", reduction="sum")
-    update = build_aggregator(section)(gradients.jacobian, generator_for(0))
+    update = sections.aggregator(aggregator, granularity="nested", reduction="sum")(
+        gradients.jacobian, generator_for(0)
+    )
     losses = torch.stack([objective.total for objective in gradients.objectives])
     return Outcome([flat(row) for row in gradients.jacobian.rows], flat(update), losses.cpu())
 
@@ -150,16 +159,18 @@ def states_of_a_training(
     """Return the state behind each of three steps on batches of their own."""
     loss = RECIPES[recipe]
     model = build_model(GPU, "small_resnet", precision, loss)
-    section = Aggregation(aggregator=aggregator, granularity="nested", reduction="mean")
-    aggregate, optimizer = build_aggregator(section), torch.optim.Adam(model.parameters(), 1e-3)
-    compute = partial(compute_gradients, model, loss=loss)
+    aggregate, optimizer = (
+        sections.aggregator(aggregator, granularity="nested", reduction="mean"),
+        torch.optim.Adam(model.parameters(), 1e-3),
+    )
+    compute = partial(compute_gradients, model, criterion=build_criterion(loss))
     if is_replayed:
         compute = ReplayedGradients(compute, model)
     labels, states = torch.arange(16).to(GPU) // 2, []
     for number in range(3):
         images = torch.randn(16, 3, 32, 32).to(GPU)
         scale = 2.0 ** (8 + number) if precision == "fp16" else None
-        gradients = compute(images, labels, kl_weight=1e-3 * number, loss_scale=scale)
+        gradients = compute(images, labels, progress=0.2 * number, loss_scale=scale)
         apply_update(
             model, gradients.jacobian, aggregator=aggregate, optimizer=optimizer,
             gradient_clip=1.0, generator=generator_for(number),

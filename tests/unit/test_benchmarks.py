@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import aggregation, evaluate_stage, loading, step, tracking
 from benchmarks.cells import Size
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
 

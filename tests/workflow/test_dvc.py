@@ -17,7 +17,7 @@ from workspaces import Repository
 
 pytestmark = pytest.mark.slow
 
-WEIGHT = "methods.sfsc.loss.compatible_weight"
+WEIGHT = "methods.sfsc.loss.terms.compatible.weight"
 RUNS = ("bct_s", "sfsc")
 RESULTS = Path("results/default/synthetic")
 METRICS = "reports/default/metrics.json"

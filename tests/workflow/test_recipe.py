@@ -18,7 +18,9 @@ def test_the_recipe_of_large_trainings_runs(tmp_path: Path):
     workspace.study["train"] |= {
         "precision": "fp16", "processes": 2, "gradient_checkpointing": True, "epochs": 1
     }  # fmt: skip
-    workspace.study["evaluate"] = {"reranking": {"k1": 5, "k2": 2, "original_weight": 0.3}}
+    workspace.study["evaluate"] = {
+        "reranking": {"name": "k_reciprocal", "k1": 5, "k2": 2, "original_weight": 0.3}
+    }
     result = workspace.run("--", TARGET)
     assert result.returncode == 0, result.stdout
     run = json.loads((tmp_path / TARGET).with_name("run.json").read_text())

@@ -64,7 +64,7 @@ def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
 
 @pytest.mark.parametrize(
     "name",
-    ["parts", "granularity", "classifier_gradient", "evidence", "compatible_on", "aggregator"],
+    ["parts", "granularity", "classifier_gradient", "evidence", "aggregator"],
 )
 def test_each_ablation_has_a_rule_of_its_own(name: str):
     """The rule's name is the variation's."""
@@ -114,9 +114,10 @@ def test_networks_are_shared_between_runs(workspace: Workspace):
 
 def test_equal_settings_are_trained_once(workspace: Workspace):
     """A condition that is a compared row, or another condition, adds no training."""
-    loss, aggregation = DEFAULTS["loss"], DEFAULTS["aggregation"]
-    workspace.study["robustness"]["kl_weight"]["values"] = [loss["kl_weight"]]
-    workspace.study["ablation"]["granularity"]["values"] = [aggregation["granularity"]]
+    sfsc = DEFAULTS["methods"]["sfsc"]
+    kl_weight = sfsc["loss"]["terms"]["compatible"]["kl"]["weight"]
+    workspace.study["robustness"]["kl_weight"]["values"] = [kl_weight]
+    workspace.study["ablation"]["granularity"]["values"] = [sfsc["aggregation"]["granularity"]]
     jobs = workspace.planned()
     assert not any(rule.startswith(("ablate", "vary")) for rule in jobs)
     assert jobs["embed"] == 4
@@ -136,8 +137,16 @@ def test_a_search_looks_at_no_test(workspace: Workspace):
         "seeds": [0, 1],
         "variation_seeds": [1],
         "search": {
-            "weight": {"methods": ["sfsc"], "vary": "loss.compatible_weight", "values": [0.5, 1.0]},
-            "pull": {"methods": ["bct"], "vary": "loss.influence_weight", "values": [0.5, 2.0]},
+            "weight": {
+                "methods": ["sfsc"],
+                "vary": "loss.terms.compatible.weight",
+                "values": [0.5, 1.0],
+            },
+            "pull": {
+                "methods": ["bct"],
+                "vary": "loss.terms.influence.weight",
+                "values": [0.5, 2.0],
+            },
         },
     }
     assert workspace.planned() == {
@@ -185,13 +194,21 @@ MORE = {
     "seeds": [0, 1],
     "compare": ["full_alone", "independent", "asymmetric", "asymmetric_s", "sfsc", "mine", "own"],
     "methods": {
-        "sfsc": {"loss": {"compatible_weight": 1.0}},
-        "mine": {"networks": "each", "reference": "independent", "loss": {"influence_weight": 0.5}},
-        "own": {"loss": {"label_smoothing": 0.2}},
+        "sfsc": {"loss": {"terms": {"compatible": {"weight": 1.0}}}},
+        "mine": {
+            "networks": "each",
+            "reference": "independent",
+            "loss": {"terms": {"influence": {"weight": 0.5}}},
+        },
+        "own": {"loss": {"base": {"label_smoothing": 0.2}}},
     },
     "robustness": {
         **dict.fromkeys(DEFAULTS["robustness"]),
-        "smoothing": {"methods": ["sfsc", "bct"], "vary": "loss.label_smoothing", "values": [0.3]},
+        "smoothing": {
+            "methods": ["sfsc", "bct"],
+            "vary": "loss.base.label_smoothing",
+            "values": [0.3],
+        },
     },
 }
 """Changes of the tiny study: every kind of rule has a job."""

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sfsc.config import Condition
 from sfsc.reporting.drawing import Drawing, describe_protocol, draw_nothing
 from sfsc.reporting.names import (
     OURS,
@@ -22,6 +21,7 @@ from sfsc.reporting.names import (
 )
 from sfsc.reporting.runs import Float64s, Results
 from sfsc.reporting.style import INK, PAGE, add_axes
+from sfsc.settings.jobs import Condition
 
 COLUMNS = 3
 WIDTH, HEIGHT, PITCH = 1.8, 1.25, 2.35

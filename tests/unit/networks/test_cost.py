@@ -8,10 +8,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from sfsc import parts
 from sfsc.networks.build import KINDS
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
+from sfsc.settings import parts
 
 SHAPE = (3, 32, 32)
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from result_files import small_job, write_embeddings, write_run
 
-from sfsc import parts
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.figure import write_figure
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
 
 FIGURES = parts.names("reporting.figures")
 

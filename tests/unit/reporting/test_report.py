@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from result_files import small_job, write_measured, write_study
 
-from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
@@ -16,6 +15,7 @@ from sfsc.reporting.cost_table import write_cost
 from sfsc.reporting.figure import write_figure
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables import write_tables
+from sfsc.settings.jobs import ReportJob, Rule, StudyJob
 
 RULES = {
     "prepare_synthetic": Rule(jobs=1, needs=()),

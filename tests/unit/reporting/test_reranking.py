@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from result_files import rerank, write_embeddings
 
-from sfsc import parts
-from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.reporting.claims import write_claims
 from sfsc.reporting.figure import write_figure
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables import write_tables
+from sfsc.settings import parts
+from sfsc.settings.jobs import ReportJob, Rule, StudyJob
 
 SENTENCE = "All tests re-ranked by k-reciprocal neighbours (k1 20, k2 6, lambda 0.3)."
 OF_ACCURACY = {"ablation", "accuracy_cost", "cross_test", "robustness", "twins"}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from result_files import small_job, write_run, write_test
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.main_table import main_frame
 from sfsc.reporting.runs import Results
 from sfsc.reporting.tables import read_frame, write_tables
+from sfsc.settings.jobs import StudyJob
 
 JOB = small_job("full_alone", "unified", "sfsc")
 

@@ -12,13 +12,14 @@ from safetensors.numpy import load_file, save_file
 
 import sfsc.device
 import sfsc.retrieval.gpu
-from sfsc.config import Evaluate, Reranking
 from sfsc.errors import ResultError
 from sfsc.retrieval import evaluate as stage
 from sfsc.retrieval.evaluate import evaluate, summarise
 from sfsc.retrieval.gpu import GalleryOnGPU
 from sfsc.retrieval.products import Float32s
+from sfsc.retrieval.rerankings.k_reciprocal import Settings as Reranking
 from sfsc.retrieval.stored import load_embeddings
+from sfsc.settings.sections import Evaluate
 
 SECTION = Evaluate(average_precision="trapezoidal", ranks=(1, 3))
 RUN = {"dataset": "synthetic", "method": "sfsc", "seed": 0, "widths": [0.5, 1.0]}

@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor
 
-from sfsc.config import Loss
-from sfsc.losses.base import CosineLoss
+from sfsc.losses.base import CosineLoss, CosineSettings
+
+
+class Settings(CosineSettings):
+    """A margin on the cosine."""
 
 
 class CosFace(CosineLoss):
@@ -15,8 +18,6 @@ class CosFace(CosineLoss):
         return torch.where(is_true, cosine - self.margin, cosine)
 
 
-def build(section: Loss) -> CosFace:
-    """Return the loss with the section's scale, margin and label smoothing."""
-    return CosFace(
-        scale=section.scale, margin=section.margin, label_smoothing=section.label_smoothing
-    )
+def build(settings: Settings) -> CosFace:
+    """Return the loss with these settings."""
+    return CosFace(**settings.model_dump(exclude={"name"}))

@@ -8,9 +8,17 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from sfsc.losses.asymmetric import LOSSES, asymmetric_loss
+from sfsc.errors import ConfigError
+from sfsc.losses.terms.asymmetric import Settings, asymmetric_loss
+from sfsc.settings.problems import validate
 
 Point = list[float]
+KINDS = ("regression", "contrastive", "triplet")
+
+
+def margin_of(kind: str, margin: float) -> float | None:
+    """Return the margin, which regression does not have."""
+    return None if kind == "regression" else margin
 
 
 def unit(x: Tensor) -> list[Point]:
@@ -54,7 +62,7 @@ NAIVE: dict[str, Callable[[list[Point], list[Point], list[int], float], float]] 
 }
 
 
-@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("kind", KINDS)
 class TestEachKind:
     """Regression, contrastive and triplet."""
 
@@ -63,7 +71,9 @@ class TestEachKind:
         """It is its definition on unit vectors; identities may be alone or the only one."""
         embedding, reference = torch.randn(7, 4).double(), torch.randn(7, 4).double()
         expected = NAIVE[kind](unit(embedding), unit(reference), labels, 1.2)
-        found = asymmetric_loss(embedding, reference, torch.tensor(labels), kind=kind, margin=1.2)
+        found = asymmetric_loss(
+            embedding, reference, torch.tensor(labels), kind=kind, margin=margin_of(kind, 1.2)
+        )
         assert found.item() == pytest.approx(expected, rel=1e-9)
 
     def test_gradient(self, kind: str):
@@ -73,7 +83,7 @@ class TestEachKind:
         labels = torch.arange(6) // 2
 
         def loss(a: Tensor, r: Tensor) -> Tensor:
-            return asymmetric_loss(a, r, labels, kind=kind, margin=1.2)
+            return asymmetric_loss(a, r, labels, kind=kind, margin=margin_of(kind, 1.2))
 
         assert gradcheck(loss, (embedding, reference))
 
@@ -83,7 +93,9 @@ class TestEachKind:
         embedding = torch.randn(6, 3, requires_grad=True)
         reference = torch.randn(6, 3, requires_grad=not is_frozen)
         labels = torch.arange(6) // 2
-        asymmetric_loss(embedding, reference, labels, kind=kind, margin=3.0).backward()
+        asymmetric_loss(
+            embedding, reference, labels, kind=kind, margin=margin_of(kind, 3.0)
+        ).backward()
         assert (embedding.grad.abs().sum(dim=1) > 0).all()
         assert (reference.grad is None) == is_frozen
 
@@ -91,8 +103,12 @@ class TestEachKind:
         """Embeddings count by their direction alone."""
         embedding, reference = torch.randn(6, 3), torch.randn(6, 3)
         labels = torch.arange(6) // 2
-        found = asymmetric_loss(2.0 * embedding, 0.5 * reference, labels, kind=kind, margin=1.2)
-        expected = asymmetric_loss(embedding, reference, labels, kind=kind, margin=1.2)
+        found = asymmetric_loss(
+            2.0 * embedding, 0.5 * reference, labels, kind=kind, margin=margin_of(kind, 1.2)
+        )
+        expected = asymmetric_loss(
+            embedding, reference, labels, kind=kind, margin=margin_of(kind, 1.2)
+        )
         torch.testing.assert_close(found, expected)
 
     @pytest.mark.parametrize("length", [0.0, 1e-20, 1.0, 1e10])
@@ -103,7 +119,7 @@ class TestEachKind:
         reference = length * torch.randn(6, 3)
         embedding = reference.clone().requires_grad_()
         labels = torch.arange(6) // 2
-        loss = asymmetric_loss(embedding, reference, labels, kind=kind, margin=1.2)
+        loss = asymmetric_loss(embedding, reference, labels, kind=kind, margin=margin_of(kind, 1.2))
         loss.backward()
         assert torch.isfinite(loss)
         assert torch.isfinite(embedding.grad).all()
@@ -114,7 +130,7 @@ def test_a_perfect_sub_model_has_no_loss(kind: str):
     """One vector per identity, the reference's, far from the others'."""
     reference = torch.eye(3).repeat_interleave(2, dim=0)
     labels = torch.arange(6) // 2
-    loss = asymmetric_loss(reference, reference, labels, kind=kind, margin=1.2)
+    loss = asymmetric_loss(reference, reference, labels, kind=kind, margin=margin_of(kind, 1.2))
     assert loss.item() == pytest.approx(0.0, abs=1e-12)
 
 
@@ -124,3 +140,13 @@ def test_batch_composition_does_not_scale_the_contrastive_loss():
     once = asymmetric_loss(embedding, reference, labels, kind="contrastive", margin=1.2)
     twice = [x.repeat(2, *[1] * (x.dim() - 1)) for x in (embedding, reference, labels)]
     torch.testing.assert_close(asymmetric_loss(*twice, kind="contrastive", margin=1.2), once)
+
+
+@pytest.mark.parametrize(("kind", "margin"), [("regression", 0.3), ("triplet", None)])
+def test_a_margin_that_would_be_ignored_or_is_missing_is_refused(kind: str, margin: float | None):
+    """Regression has no margin, the other kinds need one."""
+    with pytest.raises(ConfigError, match="`margin` must be null with `kind: regression`"):
+        validate(Settings, {"name": "asymmetric", "kind": kind, "margin": margin}, source="x")
+    x = torch.randn(4, 3)
+    with pytest.raises(ValueError, match="`margin` must be None with `kind = regression`"):
+        asymmetric_loss(x, x, torch.arange(4), kind=kind, margin=margin)

@@ -9,11 +9,10 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.nn import functional
 
-from sfsc import parts
 from sfsc.errors import ConfigError
 from sfsc.losses.base import BaseLoss
-
-from sections import loss_section
+from sfsc.settings import parts
+from sfsc.settings.problems import validate
 
 SCALE, MARGIN, SMOOTHING = 8.0, 0.3, 0.1
 LABELS = [0, 6, 3, 3, 1]
@@ -23,8 +22,11 @@ Row = list[float]
 
 def base_loss(name: str, **changes: float) -> BaseLoss:
     """Return a part with the settings above or changed ones."""
-    settings = {"scale": SCALE, "margin": MARGIN, "label_smoothing": SMOOTHING} | changes
-    return parts.load("losses.base_losses", name).build(loss_section(**settings))
+    cosine = {} if name == "softmax" else {"scale": SCALE, "margin": MARGIN}
+    part = parts.load("losses.bases", name)
+    settings = {"label_smoothing": SMOOTHING} | cosine | changes
+    loss: BaseLoss = part.build(validate(part.Settings, settings, source=f"loss.base {name}"))
+    return loss
 
 
 def naive_cross_entropy(rows: list[Row], labels: list[int], smoothing: float) -> float:
@@ -97,12 +99,6 @@ class TestEachLoss:
         expected = naive_cross_entropy(rows, LABELS, smoothing)
         assert found.item() == pytest.approx(expected, rel=1e-9)
 
-    def test_logits_know_no_margin(self, name: str):
-        """The scores that are evidence are the same whatever the margin."""
-        embedding, classifier = torch.randn(5, 4), torch.randn(7, 4)
-        first, second = (base_loss(name, margin=m).logits(embedding, classifier) for m in (0, 1))
-        assert torch.equal(first, second)
-
     @pytest.mark.parametrize("length", [0.0, 1e-20, 1e4])
     def test_extreme_embeddings_stay_finite(self, name: str, length: float):
         """Loss and gradient are finite for vectors of any length and angle."""
@@ -110,7 +106,7 @@ class TestEachLoss:
         signs = torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None]
         embedding = (length * signs * classifier[[0, 1, 5, 5]]).requires_grad_()
         classifier.requires_grad_()
-        loss = base_loss(name, scale=1e3)
+        loss = base_loss(name, **({} if name == "softmax" else {"scale": 1e3}))
         value = loss(loss.logits(embedding, classifier), torch.arange(4))
         value.backward()
         assert torch.isfinite(value)
@@ -185,11 +181,19 @@ def test_arcface_falls_with_the_angle_to_the_end(margin: float):
     assert (steps > -0.01).all()
 
 
+@pytest.mark.parametrize("name", WITH_MARGIN)
+def test_logits_know_no_margin(name: str):
+    """The scores that are evidence are the same whatever the margin."""
+    embedding, classifier = torch.randn(5, 4), torch.randn(7, 4)
+    first, second = (base_loss(name, margin=m).logits(embedding, classifier) for m in (0, 1))
+    assert torch.equal(first, second)
+
+
 def test_arcface_refuses_a_margin_that_is_no_angle():
     """Half a turn or more would put every embedding beyond the end."""
     with pytest.raises(ConfigError) as error:
         base_loss("arcface", margin=4.0)
     assert str(error.value) == (
-        "`loss.margin` of `loss.base: arcface` must be an angle below pi. Found `margin = 4.0`; "
-        "the paper's is 0.5."
+        "loss.base arcface is not valid (1 problem):\n"
+        "  - `margin` should be less than 3.141592653589793. Found `4.0`."
     )

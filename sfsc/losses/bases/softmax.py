@@ -3,8 +3,11 @@
 from torch import Tensor
 from torch.nn import functional
 
-from sfsc.config import Loss
-from sfsc.losses.base import BaseLoss
+from sfsc.losses.base import BaseLoss, BaseSettings
+
+
+class Settings(BaseSettings):
+    """Softmax cross-entropy with label smoothing."""
 
 
 class Softmax(BaseLoss):
@@ -12,9 +15,15 @@ class Softmax(BaseLoss):
 
     Args:
         label_smoothing: Share of the target mass spread evenly over all C identities, in [0, 1).
+
+    >>> import torch
+    >>> loss = Softmax()
+    >>> logits = loss.logits(torch.eye(2), classifier=4.0 * torch.eye(2))
+    >>> loss(logits, torch.tensor([0, 1]))
+    tensor(0.0181)
     """
 
-    def __init__(self, *, label_smoothing: float) -> None:
+    def __init__(self, *, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
     def logits(self, embedding: Tensor, classifier: Tensor) -> Tensor:
@@ -26,6 +35,6 @@ class Softmax(BaseLoss):
         return functional.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
 
 
-def build(section: Loss) -> Softmax:
-    """Return the loss with the section's label smoothing; it has neither scale nor margin."""
-    return Softmax(label_smoothing=section.label_smoothing)
+def build(settings: Settings) -> Softmax:
+    """Return the loss with these settings."""
+    return Softmax(label_smoothing=settings.label_smoothing)

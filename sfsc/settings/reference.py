@@ -17,10 +17,11 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from sfsc import parts
-from sfsc.config import Data, Section
 from sfsc.files import replacing
-from sfsc.params import Params, load_params
+from sfsc.settings import parts
+from sfsc.settings.experiment import Params, load_params
+from sfsc.settings.section import Section
+from sfsc.settings.sections import Data
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """\
@@ -32,7 +33,7 @@ job. A study, `studies/<name>.yaml`, overlays `params.yaml` key by key.
 """
 PARTS: dict[str, parts.Kind] = {
     "backbone": "networks.backbones",
-    "base": "losses.base_losses",
+    "base": "losses.bases",
     "aggregator": "aggregation.aggregators",
     "datasets": "data.sets",
 }

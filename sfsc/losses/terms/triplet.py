@@ -3,6 +3,17 @@
 import torch
 from torch import Tensor
 
+from sfsc.losses.base import BaseLoss
+from sfsc.losses.term import Outputs, Term
+from sfsc.settings.section import NonNegative, TermSettings
+
+
+class Settings(TermSettings):
+    """Batch-hard triplets of the embeddings before the neck, of every sub-model."""
+
+    margin: NonNegative = 0.3
+    """Euclidean distance by which the negative must be farther than the positive."""
+
 
 def batch_hard_triplet_loss(embeddings: Tensor, labels: Tensor, *, margin: float) -> Tensor:
     """Return the mean over anchors of `max(0, margin + d(hardest positive) - d(hardest negative))`.
@@ -17,6 +28,10 @@ def batch_hard_triplet_loss(embeddings: Tensor, labels: Tensor, *, margin: float
 
     Returns:
         Scalar.
+
+    >>> embeddings = torch.tensor([[0.0], [1.0], [1.5]])
+    >>> batch_hard_triplet_loss(embeddings, torch.tensor([7, 7, 8]), margin=0.3)
+    tensor(0.4000)
     """
     distances = _pairwise_distances(embeddings)
     same = labels[:, None] == labels[None, :]
@@ -33,3 +48,26 @@ def _pairwise_distances(x: Tensor) -> Tensor:
     squared = (x[:, None, :] - x[None, :, :]).square().sum(dim=2)
     # The square root has no gradient at 0, where every anchor meets itself.
     return squared.clamp(min=torch.finfo(x.dtype).tiny).sqrt()
+
+
+class Triplet(Term):
+    """Batch-hard triplet loss before the neck, where "bag of tricks" (arXiv 1903.07071) has it.
+
+    Args:
+        margin: Euclidean distance, at least 0.
+    """
+
+    def __init__(self, *, margin: float) -> None:
+        self.margin = margin
+
+    def __call__(self, outputs: Outputs, base_loss: BaseLoss) -> Tensor:
+        """Return the loss of the embeddings before the neck."""
+        del base_loss
+        return batch_hard_triplet_loss(
+            outputs.embeddings.before_neck, outputs.labels, margin=self.margin
+        )
+
+
+def build(settings: Settings) -> Triplet:
+    """Return the term with these settings."""
+    return Triplet(margin=settings.margin)

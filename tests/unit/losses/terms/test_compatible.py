@@ -1,4 +1,4 @@
-"""Each loss against a naive loop, its gradient in float64, and logits at their extremes."""
+"""The compatible loss against a naive loop, its gradient in float64, and extreme logits."""
 
 import math
 
@@ -7,7 +7,6 @@ import torch
 from scipy.special import gammaln, psi
 from torch.autograd import gradcheck
 
-from sfsc.losses.compatible import compatible_loss, rising_kl_weight
 from sfsc.losses.evidential import (
     EVIDENCE,
     EXP_LIMIT,
@@ -16,22 +15,9 @@ from sfsc.losses.evidential import (
     misleading_evidence,
     uncertainty,
 )
-from sfsc.losses.triplet import batch_hard_triplet_loss
+from sfsc.losses.terms.compatible import compatible_loss, rising_weight
 
 MARKET_IDENTITIES, MSMT_IDENTITIES = 751, 1041
-
-
-def naive_triplet_loss(points: list[list[float]], labels: list[int], margin: float) -> float:
-    """Batch-hard triplets by exhaustive search."""
-    losses = []
-    for a, anchor in enumerate(points):
-        positives = [
-            math.dist(anchor, p) for i, p in enumerate(points) if i != a and labels[i] == labels[a]
-        ]
-        negatives = [math.dist(anchor, p) for i, p in enumerate(points) if labels[i] != labels[a]]
-        if positives and negatives:
-            losses.append(max(0.0, margin + max(positives) - min(negatives)))
-    return sum(losses) / max(1, len(losses))
 
 
 def naive_compatible_loss(alpha: list[list[float]], labels: list[int], kl_weight: float) -> float:
@@ -45,44 +31,6 @@ def naive_compatible_loss(alpha: list[list[float]], labels: list[int], kl_weight
         kl += sum((a - 1.0) * (psi(a) - psi(s)) for a in others)
         total += kl_weight * kl
     return total / len(labels)
-
-
-class TestTriplet:
-    """Batch-hard triplet loss."""
-
-    def test_equals_the_naive_loop(self):
-        """It takes the farthest positive and the nearest negative of each anchor."""
-        points, labels = torch.randn(9, 4, dtype=torch.float64), torch.arange(9) // 3
-        expected = naive_triplet_loss(points.tolist(), labels.tolist(), 0.3)
-        found = batch_hard_triplet_loss(points, labels, margin=0.3)
-        assert found.item() == pytest.approx(expected, rel=1e-9)
-
-    def test_anchors_without_a_triplet_do_not_count(self):
-        """A lone identity has no positive and is left out of the mean."""
-        points, labels = torch.randn(5, 4, dtype=torch.float64), torch.tensor([0, 0, 1, 1, 2])
-        expected = naive_triplet_loss(points.tolist(), labels.tolist(), 5.0)
-        found = batch_hard_triplet_loss(points, labels, margin=5.0)
-        assert found.item() == pytest.approx(expected, rel=1e-9)
-
-    def test_without_any_triplet_it_is_zero(self):
-        """One identity alone gives no loss and a finite gradient."""
-        points = torch.randn(4, 3, requires_grad=True)
-        loss = batch_hard_triplet_loss(points, torch.zeros(4, dtype=torch.int64), margin=0.3)
-        loss.backward()
-        assert loss.item() == 0.0
-        assert torch.isfinite(points.grad).all()
-
-    def test_duplicates_have_a_finite_gradient(self):
-        """Embeddings that coincide do not divide by a zero distance."""
-        points = torch.zeros(4, 3, requires_grad=True)
-        batch_hard_triplet_loss(points, torch.tensor([0, 0, 1, 1]), margin=0.3).backward()
-        assert torch.isfinite(points.grad).all()
-
-    def test_gradient(self):
-        """Its gradient agrees with finite differences."""
-        points = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
-        labels = torch.arange(6) // 2
-        assert gradcheck(lambda x: batch_hard_triplet_loss(x, labels, margin=5.0), (points,))
 
 
 @pytest.mark.parametrize("evidence", EVIDENCE)
@@ -168,6 +116,14 @@ def test_exp_evidence_is_clamped():
 
 def test_kl_weight_rises_linearly_and_stays():
     """lambda_t is 0 at first, linear on the ramp, then constant; no ramp starts at the end."""
-    weights = [rising_kl_weight(t, kl_weight=2.0, ramp=0.5) for t in (0.0, 0.25, 0.5, 1.0)]
+    weights = [rising_weight(t, weight=2.0, ramp=0.5) for t in (0.0, 0.25, 0.5, 1.0)]
     assert weights == [0.0, 1.0, 2.0, 2.0]
-    assert rising_kl_weight(0.0, kl_weight=2.0, ramp=0.0) == 2.0
+    assert rising_weight(0.0, weight=2.0, ramp=0.0) == 2.0
+
+
+def test_a_recorded_step_has_the_same_weight():
+    """A progress in a tensor, as recorded steps have it, gives the weight of a number."""
+    for progress in (0.0, 0.3, 0.9):
+        tensor = rising_weight(torch.tensor(progress).double(), weight=0.7, ramp=0.4)
+        number = rising_weight(torch.tensor(progress).double().item(), weight=0.7, ramp=0.4)
+        assert tensor.item() == number

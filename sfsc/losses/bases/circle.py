@@ -12,8 +12,11 @@ the brackets being weights without a gradient (eq. 10).
 import torch
 from torch import Tensor
 
-from sfsc.config import Loss
-from sfsc.losses.base import CosineLoss
+from sfsc.losses.base import CosineLoss, CosineSettings
+
+
+class Settings(CosineSettings):
+    """A margin that relaxes both optima: 0.25 in the paper, with scale 256."""
 
 
 class Circle(CosineLoss):
@@ -29,8 +32,6 @@ class Circle(CosineLoss):
         return weight * torch.where(is_true, cosine - (1.0 - m), cosine - m)
 
 
-def build(section: Loss) -> Circle:
-    """Return the loss with the section's scale, margin and label smoothing."""
-    return Circle(
-        scale=section.scale, margin=section.margin, label_smoothing=section.label_smoothing
-    )
+def build(settings: Settings) -> Circle:
+    """Return the loss with these settings."""
+    return Circle(**settings.model_dump(exclude={"name"}))
