@@ -7,7 +7,7 @@ import io
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -40,7 +40,7 @@ FENCE = re.compile(
 LANGUAGES = {"shell", "console", "python", "yaml", "bibtex", "text"}
 TRACKED = ("benchmarks/", "docs/", "profiles/", "reports/default", "sfsc/", "studies/", "tests/")
 """Where a file that a command names must be in the repository; other folders are made by jobs."""
-MADE_BY_JOBS = ("data/", "reports/", "results/")
+MADE_BY_STUDIES = ("data/prepared", "reports", "results")
 PLAIN = {"cd", "git", "mypy", "pre-commit", "pytest", "ruff", "snakefmt", "source"}
 """Programs of which only the files that they name are checked."""
 
@@ -96,8 +96,17 @@ def check_snakemake(command: Command) -> None:
     _, options = snakemake.cli.parse_args(command.words[1:])
     for path in options.configfile or ():
         check_file(command, str(path))
+    folders = [f"{folder}/{study_of(command, options.configfile)}/" for folder in MADE_BY_STUDIES]
     for target in options.targets:
-        assert target == "all" or target.startswith(MADE_BY_JOBS), f"`{target}` is no target"
+        is_target = target == "all" or target.startswith(("data/raw/", *folders))
+        assert is_target, f"`{target}` is no target of the study"
+
+
+def study_of(command: Command, configfiles: Sequence[Path] | None) -> str:
+    """Return the name of the study that a command makes."""
+    *_, last = configfiles or ["params.yaml"]
+    text = titles_of(command.page).get(str(last)) or (ROOT / last).read_text()
+    return yaml.safe_load(text)["study"]
 
 
 def check_sfsc(command: Command) -> None:
@@ -205,7 +214,8 @@ def test_a_documented_command_is_valid(command: Command):
     [
         ("snakemake --cores 8 --configfile studies/omniglot.yaml all", "`all` does not exist"),
         ("snakemake --configfile studies/none.yaml -- all", "`studies/none.yaml` does not exist"),
-        ("snakemake -- everything", "`everything` is no target"),
+        ("snakemake -- everything", "`everything` is no target of the study"),
+        ("snakemake -- results/omniglot/mlflow.json", "is no target of the study"),
         ("snakemake --no-such-flag all", "unrecognized arguments: --no-such-flag"),
         ("sfsc trian --config a", "invalid choice: 'trian'"),
         ("make nothing", "No rule to make target 'nothing'"),
