@@ -1,8 +1,8 @@
-"""What the stage `sfsc evaluate` takes at the size of a data set of the paper.
+"""Time and memory of the stage `sfsc evaluate` at the size of one of the paper's data sets.
 
-The command runs in a process of its own on stored embeddings of four sub-models. They are as good
-as useless: positives are anywhere in the gallery, the hardest case for time and memory. Those that
-are re-ranked are a standard network's: useless ones have hardly any reciprocal neighbours.
+The stage runs in its own process on stored embeddings of four sub-models. The embeddings are those
+of an untrained network: positives lie anywhere in the gallery, the slowest case. For re-ranking
+they are those of a trained network, because untrained ones have few reciprocal neighbours.
 """
 
 import json
@@ -37,9 +37,9 @@ def measure(
     """Return wall seconds and peak resident memory of one full matrix.
 
     Args:
-        size: Of the test split.
-        is_reranked: Whether by k-reciprocal re-ranking.
-        widths: A sub-model each.
+        size: Size of the test split.
+        is_reranked: Whether to re-rank by k-reciprocal neighbours.
+        widths: One sub-model per width.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -59,7 +59,7 @@ def measure(
 
 
 def write_inputs(folder: Path, size: Size, widths: tuple[float, ...], *, is_reranked: bool) -> None:
-    """Write what the stage reads."""
+    """Write the input files of the stage."""
     generator = np.random.default_rng(0)
     labels = dict(zip(("query", "gallery"), make_labels(generator, size), strict=True))
     make_manifest(labels).save(folder / "manifest.csv")
@@ -77,7 +77,7 @@ def write_inputs(folder: Path, size: Size, widths: tuple[float, ...], *, is_rera
 
 
 def make_manifest(labels: dict[str, Labels]) -> Manifest:
-    """Return the manifest of a set that has these splits and no images."""
+    """Return the manifest of a set with these splits but without image files."""
     identity, camera = (np.concatenate(columns) for columns in zip(*labels.values(), strict=True))
     return Manifest(
         path=np.array([f"{index}.jpg" for index in range(len(identity))]),

@@ -3,7 +3,8 @@
     python -m sfsc.reporting.readme README.md
 
 replaces what stands between `<!-- results: <study> -->` and `<!-- end -->` by what the study's
-`reports/<study>/` says: its main table in words and as a table, and the verdicts on the claims.
+`reports/<study>/` says: the main result in a sentence, the verdicts on the claims, the main table
+without its caption.
 """
 
 import re
@@ -37,7 +38,7 @@ def render(readme: Path) -> str:
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
         tables = verdict_tables(load_claims(report / "claims.json"))
         verdicts = to_markdown(tables, "").strip()
-        table = (report / "tables" / "main.md").read_text().strip()
+        table, _, _caption = (report / "tables" / "main.md").read_text().strip().rpartition("\n\n")
         content = "\n\n".join([*sentences, verdicts, table])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 

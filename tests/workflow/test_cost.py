@@ -26,7 +26,7 @@ def test_the_study_at_hand_is_measured(changed: Workspace):
     assert all(kinds[kind]["useful_seconds"] > 0 for kind in ("train", "assemble", "embed"))
     assert all(kind["useful_seconds"] < kind["core_seconds"] for kind in kinds.values())
     assert 0 < result["useful_share"] < 1
-    assert result["measured"] == "study at hand"
+    assert result["measured"] == "finished study"
 
 
 def test_a_study_that_is_not_complete_is_sampled(

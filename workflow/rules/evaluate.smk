@@ -1,4 +1,5 @@
-# Embeddings once per training, then every query switch against every gallery switch from them; what a sub-model costs.
+# Each run is embedded once and tested from the embeddings, every query sub-model against every gallery sub-model.
+# And what each sub-model costs.
 
 
 rule embed:
@@ -16,7 +17,7 @@ rule embed:
     benchmark:
         "logs/{study}/{dataset}/{run}/seed{seed}/embed.tsv"
     threads: 1
-    # Embeddings are kept until all are there: at most half as large as the images they are of.
+    # Embeddings stay in memory until all are computed. They are at most half as large as the images.
     resources:
         mem_mb=lambda wildcards, input: 3000 + int(input.size_mb) // 2,
         runtime=60,
@@ -53,7 +54,7 @@ rule evaluate:
         " --output {output.test} --queries {output.queries} > {log} 2>&1"
 
 
-# Needs no training: what a sub-model costs is a matter of the network's architecture.
+# The cost of a sub-model depends on the architecture alone, so it needs no training.
 rule measure:
     input:
         config="results/{study}/{dataset}/config/measure.json",
@@ -66,7 +67,7 @@ rule measure:
         "logs/{study}/{dataset}/measure.log",
     benchmark:
         "logs/{study}/{dataset}/measure.tsv"
-    # Computes with one. Here it asks for more than there are and gets all, so that no job disturbs it.
+    # It computes with one thread. Asking for all cores of this machine keeps other jobs from disturbing the timing.
     threads: lambda wildcards: 1024 if workflow.local_exec else 1
     resources:
         mem_mb=3000,

@@ -1,12 +1,7 @@
 """The README's graph is Snakemake's, in few nodes."""
 
-import subprocess
-import sys
-from pathlib import Path
+from sfsc.reporting.rule_graph import parse, render
 
-from sfsc.reporting.rule_graph import BLOCK, parse, render
-
-ROOT = Path(__file__).parents[3]
 MERMAID = """\
 ---
 title: DAG
@@ -48,13 +43,3 @@ def test_the_target_is_no_node():
         ("prepare", "train_sfsc"), ("prepare", "figure_a"), ("train_sfsc", "figure_a"),
         ("train_sfsc", "figure_b"), ("figure_a", "report"), ("figure_b", "report"),
     }  # fmt: skip
-
-
-def test_the_readme_has_the_graph_of_the_pipeline_as_it_is():
-    """`make readme` would change nothing."""
-    command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js", "--nolock"]
-    result = subprocess.run(
-        [*command, "--", "all"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    (found,) = BLOCK.findall((ROOT / "README.md").read_text())
-    assert found == render(result.stdout), "run `make readme`"
