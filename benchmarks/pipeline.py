@@ -33,7 +33,6 @@ from typing import NamedTuple
 import yaml
 
 from sfsc.params import load_params
-from sfsc.timing import read_useful_seconds
 
 LIMITS = {"useful_share": 0.9}
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "sfsc")
@@ -106,6 +105,12 @@ def jobs_of(files: Iterable[Mapping[str, str]]) -> list[Job]:
         )
         for log, file in by_log.items()
     ]
+
+
+def read_useful_seconds(log: Path) -> float:
+    """Return the seconds that a job's log reports for embedding and ranking, 0 if none."""
+    found = re.findall(r"^(?:embedding|ranking) took (\d+\.\d+) s$", log.read_text(), re.MULTILINE)
+    return sum(map(float, found))
 
 
 def measure_job(root: Path, job: Job) -> tuple[str, float, float] | None:

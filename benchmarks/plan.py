@@ -26,9 +26,9 @@ from benchmarks.step import (
     step_operations,
     switchable_step,
 )
+from sfsc.compute import best_device
 from sfsc.config import Part, TrainJob
 from sfsc.data.samplers import epoch_length
-from sfsc.device import best_device
 from sfsc.params import Params, load_params
 
 TRAIN_IMAGES = {"market1501": 12_936, "msmt17": 32_621, "veri776": 37_746}

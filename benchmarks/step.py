@@ -29,9 +29,8 @@ from torch.nn import functional
 from benchmarks.printing import print_result
 from sfsc import parts
 from sfsc.aggregation.build import build_aggregator
+from sfsc.compute import best_device, generator_for
 from sfsc.config import TrainJob
-from sfsc.determinism import generator_for
-from sfsc.device import best_device
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 from sfsc.aggregation.aggregators.projection import Projection
-from sfsc.determinism import make_deterministic
+from sfsc.compute import make_deterministic
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.training.build import OPTIMIZERS

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sfsc.compute import best_device
 from sfsc.config import MeasureJob
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
-from sfsc.device import best_device
 from sfsc.files import replacing
 from sfsc.networks.build import KINDS, Network, channels_last
 from sfsc.networks.cost import cost

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from sfsc import parts
 from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.build import build_aggregator
+from sfsc.compute import seed_of
 from sfsc.config import Train, TrainJob
 from sfsc.data.augmentation import Augment, build_augmentation
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.samplers import epoch_length
-from sfsc.determinism import seed_of
 from sfsc.errors import ConfigError
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.pretrained import load_pretrained

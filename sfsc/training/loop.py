@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sfsc.compute import generator_for, seed_of
 from sfsc.data.packed import read_images
 from sfsc.data.samplers import pk_batches
-from sfsc.determinism import generator_for, seed_of
 from sfsc.losses.compatible import rising_kl_weight
 from sfsc.training.build import Training
 from sfsc.training.records import Record, conflict_record, step_record

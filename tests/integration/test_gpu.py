@@ -15,10 +15,10 @@ from torch import Tensor
 
 from sfsc.aggregation.build import build_aggregator
 from sfsc.cli import main
+from sfsc.compute import generator_for, make_deterministic
 from sfsc.config import Aggregation, Augmentation, Loss, TrainJob
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.prepared import PreparedSet
-from sfsc.determinism import generator_for, make_deterministic
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork, channels_last, load_network
 from sfsc.networks.recompute import recompute_activations

@@ -10,8 +10,8 @@ import torch
 from sfsc import parts
 from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.conflicts import update_cosines
+from sfsc.compute import generator_for
 from sfsc.config import Aggregation
-from sfsc.determinism import generator_for
 from sfsc.errors import ConfigError
 from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork

@@ -1,5 +1,10 @@
-"""Torch computes on the GPU if there is one, and trainings side by side on one each."""
+"""Each training gets a GPU of its own, freed memory is kept, and logs tell what took how long."""
 
+import ctypes
+import logging
+import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sfsc import device
-from sfsc.device import best_device, named_device
+from sfsc import compute
+from sfsc.compute import best_device, named_device, timed
 
 
 @pytest.mark.parametrize(("has_gpu", "name"), [(True, "cuda"), (False, "cpu")])
@@ -25,9 +30,9 @@ def current(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[to
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(device, "_CLAIMS", [])
+    monkeypatch.setattr(compute, "_CLAIMS", [])
     yield chosen
-    for claim in device._CLAIMS:
+    for claim in compute._CLAIMS:
         claim.close()
 
 
@@ -36,7 +41,7 @@ def test_trainings_side_by_side_have_a_gpu_each(current: list[torch.device]):
     found = [named_device("cuda") for _ in range(3)]
     assert [one.index for one in found] == [0, 1, 0]
     assert current == found
-    first, _ = device._CLAIMS
+    first, _ = compute._CLAIMS
     first.close()
     assert named_device("cuda") == torch.device("cuda", 0)
 
@@ -54,5 +59,43 @@ def test_a_process_of_several_keeps_to_its_rank_where_none_is_free(
 def test_a_training_on_the_cpu_claims_nothing(current: list[torch.device]):
     """It runs beside any other."""
     assert named_device("cpu") == torch.device("cpu")
-    assert not device._CLAIMS
+    assert not compute._CLAIMS
     assert not current
+
+
+def test_a_log_tells_what_took_how_long(caplog: pytest.LogCaptureFixture):
+    """One line with the seconds of a block."""
+    with caplog.at_level(logging.INFO), timed("embedding"):
+        pass
+    (line,) = caplog.messages
+    assert re.fullmatch(r"embedding took 0\.0\d\d s", line)
+
+
+PROGRAM = """
+import resource
+import numpy as np
+from sfsc.compute import keep_freed_memory
+
+keep_freed_memory()
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(250_000)  # 2 MB, given back at once
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+first, second = faults(), faults()
+print(first, second)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc: no mallopt"
+)
+def test_a_large_block_is_mapped_once():
+    """The second time that 2 MB are taken and freed, their pages are still there."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
+    )
+    first, second = map(int, result.stdout.split())
+    assert first > 300
+    assert second < first / 10
