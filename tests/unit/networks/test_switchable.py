@@ -16,6 +16,7 @@ from sfsc.networks.switchable import (
     SwitchableLinear,
     block_leaves,
     crop_channels,
+    leading_block,
     submodel_blocks,
 )
 
@@ -83,8 +84,8 @@ def test_convolution_refuses_to_cut_a_group():
     with pytest.raises(ValueError, match="whole groups") as error:
         SwitchableConv2d(8, 8, 3, widths=(0.375, 1.0), groups=4)
     assert str(error.value) == (
-        "A sub-model must keep whole groups of a grouped convolution, 2 input and 2 output "
-        "channels each. Found `in_channels = 3`, `out_channels = 3`; choose widths that leave a "
+        "Each sub-model must keep whole groups of a grouped convolution, here of 2 input and 2 "
+        "output channels. Found `in_channels = 3`, `out_channels = 3`; choose widths that leave a "
         "whole number of groups."
     )
 
@@ -92,11 +93,26 @@ def test_convolution_refuses_to_cut_a_group():
 @pytest.mark.parametrize("switch", range(3))
 def test_linear_crops_its_input_only(switch: int):
     """Every sub-model's output has the full dimension."""
-    layer = SwitchableLinear(8, 6, widths=WIDTHS)
+    layer = SwitchableLinear((2, 4, 8), (6, 6, 6))
     x = torch.randn(3, (2, 4, 8)[switch])
     expected = x @ layer.weight[:, : x.shape[1]].T + layer.bias
     torch.testing.assert_close(layer(x, switch), expected)
     torch.testing.assert_close(layer.dense(switch)(x), expected)
+
+
+@pytest.mark.parametrize("switch", range(3))
+def test_linear_uses_the_leading_block_only(switch: int):
+    """Weights outside the block do not change the output; the plain layer's output is equal."""
+    layer = SwitchableLinear((2, 4, 8), (3, 6, 9))
+    x = torch.randn(5, 7, (2, 4, 8)[switch])
+    before = layer(x, switch)
+    assert before.shape == (5, 7, (3, 6, 9)[switch])
+    kept = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in layer.named_parameters()}
+    for name, shape in layer.block(switch).items():
+        leading_block(kept[name], shape).logical_not_()
+        layer.get_parameter(name).data[~kept[name]] = torch.nan
+    assert torch.equal(layer(x, switch), before)
+    assert torch.equal(layer.dense(switch)(x), before)
 
 
 def test_batch_norms_are_private():
