@@ -1,4 +1,4 @@
-"""Images that may not be passed on are made only where no push takes them along."""
+"""Restricted images are made only where no push publishes them."""
 
 import subprocess
 from pathlib import Path
@@ -60,10 +60,10 @@ def test_a_report_that_git_sees_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         check_images_stay_here("mine", ["faces"], root=tmp_path)
     assert str(caught.value) == (
-        "What shows images of faces must not be pushed, as sfsc/licence.py does not say that they "
-        f"may be passed on. Found `{SHOWN[2]}`, not ignored by git. Mark an out of DVC with "
-        "`push: false`, name a file in .gitignore; or, if its licence allows that, add the data "
-        "set to sfsc/licence.py."
+        "Files that show images of faces must not be pushed, because sfsc/licence.py does not list "
+        f"the set as redistributable. Found `{SHOWN[2]}`, not ignored by git. Mark a DVC out with "
+        "`push: false` and add a file to .gitignore; or, if the licence allows redistribution, add "
+        "the set to sfsc/licence.py."
     )
     (tmp_path / ".gitignore").write_text("\n".join(SHOWN))
     check_images_stay_here("mine", ["faces"], root=tmp_path)
