@@ -282,7 +282,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (PAGE, "reporting.graph_layout reporting.report reporting.rule_graph"),
     (NOTHING, "licence reporting.explain reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
-    (MIRROR, "tracking.streams tracking.training"),
+    (MIRROR, "tracking.finished tracking.streams"),
     # Words, and values that are in the slices beside the digests.
     (NOTHING, "cli config errors idle_settings parameter_reference params parts provenance"),
     (NOTHING, "tracking.live"),

@@ -296,7 +296,7 @@ def test_a_refusal_is_an_error_not_an_outage(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(TrackingError) as raised:
         synchronise()
     assert str(raised.value) == (
-        "The tracking store must take the study's runs. Found: Invalid name. Check "
+        "The tracking store must accept the study's runs. Found: Invalid name. Check "
         "MLFLOW_TRACKING_URI or `--uri`."
     )
     assert not STAMP.exists()
