@@ -247,7 +247,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "networks.pretrained networks.recompute training.launch training.replay"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
-    (MEASURE, "networks.latency networks.measure"),
+    (MEASURE, "networks.footprint networks.latency"),
     (MEASURE | MIRROR, "networks.serving"),
     (ALL, "training training.build training.checkpoint training.loop training.model"),
     (NOTHING, "networks.backbones.vit_small networks.transformer networks.transformer_layers"),

@@ -14,7 +14,7 @@ from sfsc.config import MeasureJob
 from sfsc.networks import latency
 from sfsc.networks.build import KINDS
 from sfsc.networks.cost import cost
-from sfsc.networks.measure import measure
+from sfsc.networks.footprint import measure
 from sfsc.networks.serving import load_submodel, save_submodel
 from sfsc.provenance import environment, write_fingerprint
 
@@ -41,7 +41,7 @@ def measured(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """What the stage writes, as the command writes it."""
     folder = tmp_path_factory.mktemp("results")
     config, output = folder / "config.json", folder / "cost.json"
-    write_fingerprint(config, job_of().model_dump(mode="json"), modules=["sfsc.networks.measure"])
+    write_fingerprint(config, job_of().model_dump(mode="json"), modules=["sfsc.networks.footprint"])
     files = ["--config", str(config), "--data", str(prepared), "--output", str(output)]
     assert main(["measure", *files]) == 0
     return json.loads(output.read_text())
