@@ -1,4 +1,4 @@
-"""Each training gets a GPU of its own, freed memory is kept, and logs tell what took how long."""
+"""Trainings get separate GPUs, freed memory is kept, and durations are logged."""
 
 import ctypes
 import logging
@@ -18,14 +18,14 @@ from sfsc.compute import best_device, named_device, timed
 
 @pytest.mark.parametrize(("has_gpu", "name"), [(True, "cuda"), (False, "cpu")])
 def test_the_gpu_is_the_best_device(has_gpu: bool, name: str, monkeypatch: pytest.MonkeyPatch):
-    """Without one it is the processor."""
+    """Without a GPU it is the CPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     assert best_device() == torch.device(name)
 
 
 @pytest.fixture
 def current(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[torch.device]]:
-    """A machine with two GPUs and what torch was told to use."""
+    """A machine with two GPUs; yields the devices that torch is set to."""
     chosen: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
@@ -37,7 +37,7 @@ def current(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[to
 
 
 def test_trainings_side_by_side_have_a_gpu_each(current: list[torch.device]):
-    """What a process claimed is free when it has ended; with none free the first is shared."""
+    """A claim ends with its process; if no GPU is free, the first is shared."""
     found = [named_device("cuda") for _ in range(3)]
     assert [one.index for one in found] == [0, 1, 0]
     assert current == found
@@ -49,7 +49,7 @@ def test_trainings_side_by_side_have_a_gpu_each(current: list[torch.device]):
 def test_a_process_of_several_keeps_to_its_rank_where_none_is_free(
     current: list[torch.device], monkeypatch: pytest.MonkeyPatch
 ):
-    """Two processes of one training never meet on a GPU that others have claimed."""
+    """If no GPU is free, each process of a training uses the GPU of its rank."""
     del current
     assert [named_device("cuda").index for _ in range(2)] == [0, 1]
     monkeypatch.setenv("LOCAL_RANK", "1")
@@ -57,14 +57,14 @@ def test_a_process_of_several_keeps_to_its_rank_where_none_is_free(
 
 
 def test_a_training_on_the_cpu_claims_nothing(current: list[torch.device]):
-    """It runs beside any other."""
+    """A CPU training does not use the locks."""
     assert named_device("cpu") == torch.device("cpu")
     assert not compute._CLAIMS
     assert not current
 
 
-def test_a_log_tells_what_took_how_long(caplog: pytest.LogCaptureFixture):
-    """One line with the seconds of a block."""
+def test_durations_are_logged(caplog: pytest.LogCaptureFixture):
+    """The log has one line with the seconds."""
     with caplog.at_level(logging.INFO), timed("embedding"):
         pass
     (line,) = caplog.messages
@@ -92,7 +92,7 @@ print(first, second)
     not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc: no mallopt"
 )
 def test_a_large_block_is_mapped_once():
-    """The second time that 2 MB are taken and freed, their pages are still there."""
+    """Pages of a freed block of 2 MB are reused by the next one."""
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""An extracted sub-model is what was trained."""
+"""An extracted sub-model equals the trained one."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_extracted_embeddings_equal_the_switched_ones(backbone: str, switch: int
 
 
 def test_extracted_pooling_has_its_own_exponent():
-    """The generalised mean of a sub-model is a plain layer, and embeds the same."""
+    """The generalised mean of a sub-model becomes a plain layer with the same output."""
     network = EmbeddingNetwork(
         "small_resnet", widths=WIDTHS, embedding_dim=8, image_channels=3, pooling="gem"
     ).eval()
@@ -51,7 +51,7 @@ def test_extracted_pooling_has_its_own_exponent():
 
 @pytest.mark.parametrize("switch", range(4))
 def test_extraction_from_one_network_per_width(switch: int):
-    """Of a composite the network of that width is extracted, and counted."""
+    """The network of that width is extracted and counted."""
     networks = network_per_width("small_resnet", widths=WIDTHS, embedding_dim=16, image_channels=3)
     images = torch.randn(8, 3, 32, 32)
     networks(images, switch)

@@ -1,4 +1,4 @@
-"""Switchable layers crop what DESIGN.md 2.1 says they crop."""
+"""Switchable layers crop channels as DESIGN.md 2.1 defines."""
 
 import os
 import subprocess
@@ -143,7 +143,7 @@ def test_leaves_share_memory_and_take_block_gradients():
 
 @pytest.mark.parametrize("size", [7, 8, 9, 24])
 def test_a_stride_of_a_1_x_1_convolution_is_that_of_torch(size: int):
-    """Also where skipped pixels are left out before; the gradients, too."""
+    """Subsampling the map first changes neither outputs nor gradients."""
     layer = SwitchableConv2d(4, 8, 1, widths=(0.5, 1.0), stride=2)
     x = torch.randn(3, 4, size, size, requires_grad=True)
     ours = layer(x, 1)
@@ -160,7 +160,7 @@ def test_a_stride_of_a_1_x_1_convolution_is_that_of_torch(size: int):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc checks the heap on Linux alone")
 def test_training_leaves_foreign_memory_alone():
-    """On processors without AVX-512, whose kernels for few channels once wrote beyond theirs."""
+    """Kernels without AVX-512 once wrote out of bounds with few channels."""
     program = """
 import torch
 from sfsc.networks.build import EmbeddingNetwork
