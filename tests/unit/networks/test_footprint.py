@@ -86,7 +86,7 @@ def test_the_measurement_is_described(measured: dict[str, Any]):
 def test_a_network_alone_costs_what_a_submodel_of_its_width_does(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A single network's row differs from the sub-model's only by the list of widths in its file."""
+    """A single network's row equals the sub-model's but for the list of widths in its file."""
     monkeypatch.setattr(latency, "SECONDS_PER_CALL", 0.0)
     found = {}
     for widths in ((0.25, 1.0), (0.25,)):

@@ -30,7 +30,7 @@ def tiny_network() -> EmbeddingNetwork:
 
 
 def test_blocks_of_the_full_size():
-    """Widths 1/8 to 1 have 1, 1, 3 and 6 whole heads and their share of channels and units."""
+    """Widths 1/8 to 1 have 1, 2, 3 and 6 whole heads and their share of channels and units."""
     backbone = build(3, WIDTHS)
     for switch, (n, heads) in enumerate([(48, 1), (96, 2), (192, 3), (384, 6)]):
         blocks = submodel_blocks(backbone, switch)
