@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def calls_of(n: int, seen: list[int], pause: float = 0.0) -> list:
-    """Return calls that record their number and take `pause` seconds, the last one twice as long."""
+    """Return calls that record their number and take `pause` seconds, the last twice as long."""
 
     def call(number: int) -> None:
         seen.append(number)
