@@ -46,6 +46,7 @@ from benchmarks.step import (
     switchable_step,
 )
 from sfsc.allocator import keep_freed_memory
+from sfsc.compute import best_device, keep_freed_memory
 from sfsc.data.augmentation import Augment, build_augmentation, kornia_steps
 from sfsc.data.image_files import decode_image
 from sfsc.data.integrity import check_digests

@@ -107,6 +107,12 @@ def jobs_of(files: Iterable[Mapping[str, str]]) -> list[Job]:
     ]
 
 
+def read_useful_seconds(log: Path) -> float:
+    """Return the seconds that a job's log reports for embedding and ranking, 0 if none."""
+    found = re.findall(r"^(?:embedding|ranking) took (\d+\.\d+) s$", log.read_text(), re.MULTILINE)
+    return sum(map(float, found))
+
+
 def measure_job(root: Path, job: Job) -> tuple[str, float, float] | None:
     """Return kind, core seconds and useful seconds of a job; None if it was resumed."""
     with (root / job.log).with_suffix(".tsv").open() as file:

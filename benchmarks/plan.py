@@ -27,6 +27,7 @@ from benchmarks.step import (
     step_operations,
     switchable_step,
 )
+from sfsc.compute import best_device
 from sfsc.data.samplers import epoch_length
 from sfsc.device import best_device
 from sfsc.settings.experiment import Params, load_params

@@ -118,7 +118,7 @@ def _evaluate(options: Namespace) -> None:
 
 
 def _measure(options: Namespace) -> None:
-    from sfsc.networks.measure import measure
+    from sfsc.networks.footprint import measure
 
     measure(load_slice(MeasureJob, options.config), options.data, options.output)
 

@@ -11,18 +11,15 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from sfsc.allocator import keep_freed_memory
+from sfsc.compute import best_device, keep_freed_memory, make_deterministic, timed
 from sfsc.data.packed import read_images
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
-from sfsc.determinism import make_deterministic
-from sfsc.device import best_device
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
 from sfsc.networks.switchable import Embeddings
 from sfsc.retrieval.products import Float32s, Integers
-from sfsc.timing import useful
 
 BATCH_IMAGES = 256
 CPU = torch.device("cpu")
@@ -60,7 +57,7 @@ def embed(run_dir: Path, data_dir: Path, output: Path, *, threads: int) -> None:
     prepared = PreparedSet.open(data_dir)
     network = load_network(run_dir).to(device)
     metadata = _read_metadata(run_dir / "run.json")
-    with useful():
+    with timed("embedding"):
         tensors = {
             split: extract_embeddings(
                 network, prepared.images, prepared.manifest.rows(split), device=device

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from sfsc.compute import timed
 from sfsc.data.manifest import Manifest, Split
 from sfsc.data.prepared import MANIFEST
 from sfsc.errors import ResultError
@@ -18,7 +19,6 @@ from sfsc.retrieval.ranking import Labels
 from sfsc.retrieval.reranking import RerankedGallery
 from sfsc.retrieval.stored import load_embeddings
 from sfsc.settings.sections import Evaluate
-from sfsc.timing import useful
 
 WORTH_A_GPU = 2**24
 """Scores of a pair of sub-models; Market-1501's, VeRi-776's and MSMT17's test splits have more."""
@@ -44,7 +44,7 @@ def evaluate(
     manifest = Manifest.load(data_dir / MANIFEST)
     query, gallery = _labels(manifest, "query"), _labels(manifest, "gallery")
     try:
-        with useful():
+        with timed("ranking"):
             result = evaluate_matrix(
                 stored.query,
                 stored.gallery,
@@ -69,7 +69,7 @@ def _index(section: Evaluate, n_scores: int) -> Callable[[Float32s], Search]:
     reranking = section.reranking and section.reranking.model_dump()
     if n_scores >= WORTH_A_GPU:
         # Here, as small galleries are searched sooner than torch is imported.
-        from sfsc.device import best_device  # noqa: PLC0415
+        from sfsc.compute import best_device  # noqa: PLC0415
         from sfsc.retrieval.gpu import GalleryOnGPU  # noqa: PLC0415
 
         if (device := best_device()).type == "cuda":

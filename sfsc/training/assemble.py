@@ -16,9 +16,8 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 
+from sfsc.compute import best_device, make_deterministic
 from sfsc.data.prepared import PreparedSet
-from sfsc.determinism import make_deterministic
-from sfsc.device import best_device
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network

@@ -12,10 +12,11 @@ from torch.optim import Optimizer
 
 from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.aggregation.base import Aggregator
+from sfsc.aggregation.build import build_aggregator
+from sfsc.compute import seed_of
 from sfsc.data.augmentation import Augment, build_augmentation
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.samplers import epoch_length
-from sfsc.determinism import seed_of
 from sfsc.errors import ConfigError
 from sfsc.losses.base import BaseLoss
 from sfsc.losses.objective import Criterion, WeightedTerm

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sfsc.compute import generator_for, seed_of
 from sfsc.data.packed import read_images
 from sfsc.data.samplers import pk_batches
 from sfsc.determinism import generator_for, seed_of

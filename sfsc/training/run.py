@@ -13,9 +13,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from sfsc.allocator import keep_freed_memory
+from sfsc.compute import keep_freed_memory, make_deterministic, named_device
 from sfsc.data.prepared import PreparedSet
-from sfsc.determinism import make_deterministic
-from sfsc.device import named_device
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from sfsc.cli import main
+from sfsc.compute import generator_for, make_deterministic
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.prepared import PreparedSet
 from sfsc.determinism import generator_for, make_deterministic

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import aggregation, evaluate_stage, loading, step, tracking
+from benchmarks import aggregation, evaluate_stage, loading, pipeline, step, tracking
 from benchmarks.cells import Size
 from sfsc.settings.experiment import load_params
 
@@ -77,3 +77,12 @@ def test_loading_measures_speed_and_memory(tmp_path: Path):
     result |= loading.measure_memory(path, images=400, random_images=64)
     assert all(value > 0 for value in result.values())
     assert result["peak_resident_gib"] < loading.LIMITS["peak_resident_gib"]
+
+
+def test_pipeline_reads_the_useful_seconds_of_a_log(tmp_path: Path):
+    """Embedding and ranking count, other lines do not; a log without them has none."""
+    log = tmp_path / "embed.log"
+    log.write_text("embedding took 1.500 s\nranking took 0.250 s\ndrawing took 9.000 s\n")
+    assert pipeline.read_useful_seconds(log) == 1.75
+    log.write_text("")
+    assert pipeline.read_useful_seconds(log) == 0

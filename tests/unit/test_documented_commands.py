@@ -20,7 +20,7 @@ from dvc.cli import parse_args as parse_dvc
 from dvc.utils.hydra import apply_overrides
 
 from sfsc import cli
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -36,7 +36,7 @@ def materialise_fingerprints():
             fingerprint(
                 f"{results}/config/measure.json",
                 values(measured),
-                "sfsc.networks.measure",
+                "sfsc.networks.footprint",
                 parts.module_name("networks.backbones", measured.network.backbone.name),
             )
     fingerprint_reports(f"results/{PARAMS.study}/config")

@@ -10,7 +10,7 @@ class Settings(Part):
 
 
 def build(image_channels: int, widths: Widths) -> ResNet:
-    """Return the network: 64-128-256-512 channels, two blocks a stage."""
+    """Return the network: stages of 64, 128, 256 and 512 channels, two blocks each."""
     return ResNet(
         image_channels,
         channels=(64, 128, 256, 512),

@@ -59,7 +59,7 @@ def test_each_seed_has_its_chain(project: Path, capsys: pytest.CaptureFixture[st
             f"{folder}/cross_test.json --queries {folder}/query_metrics.safetensors"
         ),
     ]
-    assert "  MLflow       not mirrored yet: `sfsc track`, or the rule `track`, does it" in seeds[1]
+    assert "  MLflow       not mirrored yet: run `sfsc track` or the rule `track`" in seeds[1]
 
 
 def test_a_changed_file_is_marked(project: Path, capsys: pytest.CaptureFixture[str]):

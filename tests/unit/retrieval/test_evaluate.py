@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-import sfsc.device
+import sfsc.compute
 import sfsc.retrieval.gpu
 from sfsc.errors import ResultError
 from sfsc.retrieval import evaluate as stage
@@ -144,7 +144,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Float32s]:
             galleries.append(gallery)
             super().__init__(gallery, torch.device("cpu"))
 
-    monkeypatch.setattr(sfsc.device, "best_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(sfsc.compute, "best_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(sfsc.retrieval.gpu, "GalleryOnGPU", Recording)
     return galleries
 

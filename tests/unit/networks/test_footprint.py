@@ -1,4 +1,4 @@
-"""What the stage `sfsc measure` writes of each sub-model."""
+"""The stage `sfsc measure` writes size and speed of each sub-model."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from sfsc.cli import main
 from sfsc.networks import latency
 from sfsc.networks.build import KINDS
 from sfsc.networks.cost import cost
-from sfsc.networks.measure import measure
+from sfsc.networks.footprint import measure
 from sfsc.networks.serving import load_submodel, save_submodel
 from sfsc.provenance import environment, write_fingerprint
 from sfsc.settings.jobs import MeasureJob
@@ -27,7 +27,7 @@ SHAPE = (3, 24, 24)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared set of fewer images than a batch has."""
+    """A prepared set with fewer images than a batch."""
     return write_prepared(tmp_path_factory.mktemp("data") / "synthetic")
 
 
@@ -38,17 +38,17 @@ def job_of(**changes: Any) -> MeasureJob:
 
 @pytest.fixture(scope="module")
 def measured(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the stage writes, as the command writes it."""
+    """The content of the file that the command writes."""
     folder = tmp_path_factory.mktemp("results")
     config, output = folder / "config.json", folder / "cost.json"
-    write_fingerprint(config, job_of().model_dump(mode="json"), modules=["sfsc.networks.measure"])
+    write_fingerprint(config, job_of().model_dump(mode="json"), modules=["sfsc.networks.footprint"])
     files = ["--config", str(config), "--data", str(prepared), "--output", str(output)]
     assert main(["measure", *files]) == 0
     return json.loads(output.read_text())
 
 
 def test_sizes_are_those_of_the_deployed_files(measured: dict[str, Any], tmp_path: Path):
-    """Of weights and description as they are served, and of an embedding that they make."""
+    """Bytes of the files that are served and of an embedding."""
     settings = {k: v for k, v in NETWORK.items() if k != "pretrained"} | {"image_channels": 3}
     network = KINDS["switchable"](**settings).eval()
     for switch, row in enumerate(measured["submodels"]):
@@ -65,7 +65,7 @@ def test_sizes_are_those_of_the_deployed_files(measured: dict[str, Any], tmp_pat
 
 
 def test_times_are_positive_quartiles(measured: dict[str, Any]):
-    """Each in its order, of as many rounds as are told."""
+    """Quartiles are in ascending order, over the recorded number of rounds."""
     for row in measured["submodels"]:
         for name in ("latency_ms", "images_per_second"):
             assert 0 < row[name]["q1"] <= row[name]["median"] <= row[name]["q3"]
@@ -73,8 +73,8 @@ def test_times_are_positive_quartiles(measured: dict[str, Any]):
             assert latency.LEAST_ROUNDS <= row[name] <= latency.MOST_ROUNDS
 
 
-def test_it_is_said_what_was_measured_on_what(measured: dict[str, Any]):
-    """Network, images, machine, version, threads."""
+def test_the_measurement_is_described(measured: dict[str, Any]):
+    """Network, image size, machine, torch version and threads are recorded."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else environment()["cpu"]
     assert {key: value for key, value in measured.items() if key != "submodels"} == {
         "dataset": "synthetic", "method": "sfsc", "image_height": 24, "image_width": 24,
@@ -86,7 +86,7 @@ def test_it_is_said_what_was_measured_on_what(measured: dict[str, Any]):
 def test_a_network_alone_costs_what_a_submodel_of_its_width_does(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The rows of one width are rows of a switchable network, but for the list of widths."""
+    """A single network's row equals the sub-model's but for the list of widths in its file."""
     monkeypatch.setattr(latency, "SECONDS_PER_CALL", 0.0)
     found = {}
     for widths in ((0.25, 1.0), (0.25,)):
@@ -99,7 +99,7 @@ def test_a_network_alone_costs_what_a_submodel_of_its_width_does(
 
 
 def test_one_thread_computes(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Whatever the process computed with before."""
+    """The number of threads that was set before does not matter."""
     monkeypatch.setattr(latency, "SECONDS_PER_CALL", 0.0)
     before = torch.get_num_threads()
     torch.set_num_threads(2)

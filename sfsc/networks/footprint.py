@@ -1,7 +1,7 @@
-"""The stage `sfsc measure`: what each sub-model costs as it is deployed, in size and time.
+"""The stage `sfsc measure`: size and speed of each sub-model as deployed.
 
-The cost is that of the architecture. The network is therefore built as a training builds it, and
-no trained weights are needed: a training that changes measures nothing again.
+They depend on the architecture only. The network is therefore built anew, without trained weights,
+and a changed training does not rerun the stage.
 """
 
 import json
@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sfsc.compute import best_device
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
-from sfsc.device import best_device
 from sfsc.files import replacing
-from sfsc.networks.build import KINDS, Network, channels_last
+from sfsc.networks.build import EmbeddingNetwork, Network, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.networks.latency import Quartiles, time_in_turns
@@ -30,23 +30,23 @@ from sfsc.provenance import environment
 from sfsc.settings.jobs import MeasureJob
 
 THREADS = 1
-"""Of torch's operators: a phone's network shares its processor."""
+"""Threads of torch's operators; on a phone, the network shares the processor."""
 BATCH_IMAGES = 64
-"""Of the throughput; the latency is that of one image."""
+"""Batch size of the throughput; the latency is of one image."""
 BYTES_PER_NUMBER = 4
-"""Embeddings are float32."""
+"""Size of a float32, of which embeddings consist."""
 
 
 def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
-    """Write the cost of every sub-model of a network.
+    """Write size and speed of every sub-model of a network.
 
-    The JSON file has a row per sub-model, ascending, beside what was measured on what: parameters,
-    multiply-accumulates for one image of the set, bytes of the deployed files and of an embedding,
-    quartiles of the latency of one image in milliseconds and of the images per second in batches.
+    The JSON file describes the measurement and has a row for each sub-model, ascending: parameters,
+    MACs for one image, bytes of the deployed files and of an embedding, quartiles of the latency of
+    one image in milliseconds and of the throughput of a batch in images per second.
 
     Args:
-        job: Which network.
-        data_dir: Prepared set; the network sees its first images.
+        job: The network to measure.
+        data_dir: Prepared set whose first images are embedded.
         output: The JSON file.
 
     Raises:
@@ -56,15 +56,11 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
     device = best_device()
     packed = PreparedSet.open(data_dir).images
     height, width, channels = packed.shape[1:]
-    settings = {
-        "kind": "switchable",
-        **job.network.architecture(),
-        "image_channels": channels,
-    }
-    network = KINDS["switchable"](**{k: v for k, v in settings.items() if k != "kind"}).eval()
+    settings = job.network.architecture() | {"image_channels": channels}
+    network = EmbeddingNetwork(**settings).eval()
     rows = [
         {
-            **_size(network, switch, settings),
+            **_size(network, switch, {"kind": "switchable", **settings}),
             **asdict(cost(network, switch, (channels, height, width))),
         }
         for switch in range(len(job.network.widths))
@@ -87,7 +83,7 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
 
 
 def _size(network: Network, switch: int, settings: dict[str, Any]) -> dict[str, float]:
-    """Return width and bytes of a sub-model's files and of one of its embeddings."""
+    """Return the width of a sub-model and the bytes of its files and of an embedding."""
     with tempfile.TemporaryDirectory() as folder:
         save_submodel(network, switch, settings, Path(folder) / "submodel")
         files = [path.stat().st_size for path in (Path(folder) / "submodel").iterdir()]
@@ -99,13 +95,13 @@ def _size(network: Network, switch: int, settings: dict[str, Any]) -> dict[str, 
 
 
 def _first(packed: NDArray[np.uint8], n: int, device: torch.device) -> Tensor:
-    """Return the first images as a network takes them, from the start again if there are fewer."""
+    """Return the first n images as network input, repeated if the set has fewer."""
     return to_float(packed[np.arange(n) % len(packed)], device)
 
 
 @torch.inference_mode()
 def _time(network: Network, images: Tensor, device: torch.device) -> list[dict[str, Any]]:
-    """Return the quartiles of latency and throughput of each sub-model."""
+    """Return quartiles of the latency and throughput of each sub-model."""
     submodels = [
         channels_last(extract(network, switch)).eval().to(device)
         for switch in range(len(network.widths))
