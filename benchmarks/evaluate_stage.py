@@ -20,7 +20,7 @@ from benchmarks.cells import TRAINED, UNTRAINED, Size, make_centres, make_labels
 from benchmarks.memory import status_bytes
 from sfsc.cli import main as sfsc
 from sfsc.data.manifest import Manifest
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.relevance import Labels
 
 WIDTHS = (0.125, 0.25, 0.5, 1.0)
 RERANKING = {"k1": 20, "k2": 6, "original_weight": 0.3}

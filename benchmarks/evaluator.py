@@ -37,7 +37,7 @@ import torch
 from benchmarks import evaluate_stage
 from benchmarks.cells import MARKET1501, MSMT17, UNTRAINED, Cell, make_cell
 from benchmarks.memory import status_bytes
-from sfsc.retrieval.cross_test import evaluate_matrix
+from sfsc.retrieval.matrix import evaluate_matrix
 
 THREADS = 2
 REPEATS = 5

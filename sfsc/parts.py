@@ -16,6 +16,7 @@ Kind = Literal[
     "losses.base_losses",
     "networks.backbones",
     "reporting.figures",
+    "retrieval.rerankings",
 ]
 """A package of parts: its path below `sfsc`."""
 
