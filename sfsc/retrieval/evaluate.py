@@ -72,7 +72,8 @@ def evaluate(
                 f"{run_dir} must be a run that can be tested on {data_dir}. {error}"
             ) from error
     with replacing(output_dir / "embeddings.safetensors") as temporary:
-        save_file({**embeddings}, temporary, metadata=_metadata(run))
+        tensors = {"query": embeddings["query"], "gallery": embeddings["gallery"]}
+        save_file(tensors, temporary, metadata=_metadata(run))
     write_test(result, section, run, output_dir)
 
 
