@@ -36,8 +36,6 @@ from benchmarks.step import (
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.compute import best_device, generator_for
-from sfsc.determinism import generator_for
-from sfsc.device import best_device
 from sfsc.networks.switchable import leading_block
 from sfsc.settings.jobs import TrainJob
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.relevance import Labels
 
 DIMENSION = 512
 

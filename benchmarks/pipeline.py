@@ -32,7 +32,6 @@ from typing import NamedTuple
 import yaml
 
 from sfsc.settings.experiment import load_params
-from sfsc.timing import read_useful_seconds
 
 LIMITS = {"useful_share": 0.9}
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "sfsc")

@@ -29,7 +29,6 @@ from benchmarks.step import (
 )
 from sfsc.compute import best_device
 from sfsc.data.samplers import epoch_length
-from sfsc.device import best_device
 from sfsc.settings.experiment import Params, load_params
 from sfsc.settings.jobs import NetworkOfRun, TrainJob
 

@@ -27,10 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.printing import print_result
-from sfsc.aggregation.build import build_aggregator
 from sfsc.compute import best_device, generator_for
-from sfsc.determinism import generator_for
-from sfsc.device import best_device
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract

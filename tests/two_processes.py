@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 
 from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.compute import make_deterministic
-from sfsc.determinism import make_deterministic
 from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.training.build import build_criterion, build_optimizer

@@ -132,13 +132,10 @@ def _commands(run: Run, stage: str, data: Path) -> Iterator[str]:
             f"sfsc assemble --config {config / 'assemble.json'} --networks {networks} "
             f"--data {data} --output {folder}",
         )
-    embeddings = folder / "embeddings.safetensors"
-    yield _line("", f"sfsc embed --run {folder} --data {data} --output {embeddings}")
     yield _line(
         "",
-        f"sfsc evaluate --config {config / 'evaluate.json'} --embeddings {embeddings} "
-        f"--data {data} --output {folder / 'cross_test.json'} "
-        f"--queries {folder / 'query_metrics.safetensors'}",
+        f"sfsc evaluate --config {config / 'evaluate.json'} --run {folder} --data {data} "
+        f"--output {folder}",
     )
 
 

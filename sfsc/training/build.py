@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 
 from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.aggregation.base import Aggregator
-from sfsc.aggregation.build import build_aggregator
 from sfsc.compute import seed_of
 from sfsc.data.augmentation import Augment, build_augmentation
 from sfsc.data.prepared import PreparedSet

@@ -9,7 +9,6 @@ from torch import Tensor
 from sfsc.compute import generator_for, seed_of
 from sfsc.data.packed import read_images
 from sfsc.data.samplers import pk_batches
-from sfsc.determinism import generator_for, seed_of
 from sfsc.training.build import Training
 from sfsc.training.records import Record, conflict_record, step_record
 from sfsc.training.schedule import learning_rate

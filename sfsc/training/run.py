@@ -12,7 +12,6 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from sfsc.allocator import keep_freed_memory
 from sfsc.compute import keep_freed_memory, make_deterministic, named_device
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError

@@ -11,7 +11,6 @@ from sfsc import provenance
 
 STAGE = '''"""A stage."""
 
-from sfsc.room import part
 
 
 def run(value: int) -> int:

@@ -154,7 +154,7 @@ def test_a_method_is_a_row(plain: Workspace):
     plain.study["methods"] |= METHOD
     plain.study["compare"] += ["mine"]
     jobs = plain.planned()
-    assert (jobs["train_method"], jobs["embed"]) == (1, 3)
+    assert (jobs["train_method"], jobs["evaluate"]) == (1, 3)
 
 
 def test_a_one_to_one_method_is_a_row(plain: Workspace):
@@ -177,7 +177,7 @@ def test_a_variation_is_a_row(kind: str, plain: Workspace):
         "methods": ["sfsc", "independent"], "vary": "loss.base.label_smoothing", "values": [0.0]
     }  # fmt: skip
     jobs = plain.planned()
-    assert (jobs["train_variation"], jobs["assemble_variation"], jobs["embed"]) == (3, 1, 4)
+    assert (jobs["train_variation"], jobs["assemble_variation"], jobs["evaluate"]) == (3, 1, 4)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_part_is_a_file_and_a_name(file: str, study: dict[str, str], rule: str
     assert f"Found `'{name}'`." in result.stdout
     write_files(plain, file)
     jobs = plain.planned()
-    assert (jobs[rule], jobs["embed"]) == (1, 3)
+    assert (jobs[rule], jobs["evaluate"]) == (1, 3)
 
 
 def test_a_data_set_is_a_file_and_two_rows(plain: Workspace):
@@ -219,7 +219,7 @@ def test_a_data_set_is_a_file_and_two_rows(plain: Workspace):
     assert "data/raw/stripes/periods.txt" in plain.run("--dry-run", "--", "all").stdout
     write_raw(plain)
     jobs = plain.planned()
-    assert (jobs["prepare_synthetic"], jobs["prepare_data_set"], jobs["embed"]) == (1, 1, 4)
+    assert (jobs["prepare_synthetic"], jobs["prepare_data_set"], jobs["evaluate"]) == (1, 1, 4)
 
 
 def write_raw(workspace: Workspace) -> None:

@@ -36,9 +36,8 @@ REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 
 def with_tests(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
-    """Return trainings and all behind them: runs assembled, embedded, tested and reported."""
-    of_runs = {"embed": n_runs, "evaluate": n_runs}
-    return trainings | dict.fromkeys(assembled, 1) | of_runs | REPORTING
+    """Return trainings and all behind them: runs assembled, tested and reported."""
+    return trainings | dict.fromkeys(assembled, 1) | {"evaluate": n_runs} | REPORTING
 
 
 ALL = with_tests(TRAININGS, 6, *ASSEMBLE)
@@ -265,10 +264,11 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "training.precision training.progress training.step training.validation"),
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.
-    (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
-    (EVALUATE | REPORTING, "retrieval.evaluate retrieval.reranking"),
-    (ALL, "retrieval.products"),
-    (EVALUATE | REPORTING, "retrieval.gpu retrieval.stored"),
+    (ALL, "retrieval retrieval.arrays retrieval.embed retrieval.inner_products retrieval.matrix"),
+    (ALL, "retrieval.metrics retrieval.ranking retrieval.relevance"),
+    (EVALUATE | REPORTING, "retrieval.evaluate"),
+    (figures("retrieval"), "retrieval.stored"),
+    (NOTHING, "retrieval.nearest retrieval.rerankings retrieval.rerankings.k_reciprocal"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
     (TABLES, "reporting.choices reporting.tables"),

@@ -56,7 +56,7 @@ def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
         "train_bct_s": 1, "train_asymmetric_s": 1, "train_sfsc": 1, "ablate_granularity": 1,
         "vary_kl_weight": 1, "assemble_full_alone": 1, "assemble_unified": 1,
         "assemble_independent": 1, "assemble_bct": 1, "assemble_asymmetric": 1,
-        "embed": 10, "evaluate": 10, "measure": 1, "cost": 1, "tables": 1, "claims": 1,
+        "evaluate": 10, "measure": 1, "cost": 1, "tables": 1, "claims": 1,
         "report": 1, "track": 1,
     } == jobs  # fmt: skip
     assert len([rule for rule in jobs if rule.startswith("figure")]) == 10
@@ -109,7 +109,7 @@ def test_networks_are_shared_between_runs(workspace: Workspace):
     assert {rule: n for rule, n in jobs.items() if rule.startswith("train")} == {
         "train_independent": 2
     }
-    assert jobs["embed"] == 3
+    assert jobs["evaluate"] == 3
 
 
 def test_equal_settings_are_trained_once(workspace: Workspace):
@@ -120,7 +120,7 @@ def test_equal_settings_are_trained_once(workspace: Workspace):
     workspace.study["ablation"]["granularity"]["values"] = [sfsc["aggregation"]["granularity"]]
     jobs = workspace.planned()
     assert not any(rule.startswith(("ablate", "vary")) for rule in jobs)
-    assert jobs["embed"] == 4
+    assert jobs["evaluate"] == 4
 
 
 def test_variations_have_seeds_of_their_own(workspace: Workspace):
@@ -168,7 +168,7 @@ def test_real_handwriting_is_fetched_and_prepared(workspace: Workspace):
     workspace.study |= {"datasets": ["synthetic", "omniglot"]}
     jobs = workspace.planned()
     assert (jobs["fetch_omniglot"], jobs["prepare_omniglot"]) == (2, 1)
-    assert (jobs["prepare_synthetic"], jobs["train_sfsc"], jobs["embed"]) == (1, 2, 12)
+    assert (jobs["prepare_synthetic"], jobs["train_sfsc"], jobs["evaluate"]) == (1, 2, 12)
 
 
 @pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
@@ -182,7 +182,7 @@ def test_each_shipped_study_can_be_planned(study: Path, workspace: Workspace):
     jobs = workspace.planned()
     if study.stem == "search":
         assert jobs["choices"] == 1
-        assert not {"embed", "evaluate", "measure", "tables", "claims", "cost"} & jobs.keys()
+        assert not {"evaluate", "measure", "tables", "claims", "cost"} & jobs.keys()
     else:
         sets = workspace.study.get("datasets", DEFAULTS["datasets"])
         seeds = workspace.study.get("seeds", DEFAULTS["seeds"])

@@ -43,16 +43,17 @@ def materialise_fingerprints():
 
 
 def fingerprint_run(folder, dataset, run, seed):
-    """Write what assembling a run, embedding with it and evaluating it depend on."""
+    """Write what assembling a run and evaluating it depend on."""
     job = PARAMS.resolve(run, dataset=dataset, seed=seed)
     backbone = parts.module_name("networks.backbones", job.network.backbone.name)
     if run in COMPOSITES:
         stage = "sfsc.training.assemble"
         fingerprint(f"{folder}/assemble.json", values(job), stage, backbone)
     if not STUDY.search:
-        fingerprint(f"{folder}/embed.json", {}, "sfsc.retrieval.embed", backbone)
-        section = values(PARAMS.evaluate)
-        fingerprint(f"{folder}/evaluate.json", section, "sfsc.retrieval.evaluate")
+        modules = ["sfsc.retrieval.evaluate", backbone]
+        if PARAMS.evaluate.reranking:
+            modules.append(parts.module_name("retrieval.rerankings", "k_reciprocal"))
+        fingerprint(f"{folder}/evaluate.json", values(PARAMS.evaluate), *modules)
 
 
 def fingerprint_reports(folder):

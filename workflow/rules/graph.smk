@@ -46,8 +46,7 @@ def rules_of_study():
         if run in COMPOSITES:
             add(rule_for("assemble", run), makers, jobs)
             makers = [rule_for("assemble", run)]
-        add("embed", makers, jobs)
-        add("evaluate", ["embed"], jobs)
+        add("evaluate", makers, jobs)
     figures = [f"figure_{name}" for name in FIGURES]
     for name in figures:
         add(name, ["evaluate"], n_sets)

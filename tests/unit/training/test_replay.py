@@ -10,7 +10,6 @@ import torch
 from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.aggregation.conflicts import update_cosines
 from sfsc.compute import generator_for
-from sfsc.determinism import generator_for
 from sfsc.errors import ConfigError
 from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork

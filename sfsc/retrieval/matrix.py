@@ -1,36 +1,22 @@
 """Self- and cross-tests: query by sub-model q, gallery indexed by sub-model g (DESIGN.md 3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 import numpy as np
+import torch
 
+from sfsc.retrieval.arrays import Float32s, Float64s
 from sfsc.retrieval.metrics import (
     Definition,
     average_precision,
     cumulative_match,
     inverse_negative_penalty,
 )
-from sfsc.retrieval.products import Float32s, Float64s
-from sfsc.retrieval.ranking import Labels, Ragged, Relevance, find_relevant, positive_ranks
+from sfsc.retrieval.ranking import Index, index_by_cosine, rank_positives
+from sfsc.retrieval.relevance import Labels, Ragged, find_relevant
 
-
-class Submodels(Protocol):
-    """The embeddings of every sub-model, an array each, which may be read when it is asked for."""
-
-    def __len__(self) -> int:
-        """Return the number of sub-models M."""
-        ...
-
-    def __getitem__(self, switch: int, /) -> Float32s:
-        """Return the unit vectors of one sub-model, (rows, D)."""
-        ...
-
-
-Search = Callable[[Float32s, Relevance], Ragged]
-"""From queries (Q, D), as one sub-model embeds them, to the ranks of their positives."""
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -46,11 +32,12 @@ class CrossTest:
     cmc: dict[int, Float64s]
     """Cumulative match characteristic by rank; (M, M) each."""
     queries: dict[str, Float32s]
-    """What the matrices are the means of, by name: each valid query in each cell, (M, M, Q)."""
+    """The values of each valid query in each cell, by metric, (M, M, Q); the matrices are their
+    means."""
     n_query: int
     n_gallery: int
     n_skipped_queries: int
-    """Queries without a positive: in no mean."""
+    """Queries without a positive; no mean includes them."""
 
     def mean_average_precision(self, definition: Definition) -> Float64s:
         """Return the (M, M) matrix of one definition."""
@@ -61,54 +48,48 @@ class CrossTest:
         return float(self.mean_average_precision(definition).mean())
 
 
-def index_by_cosine(gallery: Float32s) -> Search:
-    """Return the search by cosine in a gallery (G, D)."""
-
-    def search(query: Float32s, relevance: Relevance) -> Ragged:
-        return positive_ranks(query, gallery, relevance)
-
-    return search
-
-
 def evaluate_matrix(
-    query: Submodels,
-    gallery: Submodels,
+    query: Float32s,
+    gallery: Float32s,
     query_labels: Labels,
     gallery_labels: Labels,
     *,
     ranks: Sequence[int] = (1, 5, 10),
-    index: Callable[[Float32s], Search] = index_by_cosine,
+    index: Index = index_by_cosine,
+    device: torch.device = CPU,
 ) -> CrossTest:
     """Test every pair of sub-models.
 
-    The same rows may be query and gallery: an image is removed from its own gallery, as it shares
-    identity and camera with itself. Of query and gallery, one sub-model each is read at a time.
+    The same images may be query and gallery: an image is removed from its own gallery, as it shares
+    identity and camera with itself.
 
     Args:
         query: Unit vectors of every sub-model, (M, Q, D).
         gallery: Unit vectors of every sub-model, (M, G, D).
-        query_labels: Of the Q queries.
-        gallery_labels: Of the G gallery images.
+        query_labels: Labels of the Q queries.
+        gallery_labels: Labels of the G gallery images.
         ranks: Ranks of the cumulative match characteristic.
-        index: What searches a gallery, made once for each sub-model.
+        index: What makes a gallery searchable; called once for each sub-model.
+        device: Where scores are computed. The result does not depend on it.
 
     Raises:
         ValueError: If the shapes do not fit, a value is not finite or no query has a positive.
     """
     relevance = find_relevant(query_labels, gallery_labels)
-    n_query, n_gallery = len(query_labels.identity), len(gallery_labels.identity)
+    n_query, n_gallery = len(query_labels.identity), relevance.n_gallery
     n_valid = int(np.count_nonzero(relevance.positives.counts))
     if n_valid == 0:
         raise ValueError(
             "At least one query must have an image of its identity from another camera in the "
             f"gallery. Found none among {n_query} queries."
         )
-    read_query = partial(_read, "query", query, query_labels)
-    read_gallery = partial(_read, "gallery", gallery, gallery_labels)
+    _check("query", query, query_labels)
+    _check("gallery", gallery, gallery_labels)
 
     def test_column(switch: int) -> list[Float64s]:
-        search = index(read_gallery(switch))
-        return [_measure(search(read_query(q), relevance), ranks) for q in range(len(query))]
+        search = index(torch.from_numpy(gallery[switch]).to(device))
+        scores = (search(torch.from_numpy(of_one).to(device)) for of_one in query)
+        return [_measure(rank_positives(of_cell, relevance), ranks) for of_cell in scores]
 
     columns = np.array([test_column(switch) for switch in range(len(gallery))])
     values = np.ascontiguousarray(np.transpose(columns, (2, 1, 0, 3)))  # (metrics, M, M, Q)
@@ -127,7 +108,7 @@ def evaluate_matrix(
 
 
 def _measure(positives: Ragged, ranks: Sequence[int]) -> Float64s:
-    """Return what one cell measures of each query: both average precisions, INP, CMC by rank."""
+    """Return the metrics of each query: both average precisions, INP, CMC by rank."""
     values = [
         average_precision(positives, "step"),
         average_precision(positives, "trapezoidal"),
@@ -137,19 +118,17 @@ def _measure(positives: Ragged, ranks: Sequence[int]) -> Float64s:
     return np.stack(values)  # (metrics, Q)
 
 
-def _read(name: str, embeddings: Submodels, labels: Labels, switch: int) -> Float32s:
-    """Return the unit vectors of one sub-model, checked."""
-    found = embeddings[switch]
+def _check(name: str, embeddings: Float32s, labels: Labels) -> None:
+    """Check that there is a finite float32 vector of each sub-model for each label."""
     expected = (len(labels.identity), len(labels.camera))
-    if found.ndim != 2 or (len(found),) * 2 != expected:
+    if embeddings.ndim != 3 or (embeddings.shape[1],) * 2 != expected:
         raise ValueError(
             f"`{name}` must have the shape (sub-models, images, D) and a label for each image. "
-            f"Found shape {(len(embeddings), *found.shape)}, {expected[0]} identities and "
-            f"{expected[1]} cameras."
+            f"Found shape {embeddings.shape}, {expected[0]} identities and {expected[1]} cameras."
         )
-    if found.dtype != np.float32 or not np.isfinite(found).all():
+    is_finite = all(np.isfinite(of_one).all() for of_one in embeddings)
+    if embeddings.dtype != np.float32 or not is_finite:
         raise ValueError(
-            f"`{name}` must hold finite float32 values. Found {found.dtype}"
-            f"{'' if np.isfinite(found).all() else ' with values that are not finite'}."
+            f"`{name}` must hold finite float32 values. Found {embeddings.dtype}"
+            f"{'' if is_finite else ' with values that are not finite'}."
         )
-    return found

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from sfsc.retrieval.cross_test import evaluate_matrix
-from sfsc.retrieval.products import Float32s
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.arrays import Float32s
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.relevance import Labels
 
 N_IDENTITIES = 5
 QUERY = Labels(np.arange(N_IDENTITIES), np.zeros(N_IDENTITIES, dtype=np.int64))

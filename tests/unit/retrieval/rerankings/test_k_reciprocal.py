@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 
-from sfsc.retrieval.cross_test import evaluate_matrix
-from sfsc.retrieval.products import Float32s
-from sfsc.retrieval.ranking import Labels, Relevance, find_relevant, positive_ranks
-from sfsc.retrieval.reranking import RerankedGallery, find_nearest
+from sfsc.retrieval.arrays import Float32s
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.ranking import Scores, positive_ranks, rank_positives
+from sfsc.retrieval.relevance import Labels, Ragged, Relevance, find_relevant
+from sfsc.retrieval.rerankings.k_reciprocal import RerankedGallery, Settings, build
 
 PAPER = {"k1": 20, "k2": 6, "original_weight": 0.3}
 
@@ -60,10 +63,21 @@ def draw(seed: int, n_query: int, n_gallery: int) -> tuple[Float32s, Float32s, R
     return query, gallery, find_relevant(of_query, of_gallery)
 
 
-def all_scores(search: RerankedGallery, query: Float32s) -> np.ndarray:
+def search(query: Float32s, gallery: Float32s, **settings: float) -> Scores:
+    """Return the scores 1 - d* of the queries."""
+    return RerankedGallery(torch.from_numpy(gallery), **settings)(torch.from_numpy(query))
+
+
+def ranks_of(query: Float32s, gallery: Float32s, relevance: Relevance, **settings: float) -> Ragged:
+    """Return the ranks of the positives by d*."""
+    return rank_positives(search(query, gallery, **settings), relevance)
+
+
+def all_scores(query: Float32s, gallery: Float32s, **settings: float) -> np.ndarray:
     """Return 1 - d* of every query and gallery image."""
-    scores, images = search.scores(query), np.arange(len(search.gallery))
-    return np.stack([scores.exact(row, images) for row in range(len(query))])
+    block = search(query, gallery, **settings)(0, len(query))
+    shape = len(query), len(gallery)
+    return block.exact(*torch.ones(shape).nonzero(as_tuple=True)).reshape(shape).numpy()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +91,7 @@ def test_distances_are_those_of_the_paper_s_equations(
 ):
     """For any k1, k2 and weight, also where there are fewer images than k1."""
     query, gallery, _ = draw(3, n_query, n_gallery)
-    found = 1 - all_scores(RerankedGallery(gallery, **settings), query)
+    found = 1 - all_scores(query, gallery, **settings)
     assert found == pytest.approx(naive_distances(query, gallery, **settings), abs=1e-12)
 
 
@@ -85,7 +99,7 @@ def test_distances_are_those_of_the_paper_s_equations(
 def test_ranks_are_those_of_the_distances(seed: int):
     """What is removed is no rank; the ranks differ from those without re-ranking."""
     query, gallery, relevance = draw(seed, 20, 70)
-    found = RerankedGallery(gallery, **PAPER)(query, relevance)
+    found = ranks_of(query, gallery, relevance, **PAPER)
     distances = naive_distances(query, gallery, **PAPER)
     distances[relevance.removed.owners, relevance.removed.values] = np.inf
     for row, of_row in enumerate(distances):
@@ -98,7 +112,7 @@ def test_ranks_are_those_of_the_distances(seed: int):
 def test_a_weight_of_one_is_the_original_ranking():
     """The Jaccard distance then has none."""
     query, gallery, relevance = draw(0, 20, 70)
-    found = RerankedGallery(gallery, **PAPER | {"original_weight": 1.0})(query, relevance)
+    found = ranks_of(query, gallery, relevance, **PAPER | {"original_weight": 1.0})
     assert np.array_equal(found.values, positive_ranks(query, gallery, relevance).values)
 
 
@@ -109,18 +123,10 @@ def test_nothing_depends_on_the_size_of_a_block():
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     query, gallery = vectors[:97], vectors[97:].copy()
     gallery[[100, 300, 602]] = gallery[3]
-    whole = all_scores(RerankedGallery(gallery, **PAPER), query)
+    whole = all_scores(query, gallery, **PAPER)
     for block_rows in (1, 7, 64):
-        found = all_scores(RerankedGallery(gallery, **PAPER, block_rows=block_rows), query)
+        found = all_scores(query, gallery, **PAPER, block_rows=block_rows)
         assert np.array_equal(found, whole)
-
-
-def test_equally_near_images_are_neighbours_in_their_order():
-    """An image is no neighbour of itself, its copies are."""
-    copies = np.ones((5, 4), dtype=np.float32) / 2
-    found = find_nearest(copies, copies, 3, is_same=True)
-    assert found.images.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1, 2]]
-    assert (found.scores == 1).all()
 
 
 def test_a_cross_test_takes_distances_from_where_they_are_measured():
@@ -130,11 +136,9 @@ def test_a_cross_test_takes_distances_from_where_they_are_measured():
     """
     query, gallery, _ = draw(1, 15, 60)
     rotated = np.ascontiguousarray(gallery[:, ::-1])
-    found = RerankedGallery(rotated, **PAPER).scores(query)
-    assert found.exact(0, np.arange(60)) == pytest.approx(
-        1 - naive_distances(query, rotated, **PAPER)[0]
-    )
-    within, across = RerankedGallery(rotated, **PAPER).own, RerankedGallery(gallery, **PAPER).own
+    found = all_scores(query, rotated, **PAPER)
+    assert found == pytest.approx(1 - naive_distances(query, rotated, **PAPER))
+    within, across = (RerankedGallery(torch.from_numpy(g), **PAPER).own for g in (rotated, gallery))
     assert np.array_equal(within.images, across.images)
 
 
@@ -147,8 +151,17 @@ def test_the_matrix_of_a_re_ranked_test_is_that_of_its_cells():
         np.stack([first[0], second[0]]),
         np.stack([first[1], second[1]]),
         *labels,
-        index=lambda gallery: RerankedGallery(gallery, **PAPER),
+        index=build(Settings()),
     )
-    ranks = RerankedGallery(second[1], **PAPER)(first[0], relevance)
+    ranks = ranks_of(first[0], second[1], relevance, **PAPER)
     best = [ranks[row][0] for row in range(20) if relevance.positives.counts[row]]
     assert result.cmc[5][0, 1] == np.mean(np.array(best) <= 5)
+
+
+def test_the_defaults_are_the_paper_s_and_an_encoding_averages_over_neighbours_alone():
+    """`k2` images are among the `k1` nearest."""
+    assert Settings().model_dump() == PAPER
+    with pytest.raises(
+        ValidationError, match=r"`k2` must not be above `k1`\. Found k1 5 and k2 6\."
+    ):
+        Settings(k1=5)
