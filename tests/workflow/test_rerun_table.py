@@ -31,7 +31,7 @@ DRAWN = (
     *("cross_test", "accuracy_cost", "gradient_norm", "conflicts", "uncertainty", "priority"),
     *("ablation", "robustness", "retrieval"),
 )
-FIGURES = {f"figure_{name}": 1 for name in DRAWN}
+FIGURES = {"figures": 1}
 REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 
@@ -208,12 +208,8 @@ CLAIMS = {"claims": 1} | PAGE
 TABLES = {"tables": 1} | PAGE
 
 
-def figures(*names: str) -> Jobs:
-    """Return some figures' jobs and what shows them."""
-    return {f"figure_{name}": 1 for name in names} | PAGE
-
-
-STATISTICS = CLAIMS | TABLES | figures("ablation", "priority")
+DRAWINGS = FIGURES | PAGE
+STATISTICS = CLAIMS | TABLES | DRAWINGS
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.cameras data.contact_sheet data.integrity data.manifest data.pictures"),
@@ -262,24 +258,21 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (EVALUATE | REPORTING, "retrieval.gpu retrieval.stored"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
-    (TABLES, "reporting.choices reporting.tables"),
-    (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),
-    (TABLES | figures("ablation"), "reporting.variation_tables"),
+    (TABLES, "reporting.choices reporting.tables.write"),
+    (TABLES | DRAWINGS, "reporting.fairness reporting.tables.main reporting.tables.variations"),
+    (TABLES | DRAWINGS | COST, "reporting.tables"),
+    (COST, "reporting.tables.cost"),
     (CLAIMS, "reporting.accuracy_claims reporting.claims"),
-    (CLAIMS | figures("priority"), "reporting.training_claims reporting.verdicts statistics.holm"),
+    (CLAIMS | DRAWINGS, "reporting.training_claims reporting.verdicts statistics.holm"),
+    (CLAIMS | DRAWINGS, "reporting.curves"),
     (STATISTICS, "reporting.effects reporting.measures"),
-    (STATISTICS | COST, "reporting.table"),
-    (COST, "reporting.cost_table"),
+    (STATISTICS | COST, "reporting.markup"),
     (STATISTICS, "statistics statistics.bootstrap statistics.paired"),
-    (FIGURES | PAGE, "reporting.drawing reporting.figure reporting.figures reporting.style"),
-    (figures("gradient_norm", "uncertainty"), "reporting.submodel_curves"),
-    (
-        CLAIMS | figures("conflicts", "gradient_norm", "priority", "uncertainty"),
-        "reporting.curves",
-    ),
-    *((figures(name), f"reporting.figures.{name}") for name in DRAWN),
+    (DRAWINGS, "reporting.captions reporting.drawing reporting.figures reporting.style"),
+    (DRAWINGS, "reporting.submodel_curves"),
+    *((DRAWINGS, f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.twins"),  # which the study does not draw
-    (PAGE, "reporting.graph_layout reporting.report reporting.rule_graph"),
+    (PAGE, "reporting.report"),
     (NOTHING, "licence reporting.explain reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.streams tracking.training"),

@@ -1,13 +1,17 @@
-"""A table as a reader sees it, and its Markdown and LaTeX."""
+"""A table for readers, and its Markdown and LaTeX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from sfsc.files import replacing
+from sfsc.reporting.names import in_words
 
 NONE = "\N{EN DASH}"
-"""In a cell without a value."""
+"""Shown in a cell without a value."""
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -19,7 +23,7 @@ class Cell:
     is_best: bool = False
     """Whether it is bold."""
     colour: str = ""
-    """Of a dot before the text, where there can be one: a method's."""
+    """Colour of the dot that the HTML report puts before the text; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -29,35 +33,88 @@ class Table:
     title: str
     head: tuple[str, ...]
     n_text: int
-    """Leading columns that hold words, not numbers."""
+    """Number of leading columns that hold words, not numbers."""
     rows: tuple[tuple[Cell, ...], ...]
 
 
+def tables_by(
+    keys: Sequence[str],
+    frame: pd.DataFrame,
+    head: tuple[str, ...],
+    n_text: int,
+    cells: Callable[[Mapping[Any, Any]], tuple[Cell, ...]],
+) -> list[Table]:
+    """Return one table for each combination of the keys' values, in order of appearance.
+
+    Args:
+        keys: Columns whose values make the title; the first is the data set.
+        frame: The rows of all tables.
+        head: Heads of the columns.
+        n_text: Number of leading columns that hold words.
+        cells: Returns the cells of a row.
+    """
+    return [
+        Table(
+            ": ".join([str(dataset), *map(in_words, map(str, names))]),
+            head,
+            n_text,
+            tuple(map(cells, rows.to_dict("records"))),
+        )
+        for (dataset, *names), rows in frame.groupby(list(keys), sort=False)
+    ]
+
+
+def write_table(
+    csv: Path,
+    frame: pd.DataFrame,
+    tables: Sequence[Table],
+    note: str,
+    *,
+    float_format: str = "%.4f",
+) -> None:
+    """Write a table as CSV, and what readers see of it as Markdown and LaTeX beside it.
+
+    Args:
+        csv: The CSV file.
+        frame: The numbers, not rounded.
+        tables: The cells of the same numbers.
+        note: The sentences below the tables.
+        float_format: How the CSV writes numbers that are not whole.
+    """
+    texts = {
+        ".csv": frame.to_csv(index=False, float_format=float_format, lineterminator="\n"),
+        ".md": to_markdown(tables, note),
+        ".tex": to_latex(tables, note),
+    }
+    for suffix, text in texts.items():
+        with replacing(csv.with_suffix(suffix)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
 def mean_text(mean: float, deviation: float) -> str:
-    """Return "mean ± standard deviation"; a missing one (not a number) is left out.
+    """Return "mean ± standard deviation", without a deviation that is NaN.
 
     >>> mean_text(51.04, 1.4), mean_text(51.0, float("nan"))
     ('51.0 ± 1.4', '51.0')
     """
-    if mean != mean:  # noqa: PLR0124 - not a number
+    if pd.isna(mean):
         return NONE
-    return f"{mean:.1f} ± {deviation:.1f}" if deviation == deviation else f"{mean:.1f}"  # noqa: PLR0124
+    return f"{mean:.1f}" if pd.isna(deviation) else f"{mean:.1f} ± {deviation:.1f}"
 
 
 def effect_text(effect: float, low: float, high: float, digits: int = 1) -> str:
-    """Return a signed effect with its interval; nothing of what is not a number.
+    """Return a signed effect with its interval, a dash if the effect is NaN.
 
     >>> effect_text(2.0, 0.5, 3.5)
     '+2.0 [+0.5, +3.5]'
     """
-    if effect != effect:  # noqa: PLR0124 - not a number
+    if pd.isna(effect):
         return NONE
-    texts = [signed(value, digits) for value in (effect, low, high)]
-    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    return f"{signed(effect, digits)} [{signed(low, digits)}, {signed(high, digits)}]"
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """Return a number with its sign, typeset; zero has none.
+    """Return a number with a typographic sign; zero has none.
 
     >>> signed(0.54), signed(-0.04)
     ('+0.5', '0.0')
@@ -67,7 +124,7 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def to_markdown(tables: Sequence[Table], note: str) -> str:
-    """Return the tables under their titles for a README, the note below them."""
+    """Return the tables with their titles, and the note below them, as Markdown."""
     parts = [f"**{table.title}**\n\n{markdown_grid(table)}\n" for table in tables]
     return "\n".join([*parts, f"{note}\n"])
 
@@ -80,7 +137,7 @@ def markdown_grid(table: Table) -> str:
 
 
 def to_latex(tables: Sequence[Table], note: str) -> str:
-    """Return tables with the same columns as one LaTeX table for booktabs."""
+    """Return tables with the same columns as one LaTeX table; it needs the package booktabs."""
     if not tables:
         return f"% {note}\n"
     head, n_text = tables[0].head, tables[0].n_text
@@ -110,10 +167,3 @@ def _escape(text: str) -> str:
         "`": None,
     }  # fmt: skip
     return text.translate(str.maketrans(replacements))
-
-
-def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write each file whole or not at all."""
-    for path, text in texts.items():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
