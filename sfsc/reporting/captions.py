@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from sfsc.reporting.markup import mean_text
 from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group, describe_reranking
 
@@ -35,15 +40,11 @@ def by_width(method: str, widths: Sequence[float], texts: Sequence[str]) -> str:
     return f"{method_name(method)}: " + ", ".join(f"width {width_name(w)} {t}" for w, t in pairs)
 
 
-def percent(values: Sequence[float], digits: int = 1) -> str:
+def percent(values: ArrayLike) -> str:
     """Return "mean ± standard deviation" of values in percent, the mean alone of one value.
 
     >>> percent([50.0, 52.0]), percent([50.0])
     ('51.0 ± 1.4', '50.0')
     """
-    n = len(values)
-    mean = sum(values) / n
-    if n == 1:
-        return f"{mean:.{digits}f}"
-    deviation = (sum((value - mean) ** 2 for value in values) / (n - 1)) ** 0.5
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+    series = pd.Series(np.asarray(values, dtype=np.float64))
+    return mean_text(series.mean(), series.std(ddof=1))

@@ -14,7 +14,7 @@ from sfsc.config import nearest
 from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
 from sfsc.reporting.runs import Run, load_run, read_record
-from sfsc.reporting.tables.write import read_table
+from sfsc.reporting.tables.write import read_runs_table
 from sfsc.tracking.stamp import mlflow_run
 
 DIGITS = 12
@@ -33,7 +33,7 @@ def explain(table: Path, row: str, *, dataset: str | None, results: Path | None)
     Raises:
         ResultError: If there is no such row, or a result file is missing or damaged.
     """
-    record = _find(read_table(table), table, row, dataset)
+    record = _find(read_runs_table(table), table, row, dataset)
     results = results or table.parents[3] / "results" / table.parents[1].name
     folder = results / str(record["dataset"]) / row
     _check_is_here(folder, results)

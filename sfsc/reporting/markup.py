@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.names import in_words
 
@@ -89,6 +90,25 @@ def write_table(
     for suffix, text in texts.items():
         with replacing(csv.with_suffix(suffix)) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def read_table(csv: Path, *texts: str, stage: str) -> pd.DataFrame:
+    """Read the CSV of a table back.
+
+    Args:
+        csv: A file of `write_table`.
+        texts: Columns of words, beside `dataset`; pandas takes an empty one for numbers.
+        stage: The stage that writes it, for the message.
+
+    Raises:
+        ResultError: If it is missing or damaged.
+    """
+    try:
+        return pd.read_csv(csv, dtype=dict.fromkeys(texts, str)).astype({"dataset": str})
+    except (OSError, ValueError, KeyError) as error:
+        raise ResultError(
+            f"{csv} must be a table written by `sfsc {stage}`. Found: {error}. Write it again."
+        ) from error
 
 
 def mean_text(mean: float, deviation: float) -> str:

@@ -1,4 +1,4 @@
-"""The README's results, copied from the generated tables: no number in it is typed.
+"""The README's results, copied from the reports; no number in it is typed by hand.
 
     python -m sfsc.reporting.readme README.md
 
@@ -18,7 +18,7 @@ from sfsc.files import replacing
 from sfsc.reporting.claims import load_claims, verdict_tables
 from sfsc.reporting.markup import to_markdown
 from sfsc.reporting.tables.main import REFERENCES
-from sfsc.reporting.tables.write import read_table
+from sfsc.reporting.tables.write import read_runs_table
 
 BLOCK = re.compile(r"<!-- results: (?P<study>\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -33,7 +33,7 @@ def render(readme: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         report = reports / match["study"]
-        frame = read_table(report / "tables" / "main.csv")
+        frame = read_runs_table(report / "tables" / "main.csv")
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
         tables = verdict_tables(load_claims(report / "claims.json"))
         verdicts = to_markdown(tables, "").strip()

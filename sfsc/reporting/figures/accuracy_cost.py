@@ -33,7 +33,7 @@ def draw(results: Results) -> Drawing:
     _scale_costs((own, full), groups)
     label_methods(full, groups, [group.map_percent[:, -1, -1].mean() for group in groups])
     words = [
-        by_width(g.method, g.widths, [f"{percent(column)} %" for column in g.self_tests.T.tolist()])
+        by_width(g.method, g.widths, [f"{percent(column)} %" for column in g.self_tests.T])
         for g in groups
     ]
     return Drawing(

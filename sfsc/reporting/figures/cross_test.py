@@ -76,7 +76,7 @@ def _scale(means: Mapping[str, Float64s]) -> Normalize:
 
 
 def _mean_text(group: Group) -> str:
-    return percent(group.map_percent.mean(axis=(1, 2)).tolist())
+    return percent(group.average_map)
 
 
 def _draw_matrix(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from sfsc.errors import ResultError
-from sfsc.reporting.markup import Cell, Table, tables_by, write_table
+from sfsc.reporting.markup import Cell, Table, read_table, tables_by, write_table
 from sfsc.reporting.names import short_name, width_name
 
 HEAD = (
@@ -46,21 +46,9 @@ def write_cost(measured: Sequence[Path], output: Path) -> None:
     write_table(output, frame, cost_tables(frame), cost_note(frame), float_format="%.6g")
 
 
-def read_cost(path: Path) -> pd.DataFrame:
-    """Read the table back.
-
-    Args:
-        path: A CSV file written by `write_cost`.
-
-    Raises:
-        ResultError: If it is missing or damaged.
-    """
-    try:
-        return pd.read_csv(path, dtype={"dataset": str, "method": str, "device": str, "torch": str})
-    except (OSError, ValueError) as error:
-        raise ResultError(
-            f"{path} must be a table written by `sfsc cost`. Found: {error}. Write it again."
-        ) from error
+def read_cost(csv: Path) -> pd.DataFrame:
+    """Read the table back; a `ResultError` if it is damaged."""
+    return read_table(csv, "method", "device", "torch", stage="cost")
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

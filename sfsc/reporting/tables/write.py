@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from sfsc.config import StudyJob
-from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import load_choices
-from sfsc.reporting.markup import Table, write_table
+from sfsc.reporting.markup import Table, read_table, write_table
 from sfsc.reporting.runs import describe_reranking, load_results
 from sfsc.reporting.tables.main import main_frame, main_note, main_tables
 from sfsc.reporting.tables.variations import variation_frame, variation_note, variation_tables
@@ -59,23 +58,10 @@ def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:
     return main_tables(frame) if name == "main" else variation_tables(name, frame)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table back.
-
-    Args:
-        path: A CSV file written by `write_tables`.
-
-    Raises:
-        ResultError: If it is missing or damaged.
-    """
-    words = ("seeds", "condition", "leads", "change")  # pandas takes an empty column for numbers
-    try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(words, str))
-        return frame.astype({"dataset": str}).fillna({"leads": "", "change": ""})
-    except (OSError, ValueError, KeyError) as error:
-        raise ResultError(
-            f"{path} must be a table written by `sfsc tables`. Found: {error}. Write it again."
-        ) from error
+def read_runs_table(csv: Path) -> pd.DataFrame:
+    """Read `main`, `ablation` or `robustness` back; a `ResultError` if it is damaged."""
+    frame = read_table(csv, "seeds", "condition", "leads", "change", stage="tables")
+    return frame.fillna({"leads": "", "change": ""})
 
 
 def _nested(frame: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:

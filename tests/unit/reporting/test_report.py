@@ -123,8 +123,8 @@ def test_costs_of_other_data_sets_are_refused(
     with pytest.raises(ResultError) as error:
         write(job, study, reports, cost=cost, output=tmp_path / "index.html")
     assert str(error.value) == (
-        f"{cost} must have rows of each data set of the study, in their order. Found omniglot. "
-        "Write it again."
+        f"{cost} must be a table of the study, with rows of synthetic. Found omniglot. Write it "
+        "again."
     )
 
 
@@ -147,8 +147,13 @@ def test_a_table_of_other_runs_is_refused(
 ):
     """Page and table must agree."""
     changed = job.model_copy(update={"compare": ("unified", "sfsc")})
-    with pytest.raises(ResultError, match="must have a row for each compared method of the study"):
+    with pytest.raises(ResultError) as error:
         write(changed, study, reports, output=tmp_path / "index.html")
+    found = ", ".join(f"synthetic/{method}" for method in job.compare)
+    assert str(error.value) == (
+        f"{reports / 'tables' / 'main.csv'} must be a table of the study, with rows of "
+        f"synthetic/unified, synthetic/sfsc. Found {found}. Write it again."
+    )
     assert not (tmp_path / "index.html").exists()
 
 

@@ -8,12 +8,12 @@ import pytest
 from sfsc.config import StudyJob
 from sfsc.reporting.runs import Results
 from sfsc.reporting.tables.variations import variation_frame
-from sfsc.reporting.tables.write import read_table
+from sfsc.reporting.tables.write import read_runs_table
 
 
 def test_ablation_rows_are_effects_on_the_compared_row(reports: Path):
     """The unchanged row has none; a condition that is another compared row is shown with it."""
-    frame = read_table(reports / "tables" / "ablation.csv")
+    frame = read_runs_table(reports / "tables" / "ablation.csv")
     rows = frame[frame["variation"] == "parts"].set_index("condition")
     assert list(rows.index) == ["both", "without_compatible", "without_projection", "neither"]
     assert np.isnan(rows["effect"]["both"])
@@ -31,7 +31,7 @@ def test_ablation_rows_are_effects_on_the_compared_row(reports: Path):
 
 def test_robustness_rows_are_sfsc_minus_the_method_under_the_same_condition(reports: Path):
     """Where SFSC alone is varied: minus BCT-S as it is compared."""
-    frame = read_table(reports / "tables" / "robustness.csv")
+    frame = read_runs_table(reports / "tables" / "robustness.csv")
     pairs = {
         (row["variation"], row["condition"], row["method"]): (row["ours"], row["against"])
         for _, row in frame.dropna(subset=["effect"]).iterrows()

@@ -8,7 +8,7 @@ import pytest
 from result_files import set_level, small_job, write_run
 
 from sfsc.errors import ResultError
-from sfsc.reporting.tables.write import read_table, write_tables
+from sfsc.reporting.tables.write import read_runs_table, write_tables
 
 JOB = small_job("full_alone", "unified", "sfsc")
 
@@ -63,7 +63,7 @@ def test_a_study_without_variations_says_so(root: Path, tmp_path: Path):
     assert (tmp_path / "robustness.tex").read_text() == (
         "% This study has no robustness conditions.\n"
     )
-    assert read_table(tmp_path / "ablation.csv").empty
+    assert read_runs_table(tmp_path / "ablation.csv").empty
 
 
 def test_a_damaged_table_is_refused(tmp_path: Path):
@@ -71,4 +71,4 @@ def test_a_damaged_table_is_refused(tmp_path: Path):
     path = tmp_path / "main.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ResultError, match=r"main\.csv must be a table written by `sfsc tables`"):
-        read_table(path)
+        read_runs_table(path)
