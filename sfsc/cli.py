@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sfsc.errors import SfscError
-from sfsc.settings.jobs import MeasureJob, PrepareJob, ReportJob, StudyJob, TrainJob, load_slice
+from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
 from sfsc.settings.sections import Evaluate
 
 
@@ -118,23 +118,23 @@ def _measure(options: Namespace) -> None:
 
 
 def _cost(options: Namespace) -> None:
-    from sfsc.reporting.cost_table import write_cost
+    from sfsc.reporting.tables.cost import write_cost
 
     write_cost(options.measured, options.output)
 
 
 def _tables(options: Namespace) -> None:
-    from sfsc.reporting.tables import write_tables
+    from sfsc.reporting.tables.write import write_tables
 
     job = load_slice(StudyJob, options.config)
     write_tables(job, options.results, options.output, options.metrics, options.choices)
 
 
-def _figure(options: Namespace) -> None:
-    from sfsc.reporting.figure import write_figure
+def _figures(options: Namespace) -> None:
+    from sfsc.reporting.drawing import write_figures
 
-    write_figure(
-        options.name,
+    write_figures(
+        options.names,
         load_slice(StudyJob, options.config),
         options.results,
         dataset=options.dataset,
@@ -159,7 +159,7 @@ def _report(options: Namespace) -> None:
     from sfsc.reporting.report import write_report
 
     write_report(
-        load_slice(ReportJob, options.config),
+        load_slice(StudyJob, options.config),
         options.results,
         tables=options.tables,
         claims=options.claims,
@@ -252,10 +252,10 @@ def _parser() -> argparse.ArgumentParser:
         help="files of `sfsc measure`",
     )  # fmt: skip
     tables = add(_tables, "Tables of a study.", *study, "metrics")
-    figure = add(_figure, "One figure of one data set.", *study)
-    figure.add_argument("--name", required=True, help="name of the figure")
-    figure.add_argument("--dataset", required=True, help="data set of the study")
-    figure.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
+    figures = add(_figures, "Figures of one data set.", *study)
+    figures.add_argument("--names", nargs="+", required=True, metavar="NAME", help="figures")
+    figures.add_argument("--dataset", required=True, help="data set of the study")
+    figures.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
     add(_claims, "Verdicts on the paper's claims.", *study)
     add(_choices, "What the searches of a study choose on validation identities.", *study)
     report = add(_report, "The HTML report of a study.", *study, "tables", "claims", "cost")

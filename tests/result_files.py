@@ -147,6 +147,13 @@ def write_test(folder: Path, values: np.ndarray) -> None:
     )
 
 
+def set_level(folder: Path, level: float, wobble: float = 0.0) -> None:
+    """Set mAP to one number in every cell; `wobble` is added and subtracted, query by query."""
+    n = len(json.loads((folder / "run.json").read_text())["widths"])
+    offsets = np.resize([wobble, -wobble], 40)
+    write_test(folder, level + np.tile(offsets[:, None, None], (1, n, n)))
+
+
 def write_measured(path: Path, *, dataset: str = "synthetic", method: str = "sfsc") -> Path:
     """Write what `sfsc measure` says of one data set; times grow with the cost."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,9 @@ import pandas as pd
 
 from sfsc.errors import ResultError
 from sfsc.files import replacing
+from sfsc.reporting.markup import Cell, Table, mean_text, to_markdown
 from sfsc.reporting.names import in_words, method_colour, method_name, short_name
 from sfsc.reporting.runs import read_record, settings_of
-from sfsc.reporting.table import Cell, Table, mean_text, to_markdown
 from sfsc.settings.jobs import Condition, StudyJob
 
 NOTE = (

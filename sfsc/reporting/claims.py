@@ -13,8 +13,8 @@ from typing import Any
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.accuracy_claims import accuracy_questions
+from sfsc.reporting.markup import NONE, Cell, Table, markdown_grid
 from sfsc.reporting.runs import Results, describe_reranking, load_results
-from sfsc.reporting.table import NONE, Cell, Table, markdown_grid
 from sfsc.reporting.training_claims import training_questions
 from sfsc.reporting.verdicts import Claim, Comparison, Part, Question, judge, p_text
 from sfsc.settings.jobs import StudyJob

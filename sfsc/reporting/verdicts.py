@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from sfsc.reporting.markup import effect_text
 from sfsc.reporting.runs import Float64s
-from sfsc.reporting.table import effect_text
 from sfsc.statistics.holm import holm
 from sfsc.statistics.paired import Effect, paired_effect
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from sfsc.compute import best_device, keep_freed_memory, make_deterministic, timed
 from sfsc.data.manifest import Manifest, Split
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
@@ -17,7 +18,7 @@ from sfsc.networks.build import load_network
 from sfsc.retrieval.arrays import Float32s, Float64s
 from sfsc.retrieval.embed import extract_embeddings
 from sfsc.retrieval.matrix import CrossTest, evaluate_matrix
-from sfsc.retrieval.ranking import Index, Labels, index_by_cosine
+from sfsc.retrieval.ranking import Index, index_by_cosine
 from sfsc.retrieval.relevance import Labels
 from sfsc.settings import parts
 from sfsc.settings.sections import Evaluate

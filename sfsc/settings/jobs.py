@@ -107,20 +107,6 @@ class StudyJob(Section):
         return runs
 
 
-class Rule(Section):
-    """A rule of the workflow that has jobs in a study."""
-
-    jobs: int
-    needs: tuple[str, ...]
-    """Rules whose files it needs; one that the needs of another imply may be left out."""
-
-
-class ReportJob(StudyJob):
-    """The slice that the report depends on: the study, and the rules that make it."""
-
-    rules: dict[str, Rule]
-
-
 def load_slice(model: type[S], path: Path) -> S:
     """Read a job's slice of the settings from its fingerprint file.
 

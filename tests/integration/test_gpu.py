@@ -22,12 +22,7 @@ from sfsc.provenance import write_fingerprint
 from sfsc.retrieval.embed import extract_embeddings
 from sfsc.retrieval.matrix import evaluate_matrix
 from sfsc.retrieval.nearest import find_nearest
-from sfsc.retrieval.ranking import (
-    Labels,
-    cosine_scores,
-    find_relevant,
-    rank_positives,
-)
+from sfsc.retrieval.ranking import cosine_scores, rank_positives
 from sfsc.retrieval.relevance import Labels, find_relevant
 from sfsc.retrieval.rerankings.k_reciprocal import Settings, build
 from sfsc.settings.jobs import TrainJob

@@ -19,7 +19,7 @@ def test_the_study_at_hand_is_measured(changed: Workspace):
     result = pipeline.measure(changed.folder, OVERLAYS)
     kinds = result["kinds"]
     assert kinds.keys() == {
-        *("prepare", "train", "assemble", "evaluate", "figure", "tables", "claims"),
+        *("prepare", "train", "assemble", "evaluate", "figures", "tables", "claims"),
         *("measure", "cost", "report", "track", "snakemake"),
     }
     assert (kinds["train"]["jobs"], kinds["evaluate"]["jobs"]) == (7, 6)

@@ -31,7 +31,7 @@ DRAWN = (
     *("cross_test", "accuracy_cost", "gradient_norm", "conflicts", "uncertainty", "priority"),
     *("ablation", "robustness", "retrieval"),
 )
-FIGURES = {f"figure_{name}": 1 for name in DRAWN}
+FIGURES = {"figures": 1}
 REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 
@@ -210,21 +210,15 @@ CLAIMS = {"claims": 1} | PAGE
 TABLES = {"tables": 1} | PAGE
 
 
-def figures(*names: str) -> Jobs:
-    """Return some figures' jobs and what shows them."""
-    return {f"figure_{name}": 1 for name in names} | PAGE
-
-
-STATISTICS = CLAIMS | TABLES | figures("ablation", "priority")
+DRAWINGS = FIGURES | PAGE
+STATISTICS = CLAIMS | TABLES | DRAWINGS
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.cameras data.contact_sheet data.integrity data.manifest data.pictures"),
     (AGAIN, "data.prepare data.prepared data.raster data.sets data.sets.synthetic data.solids"),
     (AGAIN, "data.packed data.splits data.superstructures data.vehicles"),
-    (
-        NOTHING,
-        "data.archive data.file_settings data.image_files data.official data.sets.custom data.sets.market1501",
-    ),
+    (NOTHING, "data.archive data.file_settings data.image_files data.official"),
+    (NOTHING, "data.sets.custom data.sets.market1501"),
     (NOTHING, "data.packing data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
     (ALL, "data.augmentation data.samplers data.sliced"),
     (ALL | MEASURE, "compute data.transforms"),
@@ -267,28 +261,25 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "retrieval retrieval.arrays retrieval.embed retrieval.inner_products retrieval.matrix"),
     (ALL, "retrieval.metrics retrieval.ranking retrieval.relevance"),
     (EVALUATE | REPORTING, "retrieval.evaluate"),
-    (figures("retrieval"), "retrieval.stored"),
+    (DRAWINGS, "retrieval.stored"),
     (NOTHING, "retrieval.nearest retrieval.rerankings retrieval.rerankings.k_reciprocal"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
-    (TABLES, "reporting.choices reporting.tables"),
-    (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),
-    (TABLES | figures("ablation"), "reporting.variation_tables"),
+    (TABLES, "reporting.choices reporting.tables.write"),
+    (TABLES | DRAWINGS, "reporting.fairness reporting.tables.main reporting.tables.variations"),
+    (TABLES | DRAWINGS | COST, "reporting.tables"),
+    (COST, "reporting.tables.cost"),
     (CLAIMS, "reporting.accuracy_claims reporting.claims"),
-    (CLAIMS | figures("priority"), "reporting.training_claims reporting.verdicts statistics.holm"),
+    (CLAIMS | DRAWINGS, "reporting.training_claims reporting.verdicts statistics.holm"),
+    (CLAIMS | DRAWINGS, "reporting.curves"),
     (STATISTICS, "reporting.effects reporting.measures"),
-    (STATISTICS | COST, "reporting.table"),
-    (COST, "reporting.cost_table"),
+    (STATISTICS | COST, "reporting.markup"),
     (STATISTICS, "statistics statistics.bootstrap statistics.paired"),
-    (FIGURES | PAGE, "reporting.drawing reporting.figure reporting.figures reporting.style"),
-    (figures("gradient_norm", "uncertainty"), "reporting.submodel_curves"),
-    (
-        CLAIMS | figures("conflicts", "gradient_norm", "priority", "uncertainty"),
-        "reporting.curves",
-    ),
-    *((figures(name), f"reporting.figures.{name}") for name in DRAWN),
+    (DRAWINGS, "reporting.captions reporting.drawing reporting.figures reporting.style"),
+    (DRAWINGS, "reporting.submodel_curves"),
+    *((DRAWINGS, f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.twins"),  # which the study does not draw
-    (PAGE, "reporting.graph_layout reporting.report reporting.rule_graph"),
+    (PAGE, "reporting.report"),
     (NOTHING, "licence reporting.explain reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.finished tracking.streams"),

@@ -75,16 +75,6 @@ def test_touched_files_rerun_nothing(changed: Workspace):
     assert changed.planned() == {}
 
 
-def test_another_graph_of_rules_rewrites_the_report_that_shows_it(changed: Workspace):
-    """A general rule stands in for one that was removed, with the same commands."""
-    own = """use rule train_sfsc as train_bct_s with:
-    wildcard_constraints:
-        network=trained_by("train_bct_s"),
-"""
-    changed.edit("workflow/rules/train.smk", own, "")
-    assert changed.planned() == {"report": 1, "track": 1}
-
-
 def test_comments_and_docstrings_rerun_nothing(changed: Workspace):
     """Words around the code are no code."""
     for name in ("sfsc/training/run.py", "sfsc/retrieval/metrics.py", "sfsc/settings/section.py"):

@@ -59,23 +59,23 @@ def fingerprint_run(folder, dataset, run, seed):
 def fingerprint_reports(folder):
     """Write what the reporting stages and the mirror depend on."""
     study = values(STUDY)
-    for stage in ["choices"] if STUDY.search else ["tables", "claims"]:
-        fingerprint(f"{folder}/{stage}.json", study, f"sfsc.reporting.{stage}")
-    if not STUDY.search:
-        for figure in FIGURES:
-            fingerprint(
-                f"{folder}/figure_{figure}.json",
-                study,
-                "sfsc.reporting.figure",
-                parts.module_name("reporting.figures", figure),
-            )
+    if STUDY.search:
+        fingerprint(f"{folder}/choices.json", study, "sfsc.reporting.choices")
+    else:
+        fingerprint(f"{folder}/tables.json", study, "sfsc.reporting.tables.write")
+        fingerprint(f"{folder}/claims.json", study, "sfsc.reporting.claims")
+        fingerprint(
+            f"{folder}/figures.json",
+            study,
+            "sfsc.reporting.drawing",
+            *(parts.module_name("reporting.figures", name) for name in FIGURES),
+        )
         fingerprint(
             f"{folder}/cost.json",
             {"datasets": list(PARAMS.datasets)},
-            "sfsc.reporting.cost_table",
+            "sfsc.reporting.tables.cost",
         )
-        reported = study | {"rules": rules_of_study()}
-        fingerprint(f"{folder}/report.json", reported, "sfsc.reporting.report")
+        fingerprint(f"{folder}/report.json", study, "sfsc.reporting.report")
     # The digest of the store's address: the address itself may hold a password.
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     mirrored = study | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}

@@ -1,4 +1,4 @@
-"""The table of what sub-models cost, in its three forms and read back."""
+"""The table of the sub-models' costs, in its three forms and read back."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from result_files import MACS, WIDTHS, write_measured
 
 from sfsc.cli import main
 from sfsc.errors import ResultError
-from sfsc.reporting.cost_table import cost_note, cost_tables, read_cost
+from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_there_is_a_row_for_each_data_set_and_submodel(written: Path):
 
 
 def test_a_reader_sees_counts_and_medians_with_their_spread(written: Path):
-    """The last row of the first table: full width."""
+    """The last row of the first table is the full width."""
     lines = written.with_suffix(".md").read_text().splitlines()
     assert lines[0] == "**synthetic**"
     assert lines[7] == (

@@ -1,6 +1,17 @@
 """Tables as Markdown and LaTeX."""
 
-from sfsc.reporting.table import NONE, Cell, Table, effect_text, mean_text, to_latex, to_markdown
+import pandas as pd
+
+from sfsc.reporting.markup import (
+    NONE,
+    Cell,
+    Table,
+    effect_text,
+    mean_text,
+    tables_by,
+    to_latex,
+    to_markdown,
+)
 
 TABLE = Table(
     "a_set",
@@ -35,8 +46,22 @@ def test_no_tables_are_a_sentence():
     assert to_latex([], "Nothing.") == "% Nothing.\n"
 
 
-def test_what_is_missing_is_a_dash():
-    """Of numbers that are none."""
+def test_rows_are_grouped_by_data_set_and_variation():
+    """Tables are in the order of the frame; the name of the data set is not put in words."""
+    frame = pd.DataFrame(
+        {"dataset": ["my_set"] * 3, "variation": ["b_c", "a", "b_c"], "n": [1, 2, 3]}
+    )
+    tables = tables_by(
+        ["dataset", "variation"], frame, ("n",), 0, lambda row: (Cell(str(row["n"])),)
+    )
+    assert [(table.title, [row[0].text for row in table.rows]) for table in tables] == [
+        ("my_set: b c", ["1", "3"]),
+        ("my_set: a", ["2"]),
+    ]
+
+
+def test_a_missing_number_is_a_dash():
+    """NaN is no number to show."""
     missing = float("nan")
     assert mean_text(missing, missing) == NONE
     assert effect_text(missing, missing, missing) == NONE
