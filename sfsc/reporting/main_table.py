@@ -7,9 +7,9 @@ import pandas as pd
 
 from sfsc.reporting.effects import differences
 from sfsc.reporting.fairness import budget, origin
-from sfsc.reporting.measures import MEASURES, Measure
 from sfsc.reporting.names import method_colour, method_name
 from sfsc.reporting.runs import Group, describe_reranking
+from sfsc.reporting.summaries import SUMMARIES, Summary
 from sfsc.reporting.table import NONE, Cell, Table, mean_text
 from sfsc.statistics.paired import paired_effect
 
@@ -39,7 +39,7 @@ def main_frame(groups: Sequence[Group]) -> pd.DataFrame:
     )
 
 
-def map_columns(group: Group, measures: Mapping[str, Measure]) -> dict[str, object]:
+def map_columns(group: Group, measures: Mapping[str, Summary]) -> dict[str, object]:
     """Return mean and sample standard deviation over seeds of some measures, percent."""
     columns: dict[str, object] = {}
     for name, measure in measures.items():
@@ -54,7 +54,7 @@ def _frame_row(group: Group) -> dict[str, object]:
         "dataset": group.dataset,
         "method": group.method,
         "n_seeds": len(group.runs),
-        **map_columns(group, MEASURES),
+        **map_columns(group, SUMMARIES),
         "average_precision": first.test["average_precision"],
         "reranking": first.reranking,
         "classifier_gradient": first.record["settings"]["loss"]["classifier_gradient"],
@@ -64,10 +64,10 @@ def _frame_row(group: Group) -> dict[str, object]:
 
 def _leaders(groups: Sequence[Group]) -> dict[str, Group | None]:
     """Return for each measure the method of a data set that is best by more than chance."""
-    return {name: _leader(measure, groups) for name, measure in MEASURES.items()}
+    return {name: _leader(measure, groups) for name, measure in SUMMARIES.items()}
 
 
-def _leader(measure: Measure, groups: Sequence[Group]) -> Group | None:
+def _leader(measure: Summary, groups: Sequence[Group]) -> Group | None:
     means = {
         index: pd.Series([measure.of_run(run) for run in group.runs], dtype=float).mean()
         for index, group in enumerate(groups)
@@ -117,7 +117,7 @@ def protocol(groups: Sequence[Group]) -> str:
 
 def main_tables(frame: pd.DataFrame) -> list[Table]:
     """Return the table of each data set."""
-    head = ("method", "classifier moved by", "seeds", *(m.heading for m in MEASURES.values()))
+    head = ("method", "classifier moved by", "seeds", *(m.heading for m in SUMMARIES.values()))
     return [
         Table(str(dataset), head, 2, tuple(_row(row) for _, row in rows.iterrows()))
         for dataset, rows in frame.groupby("dataset", sort=False)
@@ -133,6 +133,6 @@ def _row(row: "pd.Series[Any]") -> tuple[Cell, ...]:
         Cell(str(row["n_seeds"])),
         *(
             Cell(mean_text(row[f"{name}_mean"], row[f"{name}_std"]), is_best=name in leads)
-            for name in MEASURES
+            for name in SUMMARIES
         ),
     )

@@ -23,7 +23,8 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
-from sfsc.reporting.claims import as_part, load_claims, verdict_tables
+from sfsc.reporting.claims.entries import as_part, load_claims
+from sfsc.reporting.claims.prose import verdict_tables
 from sfsc.reporting.cost_table import cost_note, cost_tables, read_cost
 from sfsc.reporting.graph_layout import Picture, draw_graph
 from sfsc.reporting.main_table import main_note

@@ -9,9 +9,9 @@ from sfsc.config import Condition
 from sfsc.reporting.effects import map_effect
 from sfsc.reporting.fairness import changes
 from sfsc.reporting.main_table import map_columns
-from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.names import OURS, RIVAL, in_words, method_colour, short_name
 from sfsc.reporting.runs import Results
+from sfsc.reporting.summaries import AVERAGE_MAP
 from sfsc.reporting.table import NONE, Cell, Table, effect_text, mean_text
 
 COLUMNS = (

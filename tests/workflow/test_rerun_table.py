@@ -213,7 +213,7 @@ def figures(*names: str) -> Jobs:
     return {f"figure_{name}": 1 for name in names} | PAGE
 
 
-STATISTICS = CLAIMS | TABLES | figures("ablation", "priority")
+STATISTICS = CLAIMS | TABLES | figures("ablation")
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.cameras data.contact_sheet data.integrity data.manifest data.pictures"),
@@ -265,9 +265,11 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (TABLES, "reporting.choices reporting.tables"),
     (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),
     (TABLES | figures("ablation"), "reporting.variation_tables"),
-    (CLAIMS, "reporting.accuracy_claims reporting.claims"),
-    (CLAIMS | figures("priority"), "reporting.training_claims reporting.verdicts statistics.holm"),
-    (STATISTICS, "reporting.effects reporting.measures"),
+    (CLAIMS, "reporting.claims reporting.claims.accuracy reporting.claims.entries"),
+    (CLAIMS, "reporting.claims.gradients reporting.claims.prose reporting.claims.verdicts"),
+    (CLAIMS, "statistics.holm"),
+    (CLAIMS | figures("priority"), "reporting.dynamics"),
+    (STATISTICS, "reporting.effects reporting.summaries"),
     (STATISTICS | COST, "reporting.table"),
     (COST, "reporting.cost_table"),
     (STATISTICS, "statistics statistics.bootstrap statistics.paired"),

@@ -9,10 +9,10 @@ from matplotlib.ticker import PercentFormatter
 
 from sfsc.reporting.curves import Curve, fit_epochs, join_seeds, smooth
 from sfsc.reporting.drawing import Drawing, describe_data, draw_nothing
+from sfsc.reporting.dynamics import by_switch, norm_shares
 from sfsc.reporting.names import OURS, RIVAL, method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
 from sfsc.reporting.style import FAINT, PAGE, label_ends, width_colours
-from sfsc.reporting.training_claims import by_switch, norm_shares
 
 
 def draw(results: Results) -> Drawing:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, draw_nothing, percent
+from sfsc.reporting.effects import TWIN_MARGIN, twin_differences
 from sfsc.reporting.names import (
     OURS,
     RIVAL,
@@ -18,7 +19,6 @@ from sfsc.reporting.names import (
 )
 from sfsc.reporting.runs import Group, Results
 from sfsc.reporting.style import MUTED, PAGE, label_methods
-from sfsc.reporting.training_claims import MARGIN, twin_differences
 from sfsc.statistics.paired import Effect, paired_effect
 
 METHODS = (RIVAL, "asymmetric_s", OURS)
@@ -50,7 +50,7 @@ def draw(results: Results) -> Drawing:
             "standard deviation; grey: a separate network of that width, trained alone. Right: "
             "the difference to that twin, paired by seed and query, bars: 95 % interval of a "
             "bootstrap over seeds and queries. Dashed: the point that a sub-model may lose before "
-            f"it counts as sacrificed ({MARGIN:g}). {describe_protocol([twins, *groups])}"
+            f"it counts as sacrificed ({TWIN_MARGIN:g}). {describe_protocol([twins, *groups])}"
         ),
         alternative="Self-test minus that of the independent twin, points of mAP: "
         + "; ".join(_in_words(group, twins, effects[group.method]) for group in groups)
@@ -90,7 +90,7 @@ def _draw_gaps(
     axes: Axes, groups: Sequence[Group], effects: dict[str, list[Effect]], widths: Sequence[float]
 ) -> None:
     axes.axhline(0, color=MUTED, lw=0.8, zorder=1)
-    axes.axhline(MARGIN, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
+    axes.axhline(TWIN_MARGIN, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
     for index, group in enumerate(groups):
         of_group = effects[group.method]
         means = np.array([effect.effect for effect in of_group])
