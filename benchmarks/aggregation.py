@@ -68,16 +68,16 @@ def masks(jacobian: NestedJacobian) -> Tensor:
     return stack(NestedJacobian(ones))
 
 
-def pairwise(rows: Tensor, owned: Tensor, orders: list[list[int]]) -> Tensor:
+def pairwise(rows: Tensor, owned: Tensor, orders: Tensor) -> Tensor:
     """Return the sum of the projected rows, (N,), pair after pair.
 
     Args:
         rows: (M, N).
         owned: (M, N), 1 where a sub-model owns a weight, else 0.
-        orders: For each row the others in the order in which it meets them.
+        orders: For each row the others in the order in which it meets them, (M, M - 1).
     """
     total = torch.zeros_like(rows[0])
-    for i, others in enumerate(orders):
+    for i, others in enumerate(orders.tolist()):
         running = rows[i].clone()
         for j in others:
             meet = owned[i] * owned[j]

@@ -39,7 +39,7 @@ from sfsc.params import load_params
 from sfsc.training.build import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
-from sfsc.training.records import step_record
+from sfsc.training.records import read_values, step_values
 from sfsc.training.replay import Replay, ReplayedGradients
 from sfsc.training.step import Compute, apply_update, compute_gradients
 
@@ -90,7 +90,7 @@ def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels:
 
     def step() -> None:
         gradients = compute(images, labels, kl_weight=job.loss.kl_weight)
-        step_record(gradients)
+        values = step_values(gradients)
         apply_update(
             model,
             gradients.jacobian,
@@ -98,7 +98,9 @@ def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels:
             optimizer=optimizer,
             gradient_clip=job.train.gradient_clip,
             generator=generator,
+            is_finite=torch.isfinite(values["loss"]).all(),
         )
+        read_values(values)
 
     return step
 

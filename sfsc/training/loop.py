@@ -11,7 +11,7 @@ from sfsc.data.samplers import pk_batches
 from sfsc.determinism import generator_for, seed_of
 from sfsc.losses.compatible import rising_kl_weight
 from sfsc.training.build import Training
-from sfsc.training.records import Record, conflict_record, step_record
+from sfsc.training.records import Record, conflict_record, read_values, step_values
 from sfsc.training.schedule import learning_rate
 from sfsc.training.step import Gradients, apply_update, check_finite
 
@@ -114,11 +114,11 @@ def move(training: Training, step: int, gradients: Gradients, generator: torch.G
     rate = learning_rate(step, training.total_steps, job.train)
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
-    check_finite(record["loss"], step=step, widths=job.network.widths)
-    if not training.loss_scale.accepts(record["gradient_norm"]):
-        del record["gradient_norm"]
-        return record
+    # All of a step is launched before its numbers are read: a GPU is waited for once.
+    values = step_values(gradients)
+    checked = [values["loss"]]
+    if training.loss_scale.is_dynamic:
+        checked.append(values["gradient_norm"])
     update = apply_update(
         training.model,
         gradients.jacobian,
@@ -126,7 +126,13 @@ def move(training: Training, step: int, gradients: Gradients, generator: torch.G
         optimizer=training.optimizer,
         gradient_clip=job.train.gradient_clip,
         generator=generator,
+        is_finite=torch.isfinite(torch.cat(checked)).all(),
     )
+    record: dict[str, Any] = {"learning_rate": rate, **read_values(values)}
+    check_finite(record["loss"], step=step, widths=job.network.widths)
+    if not training.loss_scale.accepts(record["gradient_norm"]):
+        del record["gradient_norm"]
+        return record
     if step % job.train.conflicts_every == 0:
         record |= conflict_record(gradients.jacobian, update)
     return record

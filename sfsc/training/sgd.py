@@ -27,16 +27,23 @@ class NesterovSGD:
         self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
         self.weight_decay = weight_decay
         self._momenta: list[torch.Tensor | None] = [None] * len(self.param_groups[0]["params"])
+        self.found_inf: torch.Tensor | None = None
 
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter; each must have a gradient."""
         (group,) = self.param_groups
+        # torch would leave them unwritten if the first step is skipped.
+        self._momenta = [
+            torch.zeros_like(parameter) if momentum is None else momentum
+            for parameter, momentum in zip(group["params"], self._momenta, strict=True)
+        ]
         sgd(
             group["params"],
             [parameter.grad for parameter in group["params"]],
             self._momenta,
             fused=True,
+            found_inf=self.found_inf,
             weight_decay=self.weight_decay,
             momentum=MOMENTUM,
             lr=group["lr"],

@@ -15,5 +15,5 @@ mean. Ours."""
 
 
 def build(section: Aggregation) -> GramianWeighted:
-    """Return conflict-averse gradient descent of the section's granularity and reduction."""
+    """Return conflict-averse gradient descent with the section's granularity and reduction."""
     return GramianWeighted(CAGradWeighting(c=RADIUS), section.granularity, section.reduction)

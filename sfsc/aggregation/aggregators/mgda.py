@@ -12,5 +12,5 @@ from sfsc.config import Aggregation
 
 
 def build(section: Aggregation) -> GramianWeighted:
-    """Return multiple-gradient descent of the section's granularity and reduction."""
+    """Return multiple-gradient descent with the section's granularity and reduction."""
     return GramianWeighted(MGDAWeighting(), section.granularity, section.reduction)

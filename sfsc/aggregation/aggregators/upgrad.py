@@ -11,5 +11,5 @@ from sfsc.config import Aggregation
 
 
 def build(section: Aggregation) -> GramianWeighted:
-    """Return UPGrad of the section's granularity and reduction."""
+    """Return UPGrad with the section's granularity and reduction."""
     return GramianWeighted(UPGradWeighting(), section.granularity, section.reduction)
