@@ -81,6 +81,9 @@ class Submodels(Section):
     """Weight of their base loss; the full model's is 1."""
     classifier_gradient: Literal["full", "all"] = "full"
     """Whose losses move the shared classifier: only the full model's, or all sub-models'."""
+    priority: Literal["equal", "uncertainty"] = "equal"
+    """`uncertainty` weights the gradient of every sub-model, the full one's too, by its mean
+    uncertainty on the batch over the mean of all sub-models."""
 
 
 class Loss(Section):
