@@ -141,8 +141,10 @@ def write_test(folder: Path, values: np.ndarray) -> None:
         "matrices": {name: matrix.tolist() for name, matrix in matrices.items()},
     }  # fmt: skip
     (folder / "cross_test.json").write_text(json.dumps(test))
+    identity = np.arange(len(values)) // 2
     save_file(
-        {name: np.ascontiguousarray(value) for name, value in queries.items()},
+        {name: np.ascontiguousarray(value) for name, value in queries.items()}
+        | {"identity": identity},
         folder / "query_metrics.safetensors",
     )
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sfsc.retrieval.metrics import (
     Definition,
@@ -47,6 +48,8 @@ class CrossTest:
     """Cumulative match characteristic by rank; (M, M) each."""
     queries: dict[str, Float32s]
     """What the matrices are the means of, by name: each valid query in each cell, (M, M, Q)."""
+    query_identity: NDArray[np.int64]
+    """Identity of each valid query, (Q,): queries of one identity are not independent."""
     n_query: int
     n_gallery: int
     n_skipped_queries: int
@@ -97,7 +100,8 @@ def evaluate_matrix(
     """
     relevance = find_relevant(query_labels, gallery_labels)
     n_query, n_gallery = len(query_labels.identity), len(gallery_labels.identity)
-    n_valid = int(np.count_nonzero(relevance.positives.counts))
+    is_valid = relevance.positives.counts > 0
+    n_valid = int(np.count_nonzero(is_valid))
     if n_valid == 0:
         raise ValueError(
             "At least one query must have an image of its identity from another camera in the "
@@ -120,6 +124,7 @@ def evaluate_matrix(
         minp=means[2],
         cmc=dict(zip(ranks, means[3:], strict=True)),
         queries=dict(zip(names, values.astype(np.float32), strict=True)),
+        query_identity=query_labels.identity[is_valid].astype(np.int64),
         n_query=n_query,
         n_gallery=n_gallery,
         n_skipped_queries=n_query - n_valid,

@@ -34,7 +34,8 @@ def evaluate(
         embeddings: File written by `sfsc embed`.
         data_dir: The prepared set that was embedded.
         output: The JSON file.
-        queries: The safetensors file of the same metrics of each query, for paired statistics.
+        queries: The safetensors file of the same metrics of each query and of the queries'
+            identities, for paired statistics.
 
     Raises:
         ResultError: If the embeddings are damaged or do not fit the set.
@@ -59,7 +60,11 @@ def evaluate(
         ) from error
     content = {**stored.run, **_describe(result, section)}
     with replacing(queries) as temporary:
-        save_file(result.queries, temporary, metadata={"run": json.dumps(stored.run)})
+        save_file(
+            result.queries | {"identity": result.query_identity},
+            temporary,
+            metadata={"run": json.dumps(stored.run)},
+        )
     with replacing(output) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 

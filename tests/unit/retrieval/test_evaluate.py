@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 import sfsc.device
 import sfsc.retrieval.gpu
 from sfsc.config import Evaluate, Reranking
+from sfsc.data.manifest import Manifest
 from sfsc.errors import ResultError
 from sfsc.retrieval import evaluate as stage
 from sfsc.retrieval.evaluate import evaluate, summarise
@@ -60,11 +61,13 @@ def test_the_file_names_run_protocol_and_matrices(data_dir: Path, tmp_path: Path
 
 
 def test_the_matrices_are_the_means_of_the_queries(data_dir: Path, tmp_path: Path):
-    """The second file has every cell of every query, under the same names, and names the run."""
+    """The second file has every cell of every query, the queries' identities, and the run."""
     output, queries = tmp_path / "cross_test.json", tmp_path / "query_metrics.safetensors"
     evaluate(SECTION, write_embeddings(tmp_path), data_dir, output, queries)
     matrices = json.loads(output.read_text())["matrices"]
     stored = load_file(queries)
+    manifest = Manifest.load(data_dir / "manifest.csv")
+    assert stored.pop("identity").tolist() == manifest.identity[manifest.rows("query")].tolist()
     assert set(stored) == set(matrices)
     for name, values in stored.items():
         assert values.dtype == np.float32
