@@ -23,8 +23,8 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
-from sfsc.reporting.claims.entries import as_part, load_claims
-from sfsc.reporting.claims.prose import verdict_tables
+from sfsc.reporting.claims.entries import load_claims
+from sfsc.reporting.claims.prose import part_sentence, verdict_tables
 from sfsc.reporting.cost_table import cost_note, cost_tables, read_cost
 from sfsc.reporting.graph_layout import Picture, draw_graph
 from sfsc.reporting.main_table import main_note
@@ -200,7 +200,7 @@ def _bar(row: "pd.Series[Any]") -> Bar:
 
 
 def _claim_entry(claim: Mapping[str, Any]) -> ClaimEntry:
-    parts = [as_part(part).sentence for part in claim["parts"]]
+    parts = [part_sentence(part) for part in claim["parts"]]
     return ClaimEntry(claim["id"], claim["verdict"], claim["explanation"], parts)
 
 

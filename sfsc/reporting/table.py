@@ -45,15 +45,15 @@ def mean_text(mean: float, deviation: float) -> str:
 
 
 def effect_text(effect: float, low: float, high: float, digits: int = 1) -> str:
-    """Return a signed effect with its interval; nothing of what is not a number.
+    """Return a signed effect with its interval; what is not a number is left out.
 
-    >>> effect_text(2.0, 0.5, 3.5)
-    '+2.0 [+0.5, +3.5]'
+    >>> effect_text(2.0, 0.5, 3.5), effect_text(2.0, float("nan"), float("nan"))
+    ('+2.0 [+0.5, +3.5]', '+2.0')
     """
     if effect != effect:  # noqa: PLR0124 - not a number
         return NONE
     texts = [signed(value, digits) for value in (effect, low, high)]
-    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]" if low == low else texts[0]  # noqa: PLR0124
 
 
 def signed(value: float, digits: int = 1) -> str:

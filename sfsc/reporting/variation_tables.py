@@ -21,14 +21,14 @@ COLUMNS = (
 ABLATION_NOTE = (
     "Percent, mean ± standard deviation over seeds; mAP: mean over all pairs of a query and a "
     "gallery sub-model. Effect: this condition minus the method as it is compared, points of mAP, "
-    "paired by query and by the seeds that both have, with the 95 % interval of a bootstrap over "
-    "seeds and queries (not corrected for the number of rows)."
+    "paired by query and by the seeds that both have, with the 95 % interval over seeds "
+    "(Student's t, not corrected for the number of rows)."
 )
 ROBUSTNESS_NOTE = (
     "Percent, mean ± standard deviation over seeds; mAP: mean over all pairs of a query and a "
     "gallery sub-model. Effect: SFSC minus the other method under the same condition (where SFSC "
     "alone is varied: minus BCT-S as it is compared), points of mAP, paired by query and by "
-    "the seeds that both have, with the 95 % interval of a bootstrap over seeds and queries (not "
+    "the seeds that both have, with the 95 % interval over seeds (Student's t, not "
     "corrected for the number of rows)."
 )
 

@@ -12,7 +12,7 @@ from sfsc.reporting.drawing import Drawing, describe_data, draw_nothing
 from sfsc.reporting.dynamics import by_switch, norm_shares
 from sfsc.reporting.names import OURS, RIVAL, method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
-from sfsc.reporting.style import FAINT, PAGE, label_ends, width_colours
+from sfsc.reporting.style import PAGE, label_ends, width_colours
 
 
 def draw(results: Results) -> Drawing:
@@ -45,8 +45,8 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Left: norm of each sub-model's own gradient, before any aggregation, as a share of "
             "the sum over sub-models: with more of it a sub-model has the higher priority. Right: "
-            "its evidential uncertainty. By width (light: smallest). Grey line: the half of the "
-            "training up to which the claim looks. Line: mean over seeds; band: their range; both "
+            "its evidential uncertainty. By width (light: smallest). Line: mean over seeds; "
+            "band: their range; both "
             f"over a moving window of 5 % of the training. {describe_data(groups)}"
         ),
         alternative="Curves over epochs. Share of the smallest sub-model at the start, in the "
@@ -71,7 +71,6 @@ def _curves(group: Group, read: Callable[[Run], pd.DataFrame]) -> list[Curve]:
 
 
 def _draw_panel(panel: Axes, group: Group, curves: Sequence[Curve]) -> None:
-    panel.axvline(group.runs[0].record["epochs"] / 2, color=FAINT, lw=1.2, zorder=0)
     colours = width_colours(len(curves))
     for curve, colour in zip(curves, colours, strict=True):
         curve.draw(panel, colour)

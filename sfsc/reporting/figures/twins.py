@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sfsc.reporting.drawing import Drawing, describe_protocol, draw_nothing, percent
-from sfsc.reporting.effects import TWIN_MARGIN, twin_differences
+from sfsc.reporting.effects import TWIN_MARGIN, twin_effect
 from sfsc.reporting.names import (
     OURS,
     RIVAL,
@@ -19,7 +19,7 @@ from sfsc.reporting.names import (
 )
 from sfsc.reporting.runs import Group, Results
 from sfsc.reporting.style import MUTED, PAGE, label_methods
-from sfsc.statistics.paired import Effect, paired_effect
+from sfsc.statistics.paired import Effect
 
 METHODS = (RIVAL, "asymmetric_s", OURS)
 DODGE = 0.11
@@ -48,8 +48,8 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Left: self-test of each sub-model (query and gallery by it), mean over seeds, bars: "
             "standard deviation; grey: a separate network of that width, trained alone. Right: "
-            "the difference to that twin, paired by seed and query, bars: 95 % interval of a "
-            "bootstrap over seeds and queries. Dashed: the point that a sub-model may lose before "
+            "the difference to that twin, paired by seed and query, bars: 95 % interval "
+            "over seeds (Student's t). Dashed: the point that a sub-model may lose before "
             f"it counts as sacrificed ({TWIN_MARGIN:g}). {describe_protocol([twins, *groups])}"
         ),
         alternative="Self-test minus that of the independent twin, points of mAP: "
@@ -59,11 +59,7 @@ def draw(results: Results) -> Drawing:
 
 
 def _effects(group: Group, twins: Group) -> list[Effect]:
-    return [
-        paired_effect(twin_differences(group, twins, width))
-        for width in group.widths
-        if width in twins.widths
-    ]
+    return [twin_effect(group, twins, width) for width in group.widths if width in twins.widths]
 
 
 def _shift(index: int, n: int) -> float:
