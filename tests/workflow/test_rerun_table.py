@@ -282,7 +282,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     *((figures(name), f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.twins"),  # which the study does not draw
     (PAGE, "reporting.graph_layout reporting.report reporting.rule_graph"),
-    (NOTHING, "licence reporting.explain reporting.readme"),
+    (NOTHING, "licence reporting.deployment_table reporting.explain reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.streams tracking.training"),
     # Words, and values that are in the slices beside the digests.
