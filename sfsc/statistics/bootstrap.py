@@ -58,11 +58,10 @@ def crossed_means(values: Float64s, identities: NDArray[np.integer], *, draws: i
     >>> crossed_means(np.ones((2, 3)), np.array([7, 7, 8]), draws=4)
     array([1., 1., 1., 1.])
     """
-    names, member = np.unique(identities, return_inverse=True)
-    is_of = member[:, None] == np.arange(len(names))  # (Q, I)
-    seeds, drawn = draw_counts(0, len(values), draws), draw_counts(1, len(names), draws)
-    sums = ((seeds @ (values @ is_of)) * drawn).sum(axis=1)
-    means: Float64s = sums / (len(values) * (drawn @ is_of.sum(axis=0)))
+    _, member, sizes = np.unique(identities, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(member, weights=seed) for seed in values])  # (S, I)
+    seeds, drawn = draw_counts(0, len(values), draws), draw_counts(1, len(sizes), draws)
+    means: Float64s = ((seeds @ sums) * drawn).sum(axis=1) / (len(values) * (drawn @ sizes))
     return means
 
 

@@ -95,11 +95,13 @@ class Claim:
 
     @property
     def more_seeds(self) -> int | None:
-        """Further seeds that a decision needs; None if it is decided or they cannot be told."""
-        needs = [part.more_seeds for part in self.parts]
-        if self.verdict != "undecided":
+        """Further seeds that a decision needs; None if decided or if a part has one seed."""
+        open_parts = [part for part in self.parts if part.verdict == "undecided"]
+        if self.verdict != "undecided" or _tests([p.comparison for p in open_parts]) < len(
+            open_parts
+        ):
             return None
-        return max((n for n in needs if n is not None), default=None)
+        return max(part.more_seeds or 0 for part in open_parts)
 
     @property
     def more_core_minutes(self) -> float | None:

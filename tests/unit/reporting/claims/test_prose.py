@@ -103,6 +103,7 @@ def test_one_seed_says_what_it_lacks():
         "Undecided. What decides: A minus B: +2.0 points of mAP, no test, 1 seed: undecided. "
         "One seed has no spread to test: at least two are needed."
     )
+    assert explain(comparison(2.0), comparison(2.0, 3.5, -0.5)) == explain(comparison(2.0))
 
 
 def test_what_the_study_lacks_is_named():

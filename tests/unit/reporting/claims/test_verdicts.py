@@ -193,6 +193,7 @@ def test_an_undecided_part_knows_what_a_decision_needs():
     assert judge_alone(SMALL).more_seeds is None
     assert judge_alone(SMALL).parts[0].smallest_detectable_effect is not None
     assert judge_alone(comparison(2.0)).more_seeds is None
+    assert judge_alone(comparison(2.0), OPEN).more_seeds is None
     assert judge_alone(comparison(2.0)).parts[0].smallest_detectable_effect is None
 
 
@@ -216,6 +217,26 @@ def test_the_price_counts_each_run_once():
     assert claim.more_seeds == first
     assert claim.more_core_minutes == pytest.approx(first * 1 + first * 2 + second * 2)
     assert judge_alone(GOOD).more_core_minutes is None
+
+
+def test_the_level_of_a_part_is_holms():
+    """Random studies: a claim is reproduced exactly if its corrected p and its intervals say so."""
+    generator = np.random.default_rng(0)
+    n_reproduced = 0
+    for _ in range(200):
+        sizes = generator.integers(1, 4, 6)
+        claims = judge(
+            [
+                question(*(comparison(*generator.normal(4, 2, 4)) for _ in range(size)))
+                for size in sizes
+            ]
+        )
+        for claim in claims:
+            are_above = all(part.comparison.effect.is_above for part in claim.parts)
+            holds = are_above and claim.p_value is not None and claim.p_value < 0.05
+            assert (claim.verdict == "reproduced") == holds
+            n_reproduced += holds
+    assert 100 < n_reproduced < 1100
 
 
 # Simulated studies: what the verdicts promise.
