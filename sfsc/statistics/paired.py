@@ -36,6 +36,11 @@ class Effect:
     bound: float = 0.0
 
     @property
+    def is_tested(self) -> bool:
+        """Whether there are at least two seeds, and so a spread to test."""
+        return self.n_seeds > 1
+
+    @property
     def is_above(self) -> bool:
         """Whether the interval is above the bound, equivalently p < 0.025."""
         return self.ci_low > self.bound

@@ -1,6 +1,5 @@
 """Comparisons: the measured quantities that a claim consists of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +34,8 @@ class Comparison:
     """Whether two methods are compared, or one method with the bound."""
     other_queries: tuple[float, float] | None = None
     """95 % interval if the queries were drawn anew, too; None where there are none."""
-    core_seconds: Mapping[str, float] | None = None
-    """Cost of one more seed of each run that it compares, by data set and run."""
+    core_seconds: tuple[tuple[str, float], ...] = ()
+    """The runs that it compares, each with the cost of a training."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def of_values(
         scale,
         is_paired,
         None if identities is None else crossed_interval(values, identities),
-        {f"{group.dataset}/{group.method}": _core_seconds(group) for group in groups},
+        tuple((f"{group.dataset}/{group.method}", _core_seconds(group)) for group in groups),
     )
 
 

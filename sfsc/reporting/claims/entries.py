@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sfsc.errors import ResultError
+from sfsc.reporting.claims.price import detectable_effect, more_seeds, price
 from sfsc.reporting.claims.prose import explain
 from sfsc.reporting.claims.verdicts import Claim, Part
 
@@ -22,7 +23,7 @@ def entry(claim: Claim) -> dict[str, Any]:
     `smallest_detectable_effect` is the distance above the bound that is found with 80 % power;
     `more_seeds` and `more_core_minutes` are what an undecided claim still needs.
     """
-    question, deciding = claim.question, claim.deciding
+    question, deciding, cost = claim.question, claim.deciding, price(claim)
     shared = _values(deciding) if deciding else {}
     values = {
         "id": question.id,
@@ -31,8 +32,8 @@ def entry(claim: Claim) -> dict[str, Any]:
         "comparison": shared.get("name"),
         **{key: shared.get(key) for key in SHARED},
         "p_value": _rounded(claim.p_value),
-        "more_seeds": claim.more_seeds,
-        "more_core_minutes": _rounded(claim.more_core_minutes),
+        "more_seeds": cost.seeds if cost else None,
+        "more_core_minutes": _rounded(cost.core_minutes if cost else None),
         "verdict": claim.verdict,
     }
     return {
@@ -59,8 +60,8 @@ def _values(part: Part) -> dict[str, Any]:
         "p_opposite": _rounded(effect.p_opposite),
         "n_seeds": effect.n_seeds,
         "test": _test(part),
-        "smallest_detectable_effect": _rounded(part.smallest_detectable_effect),
-        "more_seeds": part.more_seeds,
+        "smallest_detectable_effect": _rounded(detectable_effect(part)),
+        "more_seeds": more_seeds(part),
         "verdict": part.verdict,
     }
 

@@ -24,12 +24,7 @@ from typing import Literal
 
 from sfsc.reporting.claims.comparisons import Comparison, Question
 from sfsc.statistics.holm import holm
-from sfsc.statistics.power import (
-    INTERVAL_LEVEL,
-    seeds_for_width,
-    seeds_to_decide,
-    smallest_detectable_effect,
-)
+from sfsc.statistics.paired import Effect
 
 Verdict = Literal["contradicted", "not tested", "undecided", "no difference", "reproduced"]
 WORST_FIRST: tuple[Verdict, ...] = (
@@ -47,31 +42,6 @@ class Part:
     verdict: Verdict
     level: float
     """What its p-value must be below for it to be reproduced."""
-
-    @property
-    def smallest_detectable_effect(self) -> float | None:
-        """Distance above the bound that so many seeds find with 80 % power; None with one seed."""
-        effect = self.comparison.effect
-        if effect.n_seeds < 2:
-            return None
-        level = min(self.level, INTERVAL_LEVEL)
-        return smallest_detectable_effect(effect.deviation, effect.n_seeds, level=level)
-
-    @property
-    def more_seeds(self) -> int | None:
-        """Further seeds that a decision about the margin needs; None if decided or with one seed.
-
-        Where the effect lies so unluckily between 0 and the margin that enough seeds did not
-        decide, as many as make the interval no wider than the margin.
-        """
-        effect, margin = self.comparison.effect, self.comparison.scale.margin
-        if self.verdict != "undecided" or effect.n_seeds < 2:
-            return None
-        level = min(self.level, INTERVAL_LEVEL)
-        needed = seeds_to_decide(margin, effect.deviation, level=level)
-        if needed <= effect.n_seeds:
-            needed = seeds_for_width(margin, effect.deviation)
-        return max(1, needed - effect.n_seeds)
 
 
 @dataclass(frozen=True)
@@ -93,27 +63,6 @@ class Claim:
             parts += self.conditions
         return min(parts, key=_rank, default=None)
 
-    @property
-    def more_seeds(self) -> int | None:
-        """Further seeds that a decision needs; None if decided or if a part has one seed."""
-        open_parts = [part for part in self.parts if part.verdict == "undecided"]
-        if self.verdict != "undecided" or _tests([p.comparison for p in open_parts]) < len(
-            open_parts
-        ):
-            return None
-        return max(part.more_seeds or 0 for part in open_parts)
-
-    @property
-    def more_core_minutes(self) -> float | None:
-        """Cost of these seeds: for each run, as many as the part with the greatest need."""
-        if self.more_seeds is None:
-            return None
-        costs: dict[str, float] = {}
-        for part in self.parts:
-            for run, seconds in (part.comparison.core_seconds or {}).items():
-                costs[run] = max(costs.get(run, 0.0), (part.more_seeds or 0) * seconds)
-        return sum(costs.values()) / 60
-
 
 def judge(questions: Sequence[Question]) -> list[Claim]:
     """Judge all claims of a study together."""
@@ -129,21 +78,22 @@ def judge(questions: Sequence[Question]) -> list[Claim]:
 
 def _p_value(question: Question) -> float | None:
     """Return the p-value of "every part holds", None if that cannot be tested."""
-    if question.missing or not question.parts or _tests(question.parts) != len(question.parts):
+    effects = [part.effect for part in question.parts]
+    if question.missing or not effects or not all(effect.is_tested for effect in effects):
         return None
-    return max(part.effect.p_value for part in question.parts)
+    return max(effect.p_value for effect in effects)
 
 
 def _p_opposite(question: Question) -> float | None:
     """Return the p-value of "some part or condition is below its bound", None without a test."""
-    effects = [c.effect for c in (*question.parts, *question.conditions) if c.effect.n_seeds > 1]
-    p_values = [effect.p_opposite for effect in effects]
+    p_values = [effect.p_opposite for effect in _tested(question)]
     return min(1.0, len(p_values) * min(p_values)) if p_values else None
 
 
-def _tests(comparisons: Sequence[Comparison]) -> int:
-    """Return how many comparisons have a test: those with more than one seed."""
-    return sum(comparison.effect.n_seeds > 1 for comparison in comparisons)
+def _tested(question: Question) -> list[Effect]:
+    """Return the effects of all parts and conditions that have a test."""
+    comparisons = (*question.parts, *question.conditions)
+    return [comparison.effect for comparison in comparisons if comparison.effect.is_tested]
 
 
 def _levels(p_values: Sequence[float | None]) -> list[float]:
@@ -159,7 +109,7 @@ def _levels(p_values: Sequence[float | None]) -> list[float]:
 def _judge_one(
     question: Question, p_value: float | None, level: float, opposite_level: float
 ) -> Claim:
-    n_tests = max(1, _tests([*question.parts, *question.conditions]))
+    n_tests = max(1, len(_tested(question)))
     parts, conditions = (
         tuple(judge_part(c, level=level, opposite_level=opposite_level / n_tests) for c in group)
         for group in (question.parts, question.conditions)
@@ -194,9 +144,8 @@ def judge_part(comparison: Comparison, *, level: float, opposite_level: float) -
 def _rank(part: Part) -> tuple[int, float, float]:
     """Return the sort key of `Claim.deciding`; with one seed the effect stands in for p."""
     effect = part.comparison.effect
-    is_tested = effect.n_seeds > 1
     return (
         WORST_FIRST.index(part.verdict),
-        -effect.p_value if is_tested else -1.0,
+        -effect.p_value if effect.is_tested else -1.0,
         effect.effect - effect.bound,
     )

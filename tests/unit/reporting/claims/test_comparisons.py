@@ -45,7 +45,7 @@ def test_a_seed_more_costs_the_trainings_of_both_methods(tmp_path: Path):
         folders = sorted((tmp_path / "synthetic" / method).iterdir())
         groups.append(Group(tuple(map(load_run, folders))))
     costs = compare("x", *groups, AVERAGE_MAP.of_queries).core_seconds
-    assert costs == {"synthetic/sfsc": 90.0, "synthetic/bct_s": 70.0}
+    assert costs == (("synthetic/sfsc", 90.0), ("synthetic/bct_s", 70.0))
 
 
 def test_queries_without_identities_are_refused(results: Results, tmp_path: Path):

@@ -28,7 +28,9 @@ PART_KEYS = (
 def entry_of(*seeds: float) -> dict[str, Any]:
     """Return the entry of a claim with a single comparison."""
     effect = paired_effect(np.array(seeds)[:, None])
-    comparison = Comparison("x", effect, other_queries=(-1.0, 9.0), core_seconds={"d/sfsc": 90.0})
+    comparison = Comparison(
+        "x", effect, other_queries=(-1.0, 9.0), core_seconds=(("d/sfsc", 90.0),)
+    )
     (claim,) = judge([Question("C9", "synthetic", "It works.", (comparison,))])
     return entry(claim)
 

@@ -64,18 +64,18 @@ def test_an_undecided_claim_says_why_and_what_a_decision_costs():
         "3 seeds find an effect of {effect} points of mAP with 80 % power. A decision about "
         "1 point of mAP needs about {seeds} more, {minutes} core-minutes."
     )
-    wide = explain(comparison(2.0, 3.5, -0.5, core_seconds={"d/sfsc": 60.0}))
+    wide = explain(comparison(2.0, 3.5, -0.5, core_seconds=(("d/sfsc", 60.0),)))
     assert wide == (
         "Undecided. What decides: A minus B: +1.7 [−3.4, +6.7] points of mAP, p = 0.145, 3 seeds: "  # noqa: RUF001
         "undecided. The interval contains the bound and reaches further from it than what matters. "
         + sentence.format(effect="6.6", seeds=42, minutes="42.0")
     )
-    above = explain(comparison(2.0, 2.9, 1.3, core_seconds={"d/sfsc": 60.0}), n_claims=3)
+    above = explain(comparison(2.0, 2.9, 1.3, core_seconds=(("d/sfsc", 60.0),)), n_claims=3)
     assert above.endswith(
         "The interval is above the bound, but p, corrected for all claims, is not below 0.05. "
         + sentence.format(effect="3.2", seeds=6, minutes="6.0")
     )
-    below = explain(comparison(-2.0, -2.9, -1.3, core_seconds={"d/sfsc": 60.0}), n_claims=3)
+    below = explain(comparison(-2.0, -2.9, -1.3, core_seconds=(("d/sfsc", 60.0),)), n_claims=3)
     assert (
         "The interval is below the bound, but the opposite p is at least 0.05 when corrected for "
         "all comparisons and claims. 3 seeds find" in below

@@ -9,12 +9,7 @@ from sfsc.reporting.claims.comparisons import Comparison, Question, Scale
 from sfsc.reporting.claims.verdicts import Claim, Verdict, judge, judge_part
 from sfsc.statistics.holm import holm
 from sfsc.statistics.paired import Effect, effects_of_seeds, paired_effect
-from sfsc.statistics.power import (
-    seeds_for_width,
-    seeds_to_decide,
-    smallest_detectable_effect,
-    t_test_power,
-)
+from sfsc.statistics.power import t_test_power
 
 STUDIES = 10_000
 POINTS = Scale()
@@ -180,43 +175,6 @@ def test_a_contradiction_is_corrected_for_the_parts_of_its_claim():
     assert judge_alone(below, GOOD).verdict == "contradicted"
     assert judge_alone(below, GOOD, GOOD).verdict == "undecided"
     assert judge_alone(GOOD, conditions=(below, GOOD)).verdict == "reproduced"
-
-
-def test_an_undecided_part_knows_what_a_decision_needs():
-    """Seeds for the margin at the level of its test; none where it is decided or has one seed."""
-    for n_others, level in ((0, 0.025), (2, 0.05 / 3)):
-        claim = judge([question(OPEN), *n_others * [question(SMALL)]])[0]
-        (part,) = claim.parts
-        spread = OPEN.effect.deviation
-        assert part.more_seeds == seeds_to_decide(1.0, spread, level=level) - 3
-        assert part.smallest_detectable_effect == smallest_detectable_effect(spread, 3, level=level)
-    assert judge_alone(SMALL).more_seeds is None
-    assert judge_alone(SMALL).parts[0].smallest_detectable_effect is not None
-    assert judge_alone(comparison(2.0)).more_seeds is None
-    assert judge_alone(comparison(2.0), OPEN).more_seeds is None
-    assert judge_alone(comparison(2.0)).parts[0].smallest_detectable_effect is None
-
-
-def test_where_enough_seeds_did_not_decide_the_interval_must_shrink():
-    """An effect between 0 and the margin is decided once the interval is no wider than it."""
-    effect = effects_of_seeds(0.5 + np.resize([2.0, -2.0], (1, 50)))[0]
-    claim = judge_alone(Comparison("x", effect))
-    assert claim.verdict == "undecided"
-    assert claim.more_seeds == seeds_for_width(1.0, effect.deviation) - 50
-
-
-def test_the_price_counts_each_run_once():
-    """Parts share SFSC: it gets as many seeds as the part that needs most; others their own."""
-    parts = [
-        comparison(2.0, 2.5, x, name="x", core_seconds={"d/sfsc": 60.0, f"d/{name}": 120.0})
-        for name, x in (("bct_s", -0.5), ("asymmetric_s", 0.5))
-    ]
-    claim = judge_alone(*parts, GOOD)
-    first, second = (part.more_seeds or 0 for part in claim.parts[:2])
-    assert first > second > 0
-    assert claim.more_seeds == first
-    assert claim.more_core_minutes == pytest.approx(first * 1 + first * 2 + second * 2)
-    assert judge_alone(GOOD).more_core_minutes is None
 
 
 def test_the_level_of_a_part_is_holms():
