@@ -1,7 +1,7 @@
 # make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
 # make test        checks and tests; make check: the checks alone; make test-system: kills, servers, a cluster, a browser
 # make ui          browse the runs; STUDY=omniglot make reproduce: another study
-# make readme      copy results into the README; make docs: write docs/parameters.md from the types
+# make readme      copy results and rule graph into the README; make docs: write docs/parameters.md from the types
 # make lock        resolve requirements.lock anew
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -60,6 +60,7 @@ lock: $(READY)
 
 readme: $(READY)
 	$(BIN)/python -m sfsc.reporting.readme README.md
+	$(BIN)/snakemake --rulegraph mermaid-js -- all | $(BIN)/python -m sfsc.reporting.rule_graph README.md
 
 docs: $(READY)
 	$(BIN)/python -m sfsc.parameter_reference docs/parameters.md
