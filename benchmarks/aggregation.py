@@ -35,10 +35,9 @@ from benchmarks.step import (
 )
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import TrainJob
-from sfsc.determinism import generator_for
-from sfsc.device import best_device
+from sfsc.compute import best_device, generator_for
 from sfsc.networks.switchable import leading_block
+from sfsc.settings.jobs import TrainJob
 
 LIMITS = {
     "share_of_step": 0.05,

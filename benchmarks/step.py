@@ -27,15 +27,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.printing import print_result
-from sfsc import parts
-from sfsc.aggregation.build import build_aggregator
-from sfsc.config import TrainJob
-from sfsc.determinism import generator_for
-from sfsc.device import best_device
+from sfsc.compute import best_device, generator_for
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
-from sfsc.params import load_params
+from sfsc.settings import parts
+from sfsc.settings.experiment import load_params
+from sfsc.settings.jobs import TrainJob
 from sfsc.training.build import OPTIMIZERS
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
@@ -210,7 +208,7 @@ def random_model(job: TrainJob) -> IdentityModel:
         network,
         embedding_dim=job.network.embedding_dim,
         identities=IDENTITIES,
-        base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
+        base_loss=parts.load("losses.bases", job.loss.base).build(job.loss),
         precision=job.train.precision,
     )
     return channels_last(model).train()

@@ -15,15 +15,9 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import (
-    Evaluate,
-    MeasureJob,
-    PrepareJob,
-    StudyJob,
-    TrainJob,
-    load_slice,
-)
 from sfsc.errors import SfscError
+from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
+from sfsc.settings.sections import Evaluate
 
 
 def command() -> int:
@@ -61,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: Namespace) -> None:
-    from sfsc.params import load_params
+    from sfsc.settings.experiment import load_params
 
     load_params(options.files)
     sys.stdout.write("The parameters are valid.\n")
@@ -110,21 +104,15 @@ def _assemble(options: Namespace) -> None:
     )
 
 
-def _embed(options: Namespace) -> None:
-    from sfsc.retrieval.embed import embed
-
-    embed(options.run_dir, options.data, options.output, threads=options.threads)
-
-
 def _evaluate(options: Namespace) -> None:
     from sfsc.retrieval.evaluate import evaluate
 
     section = load_slice(Evaluate, options.config)
-    evaluate(section, options.embeddings, options.data, options.output, options.queries)
+    evaluate(section, options.run_dir, options.data, options.output, threads=options.threads)
 
 
 def _measure(options: Namespace) -> None:
-    from sfsc.networks.measure import measure
+    from sfsc.networks.footprint import measure
 
     measure(load_slice(MeasureJob, options.config), options.data, options.output)
 
@@ -250,13 +238,12 @@ def _parser() -> argparse.ArgumentParser:
     assemble.add_argument(
         "--networks", type=Path, nargs="+", required=True, metavar="PATH", help="ascending widths"
     )
-    embed = add(_embed, "Embed the test images in every sub-model.", "run", "data", "output")
-    add(
-        _evaluate, "Self- and cross-tests of one run.",
-        "config", "embeddings", "data", "output", "queries",
+    evaluate = add(
+        _evaluate, "Embed the test images and test every pair of sub-models.",
+        "config", "run", "data", "output",
     )  # fmt: skip
     add(_measure, "Size and speed of each sub-model.", "config", "data", "output")
-    for stage in (prepare, train, assemble, embed):
+    for stage in (prepare, train, assemble, evaluate):
         stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
     study = ("config", "results", "output")
     measured = add(_cost, "Table of what sub-models cost.", "output")

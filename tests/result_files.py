@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from sfsc.config import Condition, StudyJob
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.prepared import file_digest
+from sfsc.settings.jobs import Condition, StudyJob
 
 from sections import loss_section, train_section
 

@@ -14,6 +14,16 @@ from torch import Tensor
 
 from sfsc.aggregation.base import Aggregator, map_distinct, owner_share
 from sfsc.aggregation.jacobian import Granularity, NestedJacobian
+from sfsc.settings.section import Part
+
+
+class GramianSettings(Part):
+    """The settings of TorchJD's aggregators."""
+
+    granularity: Literal["nested", "whole", "layer"] = "nested"
+    """What a Gramian runs over."""
+    reduction: Literal["sum", "mean"] = "mean"
+    """The weighted sum of the gradients, or its mean over the sub-models that own a weight."""
 
 
 class GramianWeighted(Aggregator):

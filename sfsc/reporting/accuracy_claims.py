@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sfsc.config import Condition
 from sfsc.reporting.effects import differences, differences_by_seed
 from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.names import OURS, RIVAL, in_words, short_name
 from sfsc.reporting.runs import Results
 from sfsc.reporting.verdicts import Comparison, Question
+from sfsc.settings.jobs import Condition
 
 PAPER_POINTS = (6.0, 8.0)
 """By which the paper's method beats the unified model (C1)."""

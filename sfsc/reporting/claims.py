@@ -10,7 +10,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.accuracy_claims import accuracy_questions
@@ -18,6 +17,7 @@ from sfsc.reporting.markup import NONE, Cell, Table, markdown_grid
 from sfsc.reporting.runs import Results, describe_reranking, load_results
 from sfsc.reporting.training_claims import training_questions
 from sfsc.reporting.verdicts import Claim, Comparison, Part, Question, judge, p_text
+from sfsc.settings.jobs import StudyJob
 
 HEAD = ("", "claim", "verdict", "by", "effect [95 % interval]", "p", "seeds")
 RULES = """\

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sfsc import parts
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError, SfscError
 from sfsc.files import replacing
 from sfsc.reporting.captions import describe_data
 from sfsc.reporting.runs import Group, Results
 from sfsc.reporting.style import MUTED, PAGE, theme
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
 
 PNG_DPI = 200
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from sfsc.config import nearest
 from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
 from sfsc.reporting.runs import Run, load_run, read_record
 from sfsc.reporting.tables.write import read_runs_table
+from sfsc.settings.problems import nearest
 from sfsc.tracking.stamp import mlflow_run
 
 DIGITS = 12
@@ -143,12 +143,9 @@ def _commands(run: Run, data: Path) -> Iterator[str]:
         )
     else:
         yield _train_command(folder, data, run.record)
-    embeddings = folder / "embeddings.safetensors"
-    yield f"sfsc embed --run {folder} --data {data} --output {embeddings}"
     yield (
-        f"sfsc evaluate --config {config / 'evaluate.json'} --embeddings {embeddings} "
-        f"--data {data} --output {folder / 'cross_test.json'} "
-        f"--queries {folder / 'query_metrics.safetensors'}"
+        f"sfsc evaluate --config {config / 'evaluate.json'} --run {folder} --data {data} "
+        f"--output {folder}"
     )
 
 

@@ -10,7 +10,7 @@ SHARED = (
     "train.epochs", "train.optimizer", "train.learning_rate", "train.schedule",
     "train.weight_decay", "train.warmup", "train.gradient_clip", "train.identities_per_batch",
     "train.images_per_identity", "network.backbone", "network.embedding_dim", "loss.base",
-    "loss.label_smoothing", "loss.triplet_weight", "loss.classifier_gradient",
+    "loss.base.label_smoothing", "loss.terms.triplet.weight", "loss.submodels.classifier_gradient",
 )  # fmt: skip
 """Settings that a fair comparison holds equal, besides the whole augmentation."""
 
@@ -73,7 +73,7 @@ def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
 
 
 def _short(key: str) -> str:
-    return f"`{key.partition('.')[2]}`"
+    return f"`{key.partition('.')[2] or key}`"
 
 
 def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:

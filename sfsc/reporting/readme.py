@@ -37,7 +37,7 @@ def render(readme: Path) -> str:
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
         tables = verdict_tables(load_claims(report / "claims.json"))
         verdicts = to_markdown(tables, "").strip()
-        table = (report / "tables" / "main.md").read_text().strip()
+        table, _, _caption = (report / "tables" / "main.md").read_text().strip().rpartition("\n\n")
         content = "\n\n".join([*sentences, verdicts, table])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 

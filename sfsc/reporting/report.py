@@ -16,7 +16,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
@@ -28,6 +27,7 @@ from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 from sfsc.reporting.tables.main import main_note
 from sfsc.reporting.tables.variations import variation_note
 from sfsc.reporting.tables.write import read_runs_table, tables_of
+from sfsc.settings.jobs import StudyJob
 
 TEMPLATE = "report.html.j2"
 

@@ -1,7 +1,7 @@
 """The finished runs of a study, read from their result files and checked against each other."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from sfsc.config import StudyJob, TrainJob, validate
 from sfsc.errors import ConfigError, ResultError
-from sfsc.idle_settings import idle_settings
+from sfsc.settings.jobs import StudyJob, TrainJob
+from sfsc.settings.problems import validate
 
 Float64s = NDArray[np.float64]
 
@@ -258,7 +258,9 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def settings_of(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the settings that a training used, "section.key" to value.
+    """Return the settings of a training, as dotted key to value.
+
+    A part's name is the value of the part's own key: `loss.base` is `softmax`.
 
     Args:
         record: Content of `run.json`.
@@ -268,16 +270,22 @@ def settings_of(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         ResultError: If they are not those of a training of this version.
     """
     try:
-        job = validate(TrainJob, record["settings"], source=f"{folder / 'run.json'}: settings")
+        validate(TrainJob, record["settings"], source=f"{folder / 'run.json'}: settings")
     except ConfigError as error:
         raise ResultError(f"{error}\nTrain it again.") from error
-    idle = idle_settings(job, is_alone=record["network"].get("kind") == "each")
-    return {
-        f"{section}.{key}": value
-        for section in ("network", "loss", "aggregation", "train", "augmentation")
-        for key, value in record["settings"][section].items()
-        if key not in idle.get(section, ())
-    }
+    sections = ("network", "loss", "aggregation", "train", "augmentation")
+    return dict(_flatten({section: record["settings"][section] for section in sections}))
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            if "name" in value:
+                yield prefix + key, value["name"]
+            inner = {k: v for k, v in value.items() if k != "name"}
+            yield from _flatten(inner, f"{prefix}{key}.")
+        elif value is not None:
+            yield prefix + key, value
 
 
 def describe_reranking(run: Run) -> str:

@@ -6,7 +6,7 @@ epoch, metric, switch, other, layer and value (-1 and "" where a column does not
 | metric | of | recorded |
 |---|---|---|
 | learning_rate | the step | every step |
-| loss, base_loss, compatible_loss, target_loss | a sub-model | every step |
+| loss, base_loss and <term>_loss of each term, before its weight | a sub-model | every step |
 | uncertainty, gradient_norm | a sub-model | every step |
 | cosine_whole, cosine_nested | a pair of sub-models, `switch` < `other` | every few steps |
 | cosine_layer | a pair in one parameter tensor, `layer` | every few steps |
@@ -85,9 +85,7 @@ def step_record(gradients: Gradients) -> dict[str, list[float]]:
     objectives, rows = gradients.objectives, gradients.jacobian.rows
     columns = {
         "loss": [o.total for o in objectives],
-        "base_loss": [o.base for o in objectives],
-        "compatible_loss": [o.compatible for o in objectives],
-        "target_loss": [o.target for o in objectives],
+        **{f"{name}_loss": [o.losses[name] for o in objectives] for name in objectives[0].losses},
         "uncertainty": [o.uncertainty for o in objectives],
         "gradient_norm": [torch.nn.utils.get_total_norm(list(row.values())) for row in rows],
     }

@@ -78,17 +78,17 @@ class ReplayedGradients:
         self._replay: Replay[Gradients] | None = None
 
     def __call__(
-        self, images: Tensor, labels: Tensor, *, kl_weight: float, loss_scale: float | None = None
+        self, images: Tensor, labels: Tensor, *, progress: float, loss_scale: float | None = None
     ) -> Gradients:
         """See `sfsc.training.step.compute_gradients`."""
         if self._replay is None:
             self._images, self._labels = images.clone(), labels.clone()
-            self._kl_weight = images.new_tensor(kl_weight)
+            self._progress = images.new_tensor(progress, dtype=torch.float64)
             self._loss_scale = None if loss_scale is None else images.new_tensor(loss_scale)
             self._replay = Replay(self._function, self._model.buffers())
         self._images.copy_(images)
         self._labels.copy_(labels)
-        self._kl_weight.fill_(kl_weight)
+        self._progress.fill_(progress)
         if self._loss_scale is not None and loss_scale is not None:
             self._loss_scale.fill_(loss_scale)
         gradients = self._replay()
@@ -98,7 +98,7 @@ class ReplayedGradients:
 
     def _function(self) -> Gradients:
         found = self._compute(
-            self._images, self._labels, kl_weight=self._kl_weight, loss_scale=self._loss_scale
+            self._images, self._labels, progress=self._progress, loss_scale=self._loss_scale
         )
         return Gradients(found.objectives, ReplayedJacobian(found.jacobian.rows))
 

@@ -6,9 +6,9 @@ from typing import Protocol
 import torch
 
 from sfsc.data.prepared import PreparedSet
-from sfsc.retrieval.cross_test import evaluate_matrix
 from sfsc.retrieval.embed import Embedder, extract_embeddings
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.relevance import Labels
 
 
 class ModalEmbedder(Embedder, Protocol):

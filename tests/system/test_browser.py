@@ -190,7 +190,7 @@ def test_a_run_is_found_in_mlflow_with_its_curves_and_artifacts(
     browser.click("//a[normalize-space()='sfsc/tiny']")
     find_run(browser)
     assert browser.find(f"{parameter('train.epochs')}/*[2]").text == "3"
-    assert browser.find(f"{parameter('loss.compatible_weight')}/*[2]").text == "1.0"
+    assert browser.find(f"{parameter('loss.terms.compatible.weight')}/*[2]").text == "1.0"
     look_at_a_curve(browser)
     look_at_artifacts(browser, study)
     assert browser.hosts() == {urlparse(interface).netloc}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
 CHOICES = json.loads((ROOT / "reports" / "search" / "choices.json").read_text())

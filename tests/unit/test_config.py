@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sfsc.config import Evaluate, PrepareJob, TrainJob, load_slice
 from sfsc.errors import ConfigError
-from sfsc.params import Params, load_params
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.experiment import Params, load_params
+from sfsc.settings.jobs import PrepareJob, TrainJob, load_slice
+from sfsc.settings.sections import Evaluate
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

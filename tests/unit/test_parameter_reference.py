@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sfsc import parts
-from sfsc.config import Section
-from sfsc.parameter_reference import _model_of, docstrings, render
-from sfsc.params import Params, load_params
+from sfsc.settings import parts
+from sfsc.settings.experiment import Params, load_params
+from sfsc.settings.reference import _model_of, docstrings, render
+from sfsc.settings.section import Section
 
 ROOT = Path(__file__).parents[2]
 

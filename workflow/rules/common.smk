@@ -4,10 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-from sfsc import parts
+from sfsc.settings import parts
 from sfsc.errors import ConfigError
 from sfsc.licence import check_images_stay_here
-from sfsc.params import parse_params
+from sfsc.settings.experiment import load_params
 from sfsc.provenance import SOURCE_ROOT
 
 # The jobs run with this interpreter and on these sources, the ones that fingerprints describe: in a
@@ -27,7 +27,7 @@ def read_params():
     overlays = [os.path.relpath(path) for path in workflow.configfiles]
     files = dict.fromkeys(["params.yaml", *overlays])
     try:
-        params = parse_params(config, source=", ".join(files))
+        params = load_params([Path(file) for file in files])
         if workflow.is_main_process:
             check_images_stay_here(params.study, params.datasets, root=Path.cwd())
         return params

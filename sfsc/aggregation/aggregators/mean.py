@@ -5,7 +5,11 @@ from torch import Tensor
 
 from sfsc.aggregation.base import Aggregator, owner_share
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """The mean has no settings."""
 
 
 class Mean(Aggregator):
@@ -20,7 +24,7 @@ class Mean(Aggregator):
         return dict.fromkeys(jacobian.shared_names, owner_share(jacobian)[None])
 
 
-def build(section: Aggregation) -> Mean:
-    """Return the mean, which has no settings."""
-    del section
+def build(settings: Settings) -> Mean:
+    """Return the mean."""
+    del settings
     return Mean()

@@ -21,7 +21,16 @@ from torch import Tensor
 
 from sfsc.aggregation.base import Aggregator, map_distinct, owner_share
 from sfsc.aggregation.jacobian import Granularity, NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """What the inner products run over, and how the projected gradients become one."""
+
+    granularity: Granularity = "nested"
+    """What an inner product and its subtraction run over."""
+    reduction: Literal["sum", "mean"] = "mean"
+    """The sum of the projected gradients, or their mean over the sub-models that own a weight."""
 
 
 class Projection(Aggregator):
@@ -86,6 +95,6 @@ def projection_weights(gramian: Tensor, orders: list[list[int]]) -> Tensor:
     return torch.from_numpy(total)
 
 
-def build(section: Aggregation) -> Projection:
-    """Return the projection of the section's granularity and reduction."""
-    return Projection(section.granularity, section.reduction)
+def build(settings: Settings) -> Projection:
+    """Return the projection with these settings."""
+    return Projection(settings.granularity, settings.reduction)

@@ -5,7 +5,11 @@ from torch import Tensor
 
 from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """The sum has no settings."""
 
 
 class Sum(Aggregator):
@@ -17,7 +21,7 @@ class Sum(Aggregator):
         return dict.fromkeys(jacobian.shared_names, torch.ones(1, 1, 1))
 
 
-def build(section: Aggregation) -> Sum:
-    """Return the sum, which has no settings."""
-    del section
+def build(settings: Settings) -> Sum:
+    """Return the sum."""
+    del settings
     return Sum()

@@ -15,9 +15,10 @@ from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import OURS, method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
 from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE, add_axes
+from sfsc.retrieval.arrays import Float64s, Integers
 from sfsc.retrieval.metrics import average_precision
-from sfsc.retrieval.products import Float64s, Integers
-from sfsc.retrieval.ranking import Labels, find_relevant, positive_ranks
+from sfsc.retrieval.ranking import positive_ranks
+from sfsc.retrieval.relevance import Labels, find_relevant
 from sfsc.retrieval.stored import load_embeddings
 
 SHOWN = 10
@@ -97,15 +98,14 @@ def find_searches(run: Run, prepared: PreparedSet) -> list[Search]:
         ResultError: If the embeddings do not fit the set.
     """
     path = run.folder / "embeddings.safetensors"
-    stored = load_embeddings(path)
-    query, gallery = stored.query[0], stored.gallery[-1]
+    query, gallery = load_embeddings(path, "query", 0), load_embeddings(path, "gallery", -1)
     manifest = prepared.manifest
     rows = {split: manifest.rows(split) for split in ("query", "gallery")}
     if (len(query), len(gallery)) != (len(rows["query"]), len(rows["gallery"])):
         raise ResultError(
             f"{path} must hold an embedding of each query and gallery image of the prepared set "
             f"({len(rows['query'])} and {len(rows['gallery'])}). Found {len(query)} and "
-            f"{len(gallery)}. Embed it again."
+            f"{len(gallery)}. Evaluate the run again."
         )
     labels = {split: Labels(manifest.identity[r], manifest.camera[r]) for split, r in rows.items()}
     relevance = find_relevant(labels["query"], labels["gallery"])

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sfsc.config import Condition
 from sfsc.reporting.captions import describe_protocol
 from sfsc.reporting.drawing import Drawing, draw_nothing
 from sfsc.reporting.names import (
@@ -24,6 +23,7 @@ from sfsc.reporting.names import (
 )
 from sfsc.reporting.runs import Results
 from sfsc.reporting.style import INK, PAGE, add_axes, draw_points
+from sfsc.settings.jobs import Condition
 
 WIDTH, HEIGHT, PITCH = 1.8, 1.25, 2.35
 """Width and height of a panel with numbers, and the distance to the next one; inches."""

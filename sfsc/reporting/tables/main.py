@@ -63,7 +63,7 @@ def _row(group: Group) -> dict[str, object]:
         **mean_columns(group, MEASURES),
         "average_precision": first.test["average_precision"],
         "reranking": first.reranking,
-        "classifier_gradient": first.record["settings"]["loss"]["classifier_gradient"],
+        "classifier_gradient": first.settings.get("loss.submodels.classifier_gradient", "full"),
         "seeds": " ".join(map(str, group.seeds)),
     }
 

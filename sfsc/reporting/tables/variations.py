@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from sfsc.config import Condition
 from sfsc.reporting.effects import map_effect
 from sfsc.reporting.fairness import changes
 from sfsc.reporting.markup import NONE, Cell, Table, effect_text, mean_text, tables_by
@@ -13,6 +12,7 @@ from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.names import OURS, RIVAL, in_words, method_colour, short_name
 from sfsc.reporting.runs import Results
 from sfsc.reporting.tables.main import mean_columns
+from sfsc.settings.jobs import Condition
 
 COLUMNS = (
     "dataset", "variation", "condition", "method", "run", "change", "n_seeds", "average_map_mean",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from sfsc.config import StudyJob
 from sfsc.files import replacing
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.markup import Table, read_table, write_table
 from sfsc.reporting.runs import describe_reranking, load_results
 from sfsc.reporting.tables.main import main_frame, main_note, main_tables
 from sfsc.reporting.tables.variations import variation_frame, variation_note, variation_tables
+from sfsc.settings.jobs import StudyJob
 
 
 def write_tables(

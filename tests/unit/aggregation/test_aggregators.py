@@ -3,15 +3,14 @@
 import pytest
 import torch
 
-from sfsc import parts
 from sfsc.aggregation.aggregators.mean import Mean
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.aggregators.sum import Sum
-from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.conflicts import pairwise_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.settings import parts
 
+import sections
 from jacobians import BLOCKS, naive_owners, naive_projection, naive_sum, nested_jacobian, padded
 
 AGGREGATORS = parts.names("aggregation.aggregators")
@@ -114,16 +113,16 @@ def test_mean_divides_by_the_owners():
 @pytest.mark.parametrize("name", AGGREGATORS)
 def test_a_single_network_keeps_its_gradient(name: str):
     """With one sub-model every aggregator passes the gradient through."""
-    section = Aggregation(aggregator=name, granularity="nested", reduction="sum")
     row = {"w": torch.randn(4, 3), "b": torch.randn(4)}
-    update = build_aggregator(section)(NestedJacobian([row]), seeded())
+    update = sections.aggregator(name, granularity="nested", reduction="sum")(
+        NestedJacobian([row]), seeded()
+    )
     assert all(torch.equal(update[key], row[key]) for key in row)
 
 
 def test_the_section_reaches_the_projection():
     """Granularity and reduction are those of the section."""
-    section = Aggregation(aggregator="projection", granularity="layer", reduction="mean")
-    projection = build_aggregator(section)
+    projection = sections.aggregator("projection", granularity="layer", reduction="mean")
     assert (projection.granularity, projection.reduction) == ("layer", "mean")
 
 
@@ -131,9 +130,10 @@ def test_the_section_reaches_the_projection():
 @pytest.mark.parametrize("granularity", ["nested", "whole", "layer"])
 def test_every_sub_model_reaches_the_update(name: str, granularity: str):
     """Where no gradient has to give way to another, the update follows each of them."""
-    section = Aggregation(aggregator=name, granularity=granularity, reduction="sum")
     rows = [torch.tensor(r) for r in ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0])]
-    update = build_aggregator(section)(NestedJacobian([{"w": r} for r in rows]), seeded())["w"]
+    update = sections.aggregator(name, granularity=granularity, reduction="sum")(
+        NestedJacobian([{"w": r} for r in rows]), seeded()
+    )["w"]
     assert all(update[: len(row)] @ row > 0.3 for row in rows)
 
 

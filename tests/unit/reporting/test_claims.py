@@ -10,7 +10,6 @@ import pytest
 from result_files import conditions, small_job, write_run, write_study
 
 from sfsc.cli import main
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.accuracy_claims import accuracy_questions
 from sfsc.reporting.claims import load_claims, verdict_tables, write_claims
@@ -25,6 +24,7 @@ from sfsc.reporting.training_claims import (
     whole_conflict_shares,
 )
 from sfsc.reporting.verdicts import Question
+from sfsc.settings.jobs import StudyJob
 
 KEYS = (
     "id", "dataset", "statement", "comparison", "effect", "ci_low", "ci_high", "unit", "bound",

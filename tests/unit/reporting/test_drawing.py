@@ -10,12 +10,12 @@ from matplotlib.text import Text
 from PIL import Image
 from result_files import small_job, write_embeddings, write_run
 
-from sfsc import parts
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.runs import Results
 from sfsc.reporting.style import LINE_POINTS, readable, theme
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
 
 FIGURES = parts.names("reporting.figures")
 

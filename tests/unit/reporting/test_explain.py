@@ -50,16 +50,11 @@ def test_each_seed_has_its_chain(project: Path, capsys: pytest.CaptureFixture[st
             f"--data data/prepared/toy/synthetic --output {folder}"
         ),
         (
-            f"               sfsc embed --run {folder} --data data/prepared/toy/synthetic "
-            f"--output {folder}/embeddings.safetensors"
-        ),
-        (
-            f"               sfsc evaluate --config {folder}/config/evaluate.json --embeddings "
-            f"{folder}/embeddings.safetensors --data data/prepared/toy/synthetic --output "
-            f"{folder}/cross_test.json --queries {folder}/query_metrics.safetensors"
+            f"               sfsc evaluate --config {folder}/config/evaluate.json --run {folder} "
+            f"--data data/prepared/toy/synthetic --output {folder}"
         ),
     ]
-    assert "  MLflow       not mirrored yet: `sfsc track`, or the rule `track`, does it" in seeds[1]
+    assert "  MLflow       not mirrored yet: run `sfsc track` or the rule `track`" in seeds[1]
 
 
 def test_a_changed_file_is_marked(project: Path, capsys: pytest.CaptureFixture[str]):

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from result_files import small_job, write_measured, write_study
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
@@ -16,6 +15,7 @@ from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables.cost import write_cost
 from sfsc.reporting.tables.write import write_tables
+from sfsc.settings.jobs import StudyJob
 
 
 class Page(HTMLParser):

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from result_files import rerank, write_embeddings
 
-from sfsc import parts
-from sfsc.config import StudyJob
 from sfsc.reporting.claims import write_claims
 from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables.write import write_tables
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
 
 SENTENCE = "All tests re-ranked by k-reciprocal neighbours (k1 20, k2 6, lambda 0.3)."
 OF_ACCURACY = {"ablation", "accuracy_cost", "cross_test", "robustness", "twins"}

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sfsc.config import StudyJob
 from sfsc.reporting.runs import Results
 from sfsc.reporting.tables.variations import variation_frame
 from sfsc.reporting.tables.write import read_runs_table
+from sfsc.settings.jobs import StudyJob
 
 
 def test_ablation_rows_are_effects_on_the_compared_row(reports: Path):
