@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from sfsc.files import replacing
-from sfsc.reporting.claims import load_claims, verdict_tables
+from sfsc.reporting.claims.entries import load_claims
+from sfsc.reporting.claims.prose import verdict_tables
 from sfsc.reporting.markup import to_markdown
 from sfsc.reporting.tables.main import REFERENCES
 from sfsc.reporting.tables.write import read_runs_table

@@ -20,7 +20,8 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
-from sfsc.reporting.claims import as_part, load_claims, verdict_tables
+from sfsc.reporting.claims.entries import as_part, load_claims
+from sfsc.reporting.claims.prose import verdict_tables
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost

@@ -190,6 +190,9 @@ def build_optimizer(model: nn.Module, train: Train) -> Optimizer:
     rate, decay, parameters = train.learning_rate, train.weight_decay, model.parameters()
     if train.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.SGD(
+    sgd = torch.optim.SGD(
         parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True
     )
+    for parameter in model.parameters():  # torch leaves them unwritten if the first step is skipped
+        sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd

@@ -10,7 +10,7 @@ from sfsc.compute import generator_for, seed_of
 from sfsc.data.packed import read_images
 from sfsc.data.samplers import pk_batches
 from sfsc.training.build import Training
-from sfsc.training.records import Record, conflict_record, step_record
+from sfsc.training.records import Record, conflict_record, read_values, step_values
 from sfsc.training.schedule import learning_rate
 from sfsc.training.step import Gradients, apply_update, check_finite
 
@@ -122,11 +122,11 @@ def update(
     )
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
-    check_finite(record["loss"], step=step, widths=job.network.widths)
-    if not training.loss_scale.accepts(record["gradient_norm"]):
-        del record["gradient_norm"]
-        return record
+    # All of a step is launched before its numbers are read: a GPU is waited for once.
+    values = step_values(gradients)
+    checked = [values["loss"]]
+    if training.loss_scale.is_dynamic:
+        checked.append(values["gradient_norm"])
     applied = apply_update(
         training.model,
         gradients.jacobian,
@@ -134,7 +134,13 @@ def update(
         optimizer=training.optimizer,
         gradient_clip=job.train.gradient_clip,
         generator=generator,
+        is_finite=torch.isfinite(torch.cat(checked)).all(),
     )
+    record: dict[str, Any] = {"learning_rate": rate, **read_values(values)}
+    check_finite(record["loss"], step=step, widths=job.network.widths)
+    if not training.loss_scale.accepts(record["gradient_norm"]):
+        del record["gradient_norm"]
+        return record
     if step % job.train.conflicts_every == 0:
         record |= conflict_record(gradients.jacobian, applied)
     return record

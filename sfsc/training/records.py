@@ -80,8 +80,11 @@ class Stream:
         self._file.close()
 
 
-def step_record(gradients: Gradients) -> dict[str, list[float]]:
-    """Return what every step records: one number per sub-model and metric."""
+def step_values(gradients: Gradients) -> dict[str, Tensor]:
+    """Return what every step records: for each metric one number per sub-model, (M,).
+
+    The numbers stay where the gradients are; nothing waits for a GPU.
+    """
     objectives, rows = gradients.objectives, gradients.jacobian.rows
     columns = {
         "loss": [o.total for o in objectives],
@@ -89,9 +92,12 @@ def step_record(gradients: Gradients) -> dict[str, list[float]]:
         "uncertainty": [o.uncertainty for o in objectives],
         "gradient_norm": [torch.nn.utils.get_total_norm(list(row.values())) for row in rows],
     }
-    values = torch.stack([value for column in columns.values() for value in column])
-    lists = values.view(len(columns), -1).tolist()  # a GPU is waited for once
-    return dict(zip(columns, lists, strict=True))
+    return {metric: torch.stack(column) for metric, column in columns.items()}
+
+
+def read_values(values: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """Return the numbers of `step_values` as floats; waits for a GPU, once."""
+    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
 
 
 def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
         Pairs, whole, nested and per layer, as [switch, other, cosine] lists, and one cosine per
         sub-model; nothing if there is one sub-model alone.
     """
-    layers = {name: gramian.cpu() for name, gramian in jacobian.gramians("layer").items()}
+    layers = {name: gramian.cpu() for (name,), gramian in jacobian.gramians("layer").items()}
     if not layers:
         return {}
     nested = torch.cat(list(layers.values())).sum(dim=0)

@@ -112,8 +112,11 @@ def apply_update(
     optimizer: torch.optim.Optimizer,
     gradient_clip: float,
     generator: torch.Generator,
+    is_finite: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Aggregate the rows, clip the update's norm and let the optimizer step.
+
+    Nothing waits for a GPU, unless the aggregator's solver does.
 
     Args:
         model: Its parameters change.
@@ -122,6 +125,8 @@ def apply_update(
         optimizer: Over all parameters of the model.
         gradient_clip: Largest norm of the update; 0 turns clipping off.
         generator: Source of the aggregator's random choices.
+        is_finite: Whether to make the step, 0-d, on the model's device: if false, a fused optimizer
+            leaves the weights and its own state as they are. None always makes it.
 
     Returns:
         The update of each parameter, clipped.
@@ -132,6 +137,8 @@ def apply_update(
         parameter.grad = update[name]
     if gradient_clip > 0:
         torch.nn.utils.clip_grad_norm_(parameters.values(), gradient_clip)
+    # What torch's own `GradScaler` hands to fused optimizers.
+    optimizer.found_inf = None if is_finite is None else (~is_finite).float()  # type: ignore[attr-defined]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return update

@@ -99,6 +99,6 @@ def test_on_equal_blocks_nested_is_whole(jacobian: NestedJacobian):
 @given(jacobian=jacobians())
 def test_upgrad_conflicts_with_no_row(jacobian: NestedJacobian):
     """Up to the solver's regularisation, the update agrees with every row of the matrix."""
-    weights = build("upgrad", "whole").weights(jacobian, torch.Generator())["w"].squeeze()
-    gramian = jacobian.gramians("whole")["w"].squeeze()
+    weights = build("upgrad", "whole").weights(jacobian, torch.Generator())["w",].squeeze()
+    gramian = jacobian.gramians("whole")["w",].squeeze()
     assert (gramian @ weights >= -1.01e-4 * gramian.trace() * weights).all()

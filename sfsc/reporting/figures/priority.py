@@ -3,13 +3,18 @@
 from matplotlib.ticker import PercentFormatter
 
 from sfsc.reporting.captions import describe_data
-from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs, read_switches
+from sfsc.reporting.curves import (
+    Curve,
+    curves_by_switch,
+    fit_epochs,
+    read_switches,
+)
 from sfsc.reporting.drawing import Drawing, draw_nothing
+from sfsc.reporting.dynamics import norm_shares
 from sfsc.reporting.names import OURS, RIVAL, method_name
 from sfsc.reporting.runs import Results
 from sfsc.reporting.style import FAINT
 from sfsc.reporting.submodel_curves import draw_panel, panel_grid
-from sfsc.reporting.training_claims import norm_shares
 
 
 def draw(results: Results) -> Drawing:

@@ -8,10 +8,15 @@ from matplotlib.figure import Figure
 
 from sfsc.reporting.captions import by_width, describe_protocol, percent
 from sfsc.reporting.drawing import Drawing, draw_nothing
-from sfsc.reporting.names import OURS, RIVAL, TWINS, width_name
+from sfsc.reporting.effects import TWIN_MARGIN, twin_differences
+from sfsc.reporting.names import (
+    OURS,
+    RIVAL,
+    TWINS,
+    width_name,
+)
 from sfsc.reporting.runs import Float64s, Group, Results
 from sfsc.reporting.style import MUTED, PAGE, draw_points, label_methods
-from sfsc.reporting.training_claims import MARGIN, twin_differences
 from sfsc.statistics.paired import Effect, paired_effect
 
 METHODS = (RIVAL, "asymmetric_s", OURS)
@@ -53,7 +58,7 @@ def draw(results: Results) -> Drawing:
             "standard deviation; grey: a separate network of that width, trained alone. Right: "
             "the difference to that twin, paired by seed and query, bars: 95 % interval of a "
             "bootstrap over seeds and queries. Dashed: the loss of "
-            f"{-MARGIN:g} point beyond which a sub-model counts as sacrificed. "
+            f"{-TWIN_MARGIN:g} point beyond which a sub-model counts as sacrificed. "
             f"{describe_protocol([twins, *groups])}"
         ),
         alternative="Self-test minus that of the independent twin, points of mAP: "
@@ -82,7 +87,7 @@ def _draw_gaps(
 ) -> None:
     """Draw the differences of the methods to the twins."""
     axes.axhline(0, color=MUTED, lw=0.8, zorder=1)
-    axes.axhline(MARGIN, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
+    axes.axhline(TWIN_MARGIN, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
     for index, (method, of_method) in enumerate(effects.items()):
         means = np.array([effect.effect for effect in of_method])
         ends = np.array([(effect.ci_low, effect.ci_high) for effect in of_method]).T

@@ -8,15 +8,15 @@ import pandas as pd
 from sfsc.reporting.effects import differences
 from sfsc.reporting.fairness import budget, origin
 from sfsc.reporting.markup import NONE, Cell, Table, mean_text, tables_by
-from sfsc.reporting.measures import MEASURES, Measure
 from sfsc.reporting.names import method_colour, method_name
 from sfsc.reporting.runs import Group, describe_reranking
+from sfsc.reporting.summaries import SUMMARIES, Summary
 from sfsc.statistics.paired import paired_effect
 
 REFERENCES = frozenset({"full_alone", "independent"})
 """Bounds that are never the best of the comparison: small platforms cannot run the full network,
 and independent networks are not compatible."""
-HEAD = ("method", "classifier moved by", "seeds", *(m.heading for m in MEASURES.values()))
+HEAD = ("method", "classifier moved by", "seeds", *(m.heading for m in SUMMARIES.values()))
 
 
 def main_frame(groups: Sequence[Group]) -> pd.DataFrame:
@@ -33,15 +33,15 @@ def main_frame(groups: Sequence[Group]) -> pd.DataFrame:
     leaders = {
         (dataset, name): _leader(measure, [g for g in groups if g.dataset == dataset])
         for dataset in {group.dataset for group in groups}
-        for name, measure in MEASURES.items()
+        for name, measure in SUMMARIES.items()
     }
     rows = [_row(group) for group in groups]
     for group, row in zip(groups, rows, strict=True):
-        row["leads"] = " ".join(m for m in MEASURES if leaders[group.dataset, m] is group)
+        row["leads"] = " ".join(m for m in SUMMARIES if leaders[group.dataset, m] is group)
     return pd.DataFrame(rows)
 
 
-def mean_columns(group: Group, measures: Mapping[str, Measure]) -> dict[str, object]:
+def mean_columns(group: Group, measures: Mapping[str, Summary]) -> dict[str, object]:
     """Return mean and sample standard deviation of some measures over seeds, percent."""
     columns: dict[str, object] = {}
     for name, measure in measures.items():
@@ -50,7 +50,7 @@ def mean_columns(group: Group, measures: Mapping[str, Measure]) -> dict[str, obj
     return columns
 
 
-def _by_seed(group: Group, measure: Measure) -> "pd.Series[float]":
+def _by_seed(group: Group, measure: Summary) -> "pd.Series[float]":
     return pd.Series([measure.of_run(run) for run in group.runs], dtype=float)
 
 
@@ -60,7 +60,7 @@ def _row(group: Group) -> dict[str, object]:
         "dataset": group.dataset,
         "method": group.method,
         "n_seeds": len(group.runs),
-        **mean_columns(group, MEASURES),
+        **mean_columns(group, SUMMARIES),
         "average_precision": first.test["average_precision"],
         "reranking": first.reranking,
         "classifier_gradient": first.settings.get("loss.submodels.classifier_gradient", "full"),
@@ -68,7 +68,7 @@ def _row(group: Group) -> dict[str, object]:
     }
 
 
-def _leader(measure: Measure, groups: Sequence[Group]) -> Group | None:
+def _leader(measure: Summary, groups: Sequence[Group]) -> Group | None:
     """Return the significantly best method of a data set, None if there is none."""
     rivals = [group for group in groups if group.method not in REFERENCES]
     means = pd.Series([_by_seed(group, measure).mean() for group in rivals], dtype=float)
@@ -125,6 +125,6 @@ def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
         Cell(str(row["n_seeds"])),
         *(
             Cell(mean_text(row[f"{m}_mean"], row[f"{m}_std"]), m in row["leads"].split())
-            for m in MEASURES
+            for m in SUMMARIES
         ),
     )

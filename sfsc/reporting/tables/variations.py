@@ -8,9 +8,9 @@ import pandas as pd
 from sfsc.reporting.effects import map_effect
 from sfsc.reporting.fairness import changes
 from sfsc.reporting.markup import NONE, Cell, Table, effect_text, mean_text, tables_by
-from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.names import OURS, RIVAL, in_words, method_colour, short_name
 from sfsc.reporting.runs import Results
+from sfsc.reporting.summaries import AVERAGE_MAP
 from sfsc.reporting.tables.main import mean_columns
 from sfsc.settings.jobs import Condition
 

@@ -139,9 +139,9 @@ def test_every_sub_model_reaches_the_update(name: str, granularity: str):
 
 def test_orders_are_random_and_seeded():
     """The others come in every order, the same for the same generator."""
-    orders = {str(projection_orders(3, seeded(seed))) for seed in range(40)}
+    orders = {str(projection_orders(3, seeded(seed)).tolist()) for seed in range(40)}
     assert len(orders) == 8
-    assert projection_orders(4, seeded()) == projection_orders(4, seeded())
+    assert torch.equal(projection_orders(4, seeded()), projection_orders(4, seeded()))
 
 
 @pytest.mark.parametrize("per_kernel", [False, True])
@@ -150,7 +150,7 @@ def test_shell_gramians_add_up_to_the_padded_inner_products(per_kernel: bool):
     jacobian = nested_jacobian()
     for name in jacobian.shared_names:
         granularity = "kernel" if per_kernel else "layer"
-        gramian = jacobian.gramians(granularity)[name].sum(dim=(0, 1))
+        gramian = jacobian.gramians(granularity)[(name,)].sum(dim=(0, 1))
         rows = [padded(row[name], jacobian.rows[-1][name].shape) for row in jacobian.rows]
         flat = torch.stack([row.flatten() for row in rows])
         torch.testing.assert_close(gramian, flat @ flat.T)
@@ -179,7 +179,7 @@ def test_cosines_equal_those_of_slices():
             parts.append(whole[tuple(slice(n) for n in shape)].flatten())
         return torch.cat(parts)
 
-    gramian = jacobian.gramians("nested")["weight"].squeeze(0)
+    gramian = jacobian.gramians("nested")["weight", "bias"].squeeze(0)
     nested = pairwise_cosines(gramian)
     whole = pairwise_cosines(gramian.sum(dim=0, keepdim=True))
     for i in range(3):
@@ -193,4 +193,4 @@ def test_cosines_equal_those_of_slices():
 def test_cosine_with_a_zero_gradient_is_zero():
     """A row that is zero agrees and conflicts with nobody."""
     jacobian = NestedJacobian([{"w": torch.zeros(2)}, {"w": torch.ones(3)}])
-    assert pairwise_cosines(jacobian.gramians("layer")["w"].squeeze(0))[0, 1] == 0.0
+    assert pairwise_cosines(jacobian.gramians("layer")["w",].squeeze(0))[0, 1] == 0.0

@@ -109,8 +109,8 @@ def test_each_granularity_is_replayed(granularity: str, recordings: list[object]
         update, expected = (aggregate(j, generator_for(number)) for j in (replayed, plain))
         assert all(torch.equal(update[name], expected[name]) for name in expected)
         assert torch.equal(update_cosines(replayed, update), update_cosines(plain, expected))
-        for name, gramian in plain.gramians("layer").items():
-            assert torch.equal(replayed.gramians("layer")[name], gramian)
+        for names, gramian in plain.gramians("layer").items():
+            assert torch.equal(replayed.gramians("layer")[names], gramian)
     assert len(recordings) == (3 if granularity == "layer" else 4)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sfsc.aggregation.aggregators.sum import Sum
+from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.errors import DivergenceError
 from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
@@ -174,6 +175,28 @@ def test_a_step_moves_every_parameter(model, batch, optimizer: str):
         generator=torch.Generator(),
     )
     assert [n for n, p in model.named_parameters() if torch.equal(p, before[n])] == []
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_step_that_is_not_finite_changes_nothing(model, batch, optimizer: str):
+    """Neither the weights nor the optimizer's state: the next step is as if it came first."""
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    jacobian = gradients_of(model, batch).jacobian
+    infinite = NestedJacobian([{n: g * torch.inf for n, g in row.items()} for row in jacobian.rows])
+    ends = []
+    for rows in ([jacobian], [infinite, jacobian]):
+        model.load_state_dict(before, strict=False)
+        moving = build_optimizer(model, train_section(optimizer=optimizer))
+        for row in rows:
+            apply_update(
+                model, row, aggregator=Sum(), optimizer=moving, gradient_clip=0.0,
+                generator=torch.Generator(), is_finite=torch.tensor(row is jacobian),
+            )  # fmt: skip
+            if row is infinite:
+                assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
+        ends.append({name: p.detach().clone() for name, p in model.named_parameters()})
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in before)
+    assert not all(torch.equal(ends[0][name], before[name]) for name in before)
 
 
 def test_a_loss_that_is_not_finite_is_named():

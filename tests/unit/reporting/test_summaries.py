@@ -1,4 +1,4 @@
-"""What is measured of a run."""
+"""Summaries of a matrix of cross-tests."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from result_files import write_run, write_test
 
-from sfsc.reporting.measures import MEASURES, self_test
 from sfsc.reporting.runs import Run, load_run
+from sfsc.reporting.summaries import SUMMARIES, self_test
 
 
 @pytest.fixture
@@ -28,20 +28,20 @@ def run(tmp_path: Path) -> Run:
         ("worst_map", 5.0),
     ],
 )
-def test_a_measure_is_the_mean_of_its_cells(name: str, percent: float, run: Run):
-    """For the run and, in percent, for each query."""
-    assert 100 * MEASURES[name].of_run(run) == pytest.approx(percent)
-    assert MEASURES[name].of_queries(run) == pytest.approx([percent - 1, percent + 1])
+def test_a_summary_is_the_mean_of_its_cells(name: str, percent: float, run: Run):
+    """A summary of a run is a fraction, that of each query is in percent."""
+    assert 100 * SUMMARIES[name].of_run(run) == pytest.approx(percent)
+    assert SUMMARIES[name].of_queries(run) == pytest.approx([percent - 1, percent + 1])
 
 
 def test_a_self_test_is_one_cell(run: Run):
-    """On the diagonal."""
+    """A self-test is one cell of the diagonal."""
     assert self_test(2).of_run(run) == pytest.approx(11 / 20)
     assert self_test(2).of_queries(run) == pytest.approx([54, 56])
 
 
 def test_one_network_has_no_cross_tests(tmp_path: Path):
-    """Nothing to average."""
+    """A single network has no cell off the diagonal."""
     run = load_run(write_run(tmp_path, method="unified"))
-    assert MEASURES["off_diagonal_map"].of_run(run) is None
-    assert MEASURES["worst_map"].of_run(run) == MEASURES["average_map"].of_run(run)
+    assert SUMMARIES["off_diagonal_map"].of_run(run) is None
+    assert SUMMARIES["worst_map"].of_run(run) == SUMMARIES["average_map"].of_run(run)

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sfsc.reporting.claims.verdicts import Comparison, Question
 from sfsc.reporting.effects import differences, differences_by_seed
-from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.names import OURS, RIVAL, in_words, short_name
 from sfsc.reporting.runs import Results
-from sfsc.reporting.verdicts import Comparison, Question
+from sfsc.reporting.summaries import AVERAGE_MAP
 from sfsc.settings.jobs import Condition
 
 PAPER_POINTS = (6.0, 8.0)
-"""By which the paper's method beats the unified model (C1)."""
+"""Gain of the paper's method over the unified model, from and to (C1)."""
 WITHOUT = {
     "without_compatible": "without the compatible loss",
     "without_projection": "without the projection",
 }
-"""Conditions of the ablation `parts` that C4 is about."""
+"""The conditions of the ablation `parts` that C4 compares with."""
 
 
 def accuracy_questions(results: Results) -> list[Question]:
@@ -125,7 +125,8 @@ def _robust(results: Results) -> Question:
 def _robustness_pairs(results: Results) -> dict[tuple[str, str], str]:
     """Return runs of SFSC and BCT-S under the same condition, each pair once, with its name.
 
-    Where SFSC alone is varied (the weight of its own loss, say), BCT-S as it is compared.
+    Where only SFSC is varied (such as the weight of its own loss), the pair has the BCT-S of the
+    main comparison.
     """
     pairs: dict[tuple[str, str], str] = {}
     for variation, conditions in results.job.robustness.items():
@@ -143,11 +144,11 @@ def _runs_of(conditions: Sequence[Condition], method: str) -> dict[str, str]:
 
 
 def _pooled(results: Results, pairs: Sequence[tuple[str, str]]) -> Comparison:
-    """Return the mean of the differences over conditions, of the seeds that all have."""
+    """Return the mean of the differences over conditions, for the seeds that all of them have."""
     by_seed = [
         differences_by_seed(results.group(a), results.group(b), AVERAGE_MAP.of_queries)
         for a, b in pairs
     ]
     seeds = sorted(set.intersection(*(set(seeds) for seeds in by_seed)))
-    pooled = np.stack([np.mean([of[seed] for of in by_seed], axis=0) for seed in seeds])
+    pooled = np.stack([np.mean([values[seed] for values in by_seed], axis=0) for seed in seeds])
     return Comparison(f"SFSC minus BCT-S, mean over {len(pairs)} conditions", pooled)

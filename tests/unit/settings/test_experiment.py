@@ -13,7 +13,7 @@ from sfsc.settings.experiment import Params, load_params, parse_params
 from sfsc.settings.jobs import NetworkOfRun
 from sfsc.settings.reading import merge, read_tree
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARAMS = ROOT / "params.yaml"
 
 

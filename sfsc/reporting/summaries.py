@@ -1,4 +1,4 @@
-"""What the tables and claims measure of a run: a metric, and the cells of its matrix that count."""
+"""Summaries of a matrix of cross-tests: a metric, averaged over some of its cells."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,25 +12,26 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A mean over some cells of a matrix of cross-tests."""
+class Summary:
+    """The mean of a metric over some cells of a matrix of cross-tests."""
 
     heading: str
+    """Heading of its column in a table."""
     metric: str
-    """Of `sfsc.reporting.runs.Run.matrix`."""
+    """Argument of `Run.matrix`."""
     cells: Callable[[Float64s], Mask]
-    """Which cells of a matrix count, (M, M) to (M, M)."""
+    """Selects the cells, (M, M) to (M, M)."""
 
     def of_run(self, run: Run) -> float | None:
-        """Return the value as a fraction, None if no cell counts."""
+        """Return the summary as a fraction, None if it selects no cell."""
         matrix = run.matrix(self.metric)
         mask = self.cells(matrix)
         return float(matrix[mask].mean()) if mask.any() else None
 
     def of_queries(self, run: Run) -> Float64s:
-        """Return the value of each valid query, percent, (Q,); their mean is that of the run.
+        """Return the summary of each valid query, percent, (Q,). Their mean is that of the run.
 
-        Some cell must count.
+        The summary must select at least one cell.
         """
         mask = self.cells(run.matrix(self.metric))
         values: Float64s = run.queries(self.metric)[mask].mean(axis=0)
@@ -50,30 +51,30 @@ def _off_diagonal(matrix: Float64s) -> Mask:
 
 
 def _worst(matrix: Float64s) -> Mask:
-    """Return one cell: the first of the smallest."""
+    """Return the smallest cell, the first of several."""
     mask = np.zeros(matrix.shape, dtype=bool)
     mask.flat[matrix.argmin()] = True
     return mask
 
 
-AVERAGE_MAP = Measure("mAP", "map", _all)
-MEASURES = {
+AVERAGE_MAP = Summary("mAP", "map", _all)
+SUMMARIES = {
     "average_map": AVERAGE_MAP,
-    "diagonal_map": Measure("self-tests", "map", _diagonal),
-    "off_diagonal_map": Measure("cross-tests", "map", _off_diagonal),
-    "worst_map": Measure("worst pair", "map", _worst),
-    "cmc_1": Measure("rank-1", "cmc_1", _all),
-    "minp": Measure("mINP", "minp", _all),
+    "diagonal_map": Summary("self-tests", "map", _diagonal),
+    "off_diagonal_map": Summary("cross-tests", "map", _off_diagonal),
+    "worst_map": Summary("worst pair", "map", _worst),
+    "cmc_1": Summary("rank-1", "cmc_1", _all),
+    "minp": Summary("mINP", "minp", _all),
 }
-"""Column of the tables: what it measures."""
+"""The summaries that the tables show, by the name of their columns."""
 
 
-def self_test(switch: int) -> Measure:
-    """Return the measure of one sub-model's self-test."""
+def self_test(switch: int) -> Summary:
+    """Return the summary that is one sub-model's self-test."""
 
     def cells(matrix: Float64s) -> Mask:
         mask = np.zeros(matrix.shape, dtype=bool)
         mask[switch, switch] = True
         return mask
 
-    return Measure("self-test", "map", cells)
+    return Summary("self-test", "map", cells)

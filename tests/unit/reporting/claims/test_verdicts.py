@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sfsc.reporting.verdicts import (
+from sfsc.reporting.claims.verdicts import (
     Comparison,
     Part,
     Question,

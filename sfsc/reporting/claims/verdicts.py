@@ -1,16 +1,15 @@
-"""From comparisons to verdicts: the rules by which a claim is judged (DESIGN.md 6).
+"""The rules by which comparisons become verdicts (DESIGN.md 6).
 
-A claim is made of comparisons ("parts"), each of which should be above a bound: 0, or one that its
-name gives. A part is
+A claim consists of comparisons ("parts"), each of which should exceed a bound, usually 0. A part is
 
 * reproduced if its 95 % interval is above the bound and its t-test has p < 0.05;
 * not reproduced if its interval is below the bound;
 * inconclusive otherwise, and always with one seed.
 
-A claim is as good as the worst of its parts: not reproduced, not tested (something it needs is not
-in the study), inconclusive, reproduced. Its effect is that of its hardest part. As it holds only if
-every part does (an intersection-union test), its p-value is its largest part's, without correction;
-Holm's correction is over the claims of a study, and a claim needs p < 0.05 after it, too.
+A claim gets the worst verdict of its parts, worst first: not reproduced, not tested (the study
+lacks something it needs), inconclusive, reproduced. Its effect is that of its hardest part. It
+holds only if every part does (an intersection-union test), so its p-value is the largest of its
+parts'. Holm's correction is over the claims of a study; a claim needs p < 0.05 after it, too.
 """
 
 from collections.abc import Sequence
@@ -31,15 +30,15 @@ POINTS = "points of mAP"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Something that should be above a bound."""
+    """A quantity that should exceed a bound."""
 
     name: str
     differences: Float64s
-    """Of each seed and query, (S, Q); Q = 1 for what has no queries."""
+    """One per seed and query, (S, Q); Q = 1 where there are no queries."""
     unit: str = POINTS
     bound: float = 0.0
     is_paired: bool = True
-    """Whether two methods are compared; else one is compared with the bound."""
+    """Whether two methods are compared, or one method with the bound."""
 
     @cached_property
     def effect(self) -> Effect:
@@ -48,7 +47,7 @@ class Comparison:
 
     @property
     def test(self) -> str:
-        """Name of the test and of the interval."""
+        """The test and the interval in words."""
         test = "paired t-test over seeds" if self.is_paired else "t-test over seeds"
         against = f" against {self.bound:g}" if self.bound or not self.is_paired else ""
         what = "seeds" if self.differences.shape[1] == 1 else "seeds and queries within seeds"
@@ -57,18 +56,18 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Question:
-    """A claim on a data set, to be judged."""
+    """A claim on a data set that is to be judged."""
 
     id: str
     dataset: str
     statement: str
     parts: tuple[Comparison, ...]
     missing: tuple[str, ...] = ()
-    """What the claim needs and the study lacks."""
+    """What the study lacks to test the claim."""
     conditions: tuple[Comparison, ...] = ()
-    """Where the parts pool several conditions, each of them."""
+    """Each of the conditions that the part pools, if it pools any."""
     remark: str = ""
-    """A sentence for the explanation."""
+    """Further sentences of the explanation."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +88,14 @@ class Part:
 
     @property
     def text(self) -> str:
-        """Effect and interval as a reader sees them."""
+        """Effect and interval, typeset."""
         largest = max(abs(self.ci_low), abs(self.ci_high))
         digits = 1 if largest >= 1 else 2 if largest >= 0.1 else 3
         return effect_text(self.effect, self.ci_low, self.ci_high, digits)
 
     @property
     def sentence(self) -> str:
-        """All of it in words."""
+        """The part in a sentence."""
         bound = f" (bound {self.bound:g})" if self.bound else ""
         return (
             f"{self.name}: {self.text} {self.unit}{bound}, {p_text(self.p_value)}, "
@@ -113,7 +112,7 @@ class Claim:
     statement: str
     verdict: Verdict
     p_value: float | None
-    """Largest of its parts', Holm-corrected over the claims; None where a part has none."""
+    """Largest of its parts', Holm-corrected over the claims; None if a part has none."""
     hardest: Part | None
     """The part whose effect is the claim's; None if nothing was compared."""
     explanation: str
@@ -133,13 +132,13 @@ def judge(questions: Sequence[Question]) -> list[Claim]:
 
 
 def _largest(parts: Sequence[Part]) -> float | None:
-    """Return the largest p-value of a claim's parts, None where one has none."""
+    """Return the largest p-value of a claim's parts, None if one has none."""
     p_values = [part.p_value for part in parts if part.p_value is not None]
     return max(p_values) if p_values and len(p_values) == len(parts) else None
 
 
 def judge_part(comparison: Comparison) -> Part:
-    """Judge one comparison, what should be above its bound."""
+    """Judge one comparison."""
     effect, bound, p_value = comparison.effect, comparison.bound, comparison.effect.p_value
     verdict: Verdict = "inconclusive"
     if p_value is not None:
@@ -186,11 +185,11 @@ def _judge_one(
 
 
 def pooled_verdict(pooled: Part, conditions: Sequence[Part]) -> Verdict:
-    """Judge a claim that should hold under each of several conditions.
+    """Return the verdict on a claim that should hold under each of several conditions.
 
-    Reproduced if the pooled effect is and every condition's effect is positive (so none is
-    significantly negative); not reproduced if the pooled interval is below 0 or more than half of
-    the conditions are negative; inconclusive otherwise.
+    Reproduced if the pooled effect is and every condition's effect is positive; not reproduced if
+    the pooled interval is below 0 or more than half of the conditions are negative; inconclusive
+    otherwise.
     """
     n_negative = sum(condition.effect < 0 for condition in conditions)
     if pooled.ci_high < 0 or 2 * n_negative > len(conditions):
@@ -200,16 +199,16 @@ def pooled_verdict(pooled: Part, conditions: Sequence[Part]) -> Verdict:
 
 
 def _hardest(parts: Sequence[Part]) -> Part | None:
-    """Return the part with the smallest effect; of several units, the one that decides."""
+    """Return the part with the smallest effect, or the deciding one if units differ."""
     if len({(part.unit, part.bound) for part in parts}) == 1:
         return min(parts, key=lambda part: part.effect)
     return _deciding(parts)
 
 
 def _deciding(parts: Sequence[Part]) -> Part | None:
-    """Return the part with the worst verdict, of equal ones the nearest to its bound.
+    """Return the part with the worst verdict; among equals, the one nearest to its bound.
 
-    Nearness is in widths of the interval: the parts may have different units.
+    Distances are in widths of the interval, as parts may have different units.
     """
     return min(
         parts,
@@ -224,7 +223,7 @@ def _deciding(parts: Sequence[Part]) -> Part | None:
 def _explain(
     question: Question, verdict: Verdict, parts: Sequence[Part], *, is_corrected_away: bool
 ) -> str:
-    """Return the verdict's reason in plain sentences."""
+    """Return the reason of a verdict in sentences."""
     opening = {
         "reproduced": "It holds.",
         "not reproduced": "It does not hold here.",
@@ -253,7 +252,7 @@ def _reason(part: Part) -> str:
 
 
 def p_text(p_value: float | None) -> str:
-    """Return a p-value as a reader sees it.
+    """Return a p-value, typeset.
 
     >>> p_text(0.04321), p_text(0.00002), p_text(None)
     ('p = 0.043', 'p < 0.001', 'no test')
