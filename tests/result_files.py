@@ -265,8 +265,11 @@ def _vary(settings: dict[str, Any], condition: str) -> None:
             loss["base"] = {"name": base}
             if triplet:
                 loss["terms"]["triplet"] = {"weight": 1.0, "margin": 0.3}
+        case "label_smoothing", _:
+            loss["base"]["label_smoothing"] = float(value)
         case "kl_weight", _:
-            loss["terms"]["compatible"]["kl"]["weight"] = float(value)
+            kl = {"weight": float(value), "ramp": 0.5} if float(value) else None
+            loss["terms"]["compatible"]["kl"] = kl
 
 
 def _curves(
