@@ -34,7 +34,7 @@ from sfsc.networks.extract import extract
 from sfsc.settings import parts
 from sfsc.settings.experiment import load_params
 from sfsc.settings.jobs import TrainJob
-from sfsc.training.build import OPTIMIZERS, build_aggregator, build_criterion, build_optimizer
+from sfsc.training.build import build_aggregator, build_criterion, build_optimizer
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
 from sfsc.training.records import read_values, step_values
@@ -127,11 +127,11 @@ class Dense(nn.Module):
 
 def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> Step:
     """Return one ordinary training step of a dense network."""
-    optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+    optimizer = build_optimizer(model, job.train)
     parameters = list(model.parameters())
 
     def differentiate() -> tuple[Tensor, ...]:
-        smoothing = job.loss.label_smoothing
+        smoothing = job.loss.base.label_smoothing
         loss = functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
         return torch.autograd.grad(loss, parameters)
 
