@@ -1,18 +1,18 @@
 """The errors that SFSC raises on purpose.
 
-    SfscError               what a user can mend; the command line prints it without a traceback
-    ├── ConfigError         params.yaml or a study overlay
-    ├── DataError           an archive, an image or a prepared set
-    ├── DivergenceError     a training whose loss is not finite
+    SfscError               a mistake that the user can fix; the CLI prints it without a traceback
+    ├── ConfigError         in params.yaml or a study overlay
+    ├── DataError           in an archive, an image or a prepared set
+    ├── DivergenceError     a loss that is not finite
     ├── ResultError         a result file that a later stage cannot use
-    └── TrackingError       a tracking store that answers, and refuses
+    └── TrackingError       a tracking store that answers and refuses
 
-A message reads "What must hold. Found `name = value`.", with the mend behind it.
+A message reads "What must hold. Found `name = value`." and ends with the fix if there is one.
 """
 
 
 class SfscError(Exception):
-    """Base of all errors that a user can mend."""
+    """Base class of all errors that a user can fix."""
 
 
 class ConfigError(SfscError):
@@ -20,11 +20,11 @@ class ConfigError(SfscError):
 
 
 class DataError(SfscError):
-    """An archive, an image or a prepared set is missing, damaged or breaks its contract."""
+    """An archive, an image or a prepared set is missing, damaged or not as specified."""
 
 
 class DivergenceError(SfscError):
-    """A loss stopped being finite."""
+    """A loss is no longer finite."""
 
 
 class ResultError(SfscError):
@@ -32,4 +32,4 @@ class ResultError(SfscError):
 
 
 class TrackingError(SfscError):
-    """A tracking store refuses what it is told; waiting would not mend it."""
+    """A tracking store refuses a request, so that waiting would not help."""

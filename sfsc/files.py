@@ -1,7 +1,7 @@
-"""Files appear whole or not at all."""
+"""Writing files that are complete or absent."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` if the block succeeds.
 
-    Whatever interrupts the block, be it the power, `path` holds either its old content or all of
-    the new.
+    Whatever interrupts the block, even a power cut, `path` holds all of its old or all of its new
+    content.
 
     Args:
-        path: The file to write; its folder is made if it is missing.
+        path: The file to write; its folder is created if missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -26,15 +26,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def move_into_place(source: Path, path: Path) -> None:
-    """Rename a finished file.
+    """Rename a finished file after its content has reached the disk.
 
-    Its content goes to the disk first: a rename may get there before the content, and a power cut
-    in between would leave an empty file under the final name.
+    A rename can reach the disk before the content does; a power cut in between would leave an empty
+    file under the final name.
 
     Args:
-        source: The finished file, on the file system of `path`.
-        path: Its new name.
+        source: The finished file, on the same file system as `path`.
+        path: Its final name.
     """
     with source.open("rb") as file:
         os.fsync(file.fileno())
     source.replace(path)
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write text files, each whole or not at all.
+
+    Args:
+        texts: The content of each file.
+    """
+    for path, text in texts.items():
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

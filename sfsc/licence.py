@@ -1,7 +1,7 @@
-"""What may be passed on: the images of most data sets may not, so that no push may take them along.
+"""Restricted images are never pushed: studies that DVC or git would publish are refused.
 
-Asks DVC and git themselves what they would push; imports DVC, a second, only for data sets whose
-licence gives a reason.
+DVC and git themselves are asked what they would push. DVC is imported only for restricted data
+sets, as that takes a second.
 """
 
 import subprocess
@@ -11,23 +11,23 @@ from pathlib import Path
 from sfsc.errors import ConfigError
 
 REDISTRIBUTABLE = frozenset({"synthetic", "omniglot"})
-"""The data sets whose images anyone may pass on: made by the project; MIT licence.
+"""Data sets whose images anyone may redistribute: rendered by the project; MIT licence.
 
-Any other set, say a user's, is taken for restricted. A list here and no mark in a set's file,
-where a word on the licence would be new code to every training on the set.
+All others, a user's own included, count as restricted. The list is here and not in the data sets'
+files, where a change of it would rerun every training on the set.
 """
 
 
 def check_images_stay_here(study: str, datasets: Iterable[str], *, root: Path) -> None:
-    """Refuse a study that would put images of a restricted data set where a push takes them along.
+    """Refuse a study if a push would publish images of a restricted data set.
 
     Args:
-        study: Its name.
-        datasets: Its data sets.
+        study: Name of the study.
+        datasets: Names of its data sets.
         root: Folder of the project.
 
     Raises:
-        ConfigError: If DVC would push the images, or git a part of the report that shows some.
+        ConfigError: If DVC would push the images, or git the parts of the report that show some.
     """
     restricted = sorted(set(datasets) - REDISTRIBUTABLE)
     if not restricted:
@@ -40,14 +40,15 @@ def check_images_stay_here(study: str, datasets: Iterable[str], *, root: Path) -
     found = [*_pushed_by_dvc([*folders, *shown], root), *_seen_by_git(shown, root)]
     if found:
         raise ConfigError(
-            f"What shows images of {', '.join(restricted)} must not be pushed, as sfsc/licence.py "
-            f"does not say that they may be passed on. Found {', '.join(found)}. Mark an out of "
-            "DVC with `push: false`, name a file in .gitignore; or, if its licence allows that, "
-            "add the data set to sfsc/licence.py."
+            f"Files that show images of {', '.join(restricted)} must not be pushed, because "
+            f"sfsc/licence.py does not list the set as redistributable. Found {', '.join(found)}. "
+            "Mark a DVC out with `push: false` and add a file to .gitignore; or, if the licence "
+            "allows redistribution, add the set to sfsc/licence.py."
         )
 
 
 def _pushed_by_dvc(places: Iterable[str], root: Path) -> Iterator[str]:
+    """Yield the places of which DVC would push something, with the reason."""
     from dvc.exceptions import NotDvcRepoError  # type: ignore[import-untyped]  # noqa: PLC0415
     from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -64,6 +65,7 @@ def _pushed_by_dvc(places: Iterable[str], root: Path) -> Iterator[str]:
 
 
 def _seen_by_git(files: Iterable[str], root: Path) -> Iterator[str]:
+    """Yield the files that git does not ignore, with the reason."""
     for file in files:
         command = ["git", "-C", str(root), "check-ignore", "--quiet", file]
         if subprocess.run(command, capture_output=True, check=False).returncode == 1:

@@ -1,11 +1,11 @@
-"""Where a result comes from: configuration slice, source digest, git revision, environment.
+"""The origin of a result: its slice of the settings, digest of its code, git revision, environment.
 
-Shared by the workflow (fingerprint files, written before any job), by the trainer (`run.json`)
-and by the mirror. Imports nothing heavy, so that the workflow starts quickly.
+Used by the workflow (fingerprint files, written before any job), the trainer (`run.json`) and the
+mirror. Imports nothing heavy: the workflow reads it at each start.
 
 A fingerprint file holds a job's slice of `params.yaml` and the digest of the code that the job
-imports. It is an input of the job's rule: a change of either is a newer file, which is seen by
-whatever engine looks at files, also after a clone, a `dvc pull` or in a DVC experiment, where
+imports. It is an input of the job's rule, so that a change of either makes a newer file. Any engine
+that compares files sees it, also after a clone, a `dvc pull` or in a DVC experiment, where
 Snakemake's own record of parameters and code is missing.
 """
 
@@ -26,17 +26,13 @@ from sfsc.files import replacing
 PACKAGE = __name__.partition(".")[0]
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
-NOT_HASHED = frozenset(
-    f"{PACKAGE}.{name}"
-    for name in ("cli", "config", "errors", "idle_settings", "params", "parts", "provenance")
-)
-"""Modules that cannot change a result, left out of digests with what only they import.
+NOT_HASHED = frozenset(f"{PACKAGE}.{name}" for name in ("cli", "errors", "provenance", "settings"))
+"""Modules and packages that cannot change a result. Digests leave them out, with what only they
+import.
 
-`config`, `params` and `idle_settings` because what they make of values is in the slice beside the
-digest, and a new knob of one stage must not rerun all the others; `parts` because it only finds the
-modules that the slice names, and those are hashed with the stage; `cli` because it only passes
-paths on; `errors` because a sentence is no result; this module because it describes results and
-makes none.
+`settings` because what it makes of `params.yaml` is in the slice beside the digest: a new key of
+one stage must not rerun all the others. `cli` only passes paths to the stages, `errors` only words
+messages, and this module only describes results.
 """
 
 TRACKED_PACKAGES = ("torch", "numpy", "kornia", "pandas", "safetensors")
@@ -47,21 +43,19 @@ def write_fingerprint(
     config: Mapping[str, object],
     *,
     modules: Sequence[str],
-    uncalled: Sequence[str] = (),
 ) -> Path:
-    """Write what a job depends on besides its data; touch the disk only if that differs.
+    """Write what a job depends on besides its data; leave an unchanged file alone.
 
     Args:
         path: The fingerprint file, `{"config": ..., "code": ...}`.
-        config: The job's slice of the configuration, JSON values only.
-        modules: The modules whose import closure does the job's work: the stage's, and those of
-            the parts that the slice names, which no import shows.
-        uncalled: Modules that are imported and, with this slice, play no part.
+        config: The job's slice of the settings, JSON values only.
+        modules: Modules whose import closure does the job's work: the stage's, and those of the
+            parts that the slice names, which are not imported statically.
 
     Returns:
         `path`.
     """
-    content = {"config": config, "code": code_digest(*modules, uncalled=uncalled)}
+    content = {"config": config, "code": code_digest(*modules)}
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if not (path.is_file() and path.read_text() == text):
         with replacing(path) as temporary:
@@ -69,15 +63,14 @@ def write_fingerprint(
     return path
 
 
-def code_digest(*modules: str, uncalled: Sequence[str] = ()) -> str:
-    """Return the digest of the source that importing `modules` can run.
+def code_digest(*modules: str) -> str:
+    """Return the digest of all source code that importing `modules` can run.
 
-    Comments, docstrings and formatting do not count: the digest is of the syntax trees without
-    them, and of data files, say a template, that a string in a module names.
+    It covers syntax trees, without comments, docstrings and formatting, and data files, such as
+    templates, that a string in a module names.
 
     Args:
         modules: Dotted names inside the package, e.g. "sfsc.training.run".
-        uncalled: Modules to leave out.
 
     Returns:
         16 hexadecimal digits.
@@ -86,15 +79,16 @@ def code_digest(*modules: str, uncalled: Sequence[str] = ()) -> str:
         ValueError: If a module does not exist or cannot be parsed.
     """
     digest = hashlib.sha256()
-    for module in sorted(import_closure(*modules) - set(uncalled)):
+    for module in sorted(import_closure(*modules)):
         digest.update(f"{module}\0{_source(module).content}\0".encode())
     return digest.hexdigest()[:16]
 
 
 def import_closure(*modules: str) -> frozenset[str]:
-    """Return `modules` and everything of the package that they import, directly or not.
+    """Return `modules` and all modules of the package that they import, directly or indirectly.
 
-    Static: an import inside a function or a condition counts, one by `importlib` does not.
+    Imports are read from the source: those inside functions and conditions count, those by
+    `importlib` do not.
 
     Args:
         modules: Dotted names inside the package.
@@ -106,24 +100,28 @@ def import_closure(*modules: str) -> frozenset[str]:
     waiting = [*modules, *(parent for module in modules for parent in _modules_in(module))]
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in NOT_HASHED:
+        if module not in found and not _is_left_out(module):
             found.add(module)
             waiting += _source(module).imports
     return frozenset(found)
 
 
+def _is_left_out(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in NOT_HASHED)
+
+
 @dataclass(frozen=True)
 class _Source:
-    """What counts of a module."""
+    """The parts of a module that a digest covers."""
 
     content: str
-    """Its syntax tree without docstrings, and the data files beside it that it names."""
+    """Syntax tree without docstrings, and digests of the data files that the module names."""
     imports: tuple[str, ...]
-    """The package's modules that it imports."""
+    """Modules of the package that it imports."""
 
 
 class _WithoutDocstrings(ast.NodeTransformer):
-    """Drop each string that is a statement: docstrings of modules, classes, functions, fields."""
+    """Drops strings that are statements: docstrings of modules, classes, functions and fields."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -136,7 +134,7 @@ def _source(module: str) -> _Source:
     if path is None:
         raise ValueError(f"A hashed module must be part of the package. Found `{module}`.")
     try:
-        tree = ast.parse(path.read_text(), filename=str(path))
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ValueError(
             f"A hashed module must be valid Python. Found `{path}`: {error}."
@@ -148,7 +146,7 @@ def _source(module: str) -> _Source:
 
 
 def _named_files(tree: ast.AST, folder: Path) -> list[str]:
-    """Return the digests of the data files in a module's folder that a string in it names."""
+    """Return the digests of the data files in a module's folder whose names it contains."""
     texts = {
         n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     }
@@ -157,7 +155,7 @@ def _named_files(tree: ast.AST, folder: Path) -> list[str]:
 
 
 def _path(module: str) -> Path | None:
-    """Return the file of a module, None if the name is no module (but, say, a function in one)."""
+    """Return the file of a module, None if the name is something inside a module."""
     stem = SOURCE_ROOT.joinpath(*module.split("."))
     return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
 
@@ -177,28 +175,28 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
-    """Return the module that a `from` import names, its leading dots resolved."""
+    """Return the module of a `from` import with its leading dots resolved."""
     anchor = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
     return ".".join([*anchor, *([node.module] if node.module else [])])
 
 
 def _modules_in(name: str) -> list[str]:
-    """Return the modules that importing a dotted name runs: its packages and, if one, itself."""
+    """Return the modules that importing a dotted name runs: its packages and perhaps itself."""
     parts = name.split(".")
     prefixes = (".".join(parts[:stop]) for stop in range(1, len(parts) + 1))
     return [prefix for prefix in prefixes if _path(prefix)]
 
 
 def git_revision() -> str:
-    """Return the commit of the working tree, "unknown" where there is none."""
+    """Return the commit of the working tree, "unknown" if there is none."""
     return _git("rev-parse", "HEAD") or "unknown"
 
 
 def is_tree_clean() -> bool:
-    """Return whether the package's sources are those of `git_revision()`.
+    """Return whether the package's sources are those of `git_revision()`; False without git.
 
-    Of the package only: the pipeline itself rewrites tracked reports, and the parameters have
-    their own digest. False where git cannot say.
+    Other files may differ: the pipeline rewrites tracked reports, and parameters have their own
+    digest.
     """
     return _git("status", "--porcelain", "--", PACKAGE) == ""
 
@@ -213,7 +211,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """Return the versions and the machine behind a result: names to readable values."""
+    """Return the versions and the machine that make a result, as readable values by name."""
     machine = {"platform": platform.platform(), "cpu": _cpu(), "cpus": str(os.cpu_count())}
     packages = {name: _version(name) for name in TRACKED_PACKAGES}
     return {"python": platform.python_version(), **packages, **machine}

@@ -1,8 +1,7 @@
-"""Backbones of plain layers, named as torchvision names them; the vision transformer, as timm does.
+"""Plain backbones with torchvision's names of parameters; timm's for the vision transformer.
 
 Written from table 1 of arXiv 1512.03385 and 1611.05431, table 2 of arXiv 1801.04381, and arXiv
-2010.11929: what the switchable backbones must equal at full width, and whose state dicts they must
-read.
+2010.11929. The switchable backbones must equal them at full width and read their state dicts.
 """
 
 import re
@@ -144,7 +143,7 @@ def _in_timm_block(name: str, *, first: bool) -> str:
 
 
 class PlainAttention(nn.Module):
-    """Self-attention by torch's own function, with the two linear layers named as timm does."""
+    """Torch's self-attention with timm's names of its two linear layers."""
 
     def __init__(self, features: int, heads: int) -> None:
         super().__init__()
@@ -164,7 +163,7 @@ class PlainAttention(nn.Module):
 
 
 class PlainTransformerBlock(nn.Module):
-    """Attention and two linear layers, each behind a layer norm."""
+    """Attention and two linear layers, each after a layer norm."""
 
     def __init__(self, features: int, heads: int) -> None:
         super().__init__()
@@ -208,7 +207,7 @@ def plain_vit_small(grid: tuple[int, int] = (14, 14)) -> PlainVisionTransformer:
 
 
 def scramble(network: nn.Module) -> None:
-    """Give all weights and statistics values that a mistake in their order would show."""
+    """Randomise norms, so that a wrong order of weights or statistics changes the output."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.weight, module.running_var):

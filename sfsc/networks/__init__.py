@@ -1,1 +1,1 @@
-"""Switchable layers, backbones and their extraction (DESIGN.md 2.1)."""
+"""Switchable networks: layers, backbones, and extraction of sub-models (DESIGN.md 2.1)."""

@@ -1,21 +1,21 @@
-"""The contract of backbones: images to a map of features (DESIGN.md 2.1)."""
+"""The interface of backbones: images to feature maps (DESIGN.md 2.1)."""
 
 from torch import Tensor, nn
 
 
 class Backbone(nn.Module):
-    """Base of the switchable backbones."""
+    """Base class of the switchable backbones."""
 
     out_channels: int
-    """F of the full network."""
+    """Channels F of the full network's feature map."""
     blocks: nn.ModuleList
-    """Its inner stages, one after the other, each called with a map and a switch."""
+    """Inner blocks in order; each maps a feature map and a switch to a feature map."""
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W').
+        """Map (B, C, H, W) images to sub-model `switch`'s feature map, (B, F, H', W').
 
         Args:
             images: Normalised, at least 16 pixels high and wide.
-            switch: Index of the sub-model, whose F is that of `crop_channels`.
+            switch: Index of the sub-model; its F is `crop_channels(out_channels, widths)[switch]`.
         """
         raise NotImplementedError

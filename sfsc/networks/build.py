@@ -1,4 +1,4 @@
-"""A whole embedding network: backbone, pooling, projection to D, neck (DESIGN.md 2.1)."""
+"""The embedding network: backbone, pooling, projection to D, neck (DESIGN.md 2.1)."""
 
 import json
 from collections.abc import Callable
@@ -10,25 +10,38 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sfsc import parts
 from sfsc.errors import ResultError
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.per_width import NetworkPerWidth
 from sfsc.networks.pooling import POOLINGS
-from sfsc.networks.switchable import Embeddings, SwitchableBatchNorm, SwitchableLinear, Widths
+from sfsc.networks.switchable import (
+    Embeddings,
+    SwitchableBatchNorm,
+    SwitchableLinear,
+    Widths,
+    crop_channels,
+)
+from sfsc.settings import parts
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class EmbeddingNetwork(nn.Module):
-    """Images to embeddings of one dimension, whatever the sub-model.
+    """Maps images to embeddings of the same dimension in every sub-model.
+
+    >>> network = EmbeddingNetwork(
+    ...     "small_resnet", widths=(0.25, 1.0), embedding_dim=8, image_channels=3
+    ... ).eval()
+    >>> images = torch.rand(2, 3, 24, 24)
+    >>> [tuple(network(images, switch).embedding.shape) for switch in (0, 1)]
+    [(2, 8), (2, 8)]
 
     Args:
-        backbone: Name of a part, a file of `sfsc/networks/backbones`.
+        backbone: Name of a file in `sfsc/networks/backbones`.
         widths: Ascending crop ratios; sub-model `switch` has `widths[switch]`.
         embedding_dim: D.
         image_channels: Channels of the images.
-        pooling: Of the last map, `average` or `gem`.
+        pooling: Pooling of the feature map, `average` or `gem`.
     """
 
     def __init__(
@@ -45,20 +58,21 @@ class EmbeddingNetwork(nn.Module):
         part = parts.load("networks.backbones", backbone)
         self.backbone: Backbone = part.build(image_channels, self.widths)
         self.pooling = POOLINGS[pooling](len(self.widths))
+        dims = (embedding_dim,) * len(self.widths)
         self.projection = SwitchableLinear(
-            self.backbone.out_channels, embedding_dim, widths=self.widths
+            crop_channels(self.backbone.out_channels, self.widths), dims
         )
-        self.neck = SwitchableBatchNorm((embedding_dim,) * len(self.widths), nn.BatchNorm1d)
+        self.neck = SwitchableBatchNorm(dims, nn.BatchNorm1d)
 
     def forward(self, images: Tensor, switch: int) -> Embeddings:
-        """Embed a batch in sub-model `switch`.
+        """Embed a batch with sub-model `switch`.
 
         Args:
             images: Shape (B, C, H, W), normalised.
             switch: Index of the sub-model.
 
         Returns:
-            The embeddings before and after the neck, each (B, D), not normalised.
+            Embeddings before and after the neck, each (B, D), not of unit length.
         """
         features = self.pooling(self.backbone(images, switch), switch)
         before_neck = self.projection(features, switch)
@@ -73,7 +87,7 @@ def network_per_width(
     image_channels: int,
     pooling: str = "average",
 ) -> NetworkPerWidth:
-    """Return one embedding network for each width; the arguments are `EmbeddingNetwork`'s."""
+    """Return a separate embedding network for each width; arguments as of `EmbeddingNetwork`."""
     return NetworkPerWidth(
         EmbeddingNetwork(
             backbone,
@@ -92,29 +106,29 @@ KINDS: dict[str, Callable[..., Network]] = {
     "switchable": EmbeddingNetwork,
     "each": network_per_width,
 }
-"""What the `network` of a `run.json` can be, by its `kind`."""
+"""Builds the `network` of a `run.json`, by its `kind`."""
 
 
 def channels_last(module: ModuleT) -> ModuleT:
-    """Lay a module's 4-d parameters out channels last, the fastest format of its convolutions."""
+    """Store a module's 4-d parameters channels last, the format that convolves fastest."""
     moved: ModuleT = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 
 def load_network(run_dir: Path) -> Network:
-    """Return a finished run's network, in evaluation mode.
+    """Return the network of a finished run, in evaluation mode.
 
     Args:
         run_dir: Folder with `run.json` and `model.safetensors`.
 
     Raises:
-        ResultError: If a file is missing, damaged, or does not fit the other.
+        ResultError: If a file is missing or damaged, or the two do not fit together.
     """
     try:
         settings = json.loads((run_dir / "run.json").read_text())["network"]
         network = KINDS[settings.pop("kind", "switchable")](**settings)
         weights = load_file(run_dir / "model.safetensors")
-        prefix = "network."  # the classifiers beside it are for training only
+        prefix = "network."  # leaves out the classifiers, which only training needs
         network.load_state_dict(
             {key.removeprefix(prefix): w for key, w in weights.items() if key.startswith(prefix)}
         )

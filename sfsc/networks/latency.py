@@ -1,6 +1,6 @@
-"""How long calls take on a machine that does other things, too.
+"""Timing calls on a machine that is not idle.
 
-The calls take turns, so that what disturbs the machine for a while disturbs all of them alike.
+The calls take turns, so that a disturbance of some length affects all of them.
 """
 
 import time
@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 WARM_UP_ROUNDS = 2
-"""Not counted: first calls choose algorithms and get memory."""
+"""Rounds not counted: first calls select algorithms and allocate memory."""
 LEAST_ROUNDS, MOST_ROUNDS = 3, 200
 SECONDS_PER_CALL = 0.5
-"""Bounds the measurement where that leaves enough rounds."""
+"""Time limit for each call, over all rounds; at least `LEAST_ROUNDS` are run."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,25 @@ class Quartiles:
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> "Quartiles":
-        """Return the quartiles of some values, interpolated linearly."""
+        """Return the quartiles of some values, interpolated linearly.
+
+        >>> Quartiles.of(np.array([1.0, 2.0, 4.0]))
+        Quartiles(q1=1.5, median=2.0, q3=3.0)
+        """
         return cls(*(float(q) for q in np.quantile(values, (0.25, 0.5, 0.75))))
 
 
 def time_in_turns(
     calls: Sequence[Callable[[], object]], device: torch.device
 ) -> NDArray[np.float64]:
-    """Return how long each call took in each round, seconds, (rounds, calls).
+    """Return the seconds that each call took in each round, (rounds, calls).
 
-    A round is one call of each, in an order drawn anew. There are 3 to 200 rounds: as many as fit
-    into half a second for each call.
+    A round makes each call once, in random order. There are 3 to 200 rounds: as many as fit into
+    half a second per call.
 
     Args:
-        calls: What to time.
-        device: Where they compute; a GPU's work counts until it is done.
+        calls: The functions to time.
+        device: Where they compute; each is timed until its work on a GPU is done.
     """
     orders = _draw_orders(len(calls))
     for _ in range(WARM_UP_ROUNDS):
@@ -74,6 +78,6 @@ def _time_round(
 
 
 def _wait_for(device: torch.device) -> None:
-    """Wait for what the device was told to do; a processor has done it."""
+    """Wait until a GPU has done its work; a CPU has already."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

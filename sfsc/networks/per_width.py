@@ -1,4 +1,4 @@
-"""One unrelated network per width, in the place of a switchable one (DESIGN.md 2.4)."""
+"""One separate network per width, with the interface of a switchable network (DESIGN.md 2.4)."""
 
 import itertools
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from sfsc.networks.switchable import Embeddings
 
 
 class NetworkPerWidth(nn.Module):
-    """Networks of one sub-model each that answer to a switch as one network.
+    """Networks of one sub-model each; the switch selects the network.
 
     Args:
         networks: Embedding networks of one width each, ascending; they share nothing.
@@ -23,6 +23,6 @@ class NetworkPerWidth(nn.Module):
         self.widths = tuple(itertools.chain.from_iterable(widths))
 
     def forward(self, images: Tensor, switch: int) -> Embeddings:
-        """Embed (B, C, H, W) images in network `switch`."""
+        """Embed (B, C, H, W) images with network `switch`."""
         embeddings: Embeddings = self.networks[switch](images, 0)
         return embeddings

@@ -1,4 +1,4 @@
-"""From a map of features to one vector: the average, or a generalised mean."""
+"""Pooling of a feature map to one vector: average or generalised mean (GeM)."""
 
 from collections.abc import Callable
 
@@ -8,19 +8,11 @@ from torch import Tensor, nn
 from sfsc.networks.switchable import PrivateLayers
 
 SMALLEST = 1e-6
-"""Features are raised to this, as a power of a negative number is none."""
+"""Lower bound of the features, as a power of a negative number is not real."""
 
 
 class AveragePooling(nn.Module):
-    """The mean over all places.
-
-    Args:
-        switches: Number of sub-models.
-    """
-
-    def __init__(self, switches: int) -> None:
-        super().__init__()
-        del switches  # nothing is private
+    """Mean over all positions, the same in every sub-model."""
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
         """Map (B, F, H, W) to (B, F)."""
@@ -29,12 +21,16 @@ class AveragePooling(nn.Module):
 
 
 class GeneralisedMean(nn.Module):
-    """The generalised mean (GeM) over all places: (mean x^p)^(1/p).
+    """Generalised mean over all positions: (mean x^p)^(1/p).
 
-    Radenovic et al., arXiv 1711.02512, eq. 3. Exponent 1 is the average, infinity the maximum.
+    Radenovic et al., arXiv 1711.02512, eq. 3. p = 1 is the average; p to infinity, the maximum.
+
+    >>> pooled = GeneralisedMean(exponent=2.0)(torch.tensor([[[[1.0, 7.0]]]]))
+    >>> round(pooled.item(), 4)  # 5^2 = (1^2 + 7^2) / 2
+    5.0
 
     Args:
-        exponent: p at the start; it is trained.
+        exponent: Initial p; it is trained.
     """
 
     def __init__(self, exponent: float = 3.0) -> None:
@@ -48,10 +44,10 @@ class GeneralisedMean(nn.Module):
 
 
 class SwitchableGeneralisedMean(PrivateLayers):
-    """A generalised mean for each sub-model, its exponent private like a batch norm.
+    """A generalised mean for each sub-model, with its own exponent.
 
     Args:
-        switches: Number of sub-models.
+        switches: M.
     """
 
     def __init__(self, switches: int) -> None:
@@ -59,6 +55,7 @@ class SwitchableGeneralisedMean(PrivateLayers):
 
 
 POOLINGS: dict[str, Callable[[int], nn.Module]] = {
-    "average": AveragePooling,
+    "average": lambda _: AveragePooling(),
     "gem": SwitchableGeneralisedMean,
 }
+"""Builds a pooling for M sub-models, by name."""

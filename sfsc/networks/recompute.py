@@ -1,23 +1,22 @@
-"""Gradient checkpointing (Chen et al., arXiv 1604.06174): less memory for a forward pass more."""
+"""Gradient checkpointing (Chen et al., arXiv 1604.06174): less memory for a second forward pass."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from sfsc.networks.backbone import Backbone
 
 
 def recompute_activations(backbone: Backbone) -> None:
-    """Let each block keep its input only, and compute the rest again when it is differentiated.
+    """Make each block keep only its input and recompute its activations in the backward pass.
 
-    The gradients and the batch norms' statistics stay what they are, bit for bit.
+    Gradients and batch-norm statistics stay the same bits.
 
     Args:
-        backbone: Its blocks' `forward` is replaced.
+        backbone: Each of its blocks gets another `forward`.
     """
     for block in backbone.blocks:
         block.forward = partial(_checkpointed, block, block.forward)
@@ -26,14 +25,14 @@ def recompute_activations(backbone: Backbone) -> None:
 def _checkpointed(
     block: nn.Module, forward: Callable[[Tensor, int], Tensor], x: Tensor, switch: int
 ) -> Tensor:
-    if not block.training:  # nothing is differentiated
+    if not block.training:  # no backward pass follows
         return forward(x, switch)
     y: Tensor = checkpoint(
         forward,
         x,
         switch,
         use_reentrant=False,
-        preserve_rng_state=False,  # a block draws nothing
+        preserve_rng_state=False,  # blocks draw no random numbers
         context_fn=partial(_contexts, block),
     )
     return y
@@ -42,13 +41,14 @@ def _checkpointed(
 def _contexts(
     block: nn.Module,
 ) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Return the contexts of the first and of the second forward pass."""
     return nullcontext(), _fixed_statistics(block)
 
 
 @contextmanager
 def _fixed_statistics(block: nn.Module) -> Iterator[None]:
-    """Let the second pass leave the running statistics alone: the first has moved them."""
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    """Keep the running statistics fixed: the first pass has updated them."""
+    norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     counts = {
         buffer: buffer.clone() for buffer in block.buffers() if not buffer.is_floating_point()

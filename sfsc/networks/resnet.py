@@ -1,7 +1,6 @@
 """Switchable residual backbones (He et al., arXiv 1512.03385; ResNeXt: Xie et al., 1611.05431)."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,7 +10,7 @@ from sfsc.networks.switchable import SwitchableBatchNorm, SwitchableConv2d, Widt
 
 
 class ConvNorm(nn.Module):
-    """Convolution and its private batch norms; the arguments are `SwitchableConv2d`'s."""
+    """Convolution, then a batch norm for each sub-model; arguments as of `SwitchableConv2d`."""
 
     def __init__(
         self,
@@ -37,19 +36,18 @@ class ConvNorm(nn.Module):
         self.norm = SwitchableBatchNorm(self.conv.out_channels)
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Convolve and normalise (B, C, H, W) in sub-model `switch`."""
+        """Map (B, C, H, W) to (B, C', H', W') with sub-model `switch`'s weights."""
         y: Tensor = self.norm(self.conv(x, switch), switch)
         return y
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions with a shortcut around them.
+    """Two 3 x 3 convolutions and a shortcut.
 
     Args:
         in_channels: Input channels of the full network.
         out_channels: Output channels of the full network.
-        stride: Stride of the first convolution; where the map's shape changes, the shortcut is a
-            1 x 1 convolution.
+        stride: Stride of the first convolution.
         widths: Ascending crop ratios.
     """
 
@@ -57,12 +55,10 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.first = ConvNorm(in_channels, out_channels, 3, stride=stride, widths=widths)
         self.second = ConvNorm(out_channels, out_channels, 3, widths=widths)
-        self.shortcut = None
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = ConvNorm(in_channels, out_channels, 1, stride=stride, widths=widths)
+        self.shortcut = _shortcut(in_channels, out_channels, stride, widths)
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) to (B, C', H', W') in sub-model `switch`."""
+        """Map (B, C, H, W) to (B, C', H', W') with sub-model `switch`'s weights."""
         y = functional.relu(self.first(x, switch))
         y = self.second(y, switch)
         shortcut = x if self.shortcut is None else self.shortcut(x, switch)
@@ -70,22 +66,21 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 3 x 3 convolution between two of 1 x 1 that reduce and expand, and a shortcut around them.
+    """Convolutions of 1 x 1, 3 x 3 and 1 x 1, which reduce, filter and expand, and a shortcut.
 
-    The stride is the 3 x 3 convolution's, as in the weights that people have; the paper's is the
-    first one's.
+    Differs from the paper: the 3 x 3 convolution has the stride, not the first one, as in the
+    weights of torchvision and timm.
 
     Args:
         in_channels: Input channels of the full network.
         out_channels: Output channels of the full network.
-        stride: Stride of the 3 x 3 convolution; where the map's shape changes, the shortcut is a
-            1 x 1 convolution.
-        widths: Ascending crop ratios; with `groups` > 1 each must leave whole groups.
+        stride: Stride of the 3 x 3 convolution.
+        widths: Ascending crop ratios; with `groups` > 1, each must keep whole groups.
         groups: Groups of the 3 x 3 convolution, 32 in ResNeXt-50.
-        reduction: Output channels over inner channels.
+        reduction: Ratio of output channels to inner channels.
 
     Raises:
-        ValueError: If a sub-model would cut a group in two.
+        ValueError: If a sub-model would split a group.
     """
 
     def __init__(
@@ -103,12 +98,10 @@ class Bottleneck(nn.Module):
         self.reduce = ConvNorm(in_channels, inner, 1, widths=widths)
         self.spatial = ConvNorm(inner, inner, 3, stride=stride, groups=groups, widths=widths)
         self.expand = ConvNorm(inner, out_channels, 1, widths=widths)
-        self.shortcut = None
-        if stride != 1 or in_channels != out_channels:
-            self.shortcut = ConvNorm(in_channels, out_channels, 1, stride=stride, widths=widths)
+        self.shortcut = _shortcut(in_channels, out_channels, stride, widths)
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) to (B, C', H', W') in sub-model `switch`."""
+        """Map (B, C, H, W) to (B, C', H', W') with sub-model `switch`'s weights."""
         y = functional.relu(self.reduce(x, switch))
         y = functional.relu(self.spatial(y, switch))
         y = self.expand(y, switch)
@@ -116,29 +109,26 @@ class Bottleneck(nn.Module):
         return functional.relu(y + shortcut)
 
 
-class Block(Protocol):
-    """What makes a block of a stage."""
-
-    def __call__(
-        self, in_channels: int, out_channels: int, *, stride: int, widths: Widths
-    ) -> nn.Module:
-        """Return the block; the arguments are `BasicBlock`'s."""
-        ...
+def _shortcut(in_channels: int, out_channels: int, stride: int, widths: Widths) -> ConvNorm | None:
+    """Return a 1 x 1 convolution if the block changes the shape of the map, otherwise None."""
+    if stride == 1 and in_channels == out_channels:
+        return None
+    return ConvNorm(in_channels, out_channels, 1, stride=stride, widths=widths)
 
 
 class ResNet(Backbone):
-    """Stem and stages of residual blocks.
+    """A stem and stages of residual blocks.
 
     Args:
-        image_channels: Channels of the images; the stem keeps them all in every sub-model.
+        image_channels: Channels of the images; every sub-model's stem keeps all of them.
         stem_channels: Output channels of the stem of the full network.
         channels: Output channels of each stage of the full network.
-        blocks: Blocks of each stage.
-        strides: Stride of each stage's first block.
-        large_stem: Whether the stem is ResNet-18's 7 x 7 convolution and pooling, both of stride 2,
-            instead of a 3 x 3 convolution of stride 1 for small images.
+        blocks: Number of blocks in each stage.
+        strides: Stride of the first block of each stage.
+        large_stem: Whether the stem is the paper's 7 x 7 convolution and max-pooling, both of
+            stride 2, instead of a 3 x 3 convolution of stride 1 for small images.
         widths: Ascending crop ratios.
-        block: What the stages are made of.
+        block: Builds a block from the arguments of `BasicBlock`.
     """
 
     def __init__(
@@ -151,7 +141,7 @@ class ResNet(Backbone):
         strides: Sequence[int] = (1, 2, 2, 2),
         large_stem: bool,
         widths: Widths,
-        block: Block = BasicBlock,
+        block: Callable[..., nn.Module] = BasicBlock,
     ) -> None:
         super().__init__()
         kernel_size, stride = (7, 2) if large_stem else (3, 1)
@@ -174,7 +164,7 @@ class ResNet(Backbone):
         self.out_channels = previous
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W')."""
+        """Map (B, C, H, W) images to sub-model `switch`'s feature map, (B, F, H', W')."""
         x = functional.relu(self.stem(images, switch))
         if self.large_stem:
             x = functional.max_pool2d(x, 3, stride=2, padding=1)

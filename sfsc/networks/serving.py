@@ -1,7 +1,7 @@
-"""A deployed sub-model: packed images in, unit embeddings out, from two small files.
+"""A deployed sub-model: uint8 images to unit embeddings, from two small files.
 
-The files are what MLflow serves (`mlflow.pyfunc.load_model`), and what a device needs: the weights
-of one sub-model and how to build it.
+The files are the weights of one sub-model and the settings to build it from. MLflow serves them
+(`mlflow.pyfunc.load_model`).
 """
 
 import json
@@ -23,7 +23,7 @@ WEIGHTS, DESCRIPTION = "submodel.safetensors", "submodel.json"
 
 
 class ImageEmbedder:
-    """A sub-model behind the interface of MLflow's pyfunc flavour.
+    """A sub-model with the interface of MLflow's pyfunc flavour.
 
     Args:
         submodel: A module from `sfsc.networks.extract.extract`, in evaluation mode.
@@ -40,7 +40,7 @@ class ImageEmbedder:
 
         Args:
             model_input: Images, uint8, (B, H, W, C).
-            params: Not used; MLflow passes them.
+            params: Ignored; part of MLflow's interface.
         """
         del params
         embeddings = functional.normalize(self.submodel(to_float(model_input)), dim=-1)
@@ -49,13 +49,13 @@ class ImageEmbedder:
 
 
 def save_submodel(network: Network, switch: int, settings: dict[str, Any], folder: Path) -> None:
-    """Write the files of one sub-model.
+    """Write the two files of one sub-model.
 
     Args:
-        network: A finished run's network.
+        network: The network of a finished run.
         switch: Index of the sub-model.
         settings: `network` of the run's `run.json`.
-        folder: Is made.
+        folder: Folder to create.
     """
     folder.mkdir(parents=True)
     tensors = extract(network, switch).state_dict()
@@ -64,7 +64,7 @@ def save_submodel(network: Network, switch: int, settings: dict[str, Any], folde
 
 
 def load_submodel(folder: Path) -> ImageEmbedder:
-    """Return the sub-model that `save_submodel` wrote."""
+    """Return a sub-model written by `save_submodel`."""
     description = json.loads((folder / DESCRIPTION).read_text())
     settings = dict(description["network"])
     network = KINDS[settings.pop("kind", "switchable")](**settings).eval()
@@ -74,5 +74,5 @@ def load_submodel(folder: Path) -> ImageEmbedder:
 
 
 def _load_pyfunc(path: str) -> ImageEmbedder:
-    """Return the sub-model of a folder; the name is MLflow's."""
+    """Load a sub-model for MLflow, which requires this name."""
     return load_submodel(Path(path))

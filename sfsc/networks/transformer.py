@@ -1,12 +1,11 @@
 """Switchable vision transformers (Dosovitskiy et al., arXiv 2010.11929).
 
-Sub-model `switch` uses, as in a convolutional network (DESIGN.md 2.1), the leading share of
-everything that is counted: of the channels of a token, of the heads, which stay whole, and of the
-hidden units between the two linear layers of a block, as AutoFormer crops them (Chen et al., arXiv
-2107.00651). Its weights are leading blocks of the shared ones because queries, keys and values are
-three parameters and not one. Layer norms are private, as batch norms are (ours): the mean and the
-variance are over the channels, so that each sub-model's tokens have a scale of their own. Modules
-of a block are named as timm names them: weights are found by name.
+Sub-model `switch` uses the leading share of token channels, of whole heads, and of the hidden units
+of each block, as AutoFormer does (Chen et al., arXiv 2107.00651; DESIGN.md 2.1). Queries, keys and
+values have separate parameters, so that a sub-model's weights are leading blocks. Each sub-model
+has its own layer norms, as it has its own batch norms (ours): their statistics are over the
+channels, whose scale differs between sub-models. Modules of a block have timm's names, by which
+pretrained weights are found.
 """
 
 from collections.abc import Sequence
@@ -15,36 +14,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfsc.networks.backbone import Backbone
-from sfsc.networks.switchable import Widths, crop_channels
+from sfsc.networks.switchable import SwitchableLinear, Widths, crop_channels
 from sfsc.networks.transformer_layers import (
-    SwitchableHiddenLinear,
+    STD,
     SwitchableLayerNorm,
     SwitchablePatches,
     SwitchableTokens,
 )
 
 EXPANSION = 4
-"""Hidden units of a block over the channels of a token."""
+"""Ratio of hidden units to token channels in a block."""
 
 
 class Attention(nn.Module):
-    """Self-attention of the leading heads; a head has the same size in every sub-model.
+    """Self-attention whose sub-models keep the leading heads, each of full size.
 
     Args:
-        features: Features of a token in each sub-model, ascending.
+        features: Token channels of each sub-model, ascending.
         heads: Heads of each sub-model, ascending.
-        head_dim: Size of a head.
+        head_dim: Channels of a head.
     """
 
     def __init__(self, features: Sequence[int], heads: Sequence[int], head_dim: int) -> None:
         super().__init__()
         inner = [count * head_dim for count in heads]
         self.head_dim = head_dim
-        self.q, self.k, self.v = (SwitchableHiddenLinear(features, inner) for _ in range(3))
-        self.proj = SwitchableHiddenLinear(inner, features)
+        self.q, self.k, self.v = (SwitchableLinear(features, inner, std=STD) for _ in range(3))
+        self.proj = SwitchableLinear(inner, features, std=STD)
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map tokens (B, T, F) to (B, T, F) in sub-model `switch`."""
+        """Map tokens (B, T, F) to (B, T, F) with sub-model `switch`'s weights."""
         query, key, value = (
             layer(x, switch).unflatten(2, (-1, self.head_dim)).transpose(1, 2)
             for layer in (self.q, self.k, self.v)
@@ -58,28 +57,28 @@ class Perceptron(nn.Module):
     """Two linear layers with a GELU between them.
 
     Args:
-        features: Features of a token in each sub-model, ascending.
-        hidden: Units between the layers in each sub-model, ascending.
+        features: Token channels of each sub-model, ascending.
+        hidden: Hidden units of each sub-model, ascending.
     """
 
     def __init__(self, features: Sequence[int], hidden: Sequence[int]) -> None:
         super().__init__()
-        self.fc1 = SwitchableHiddenLinear(features, hidden)
-        self.fc2 = SwitchableHiddenLinear(hidden, features)
+        self.fc1 = SwitchableLinear(features, hidden, std=STD)
+        self.fc2 = SwitchableLinear(hidden, features, std=STD)
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map tokens (B, T, F) to (B, T, F) in sub-model `switch`."""
+        """Map tokens (B, T, F) to (B, T, F) with sub-model `switch`'s weights."""
         y: Tensor = self.fc2(functional.gelu(self.fc1(x, switch)), switch)
         return y
 
 
-class Block(nn.Module):
-    """Attention and a perceptron, each behind a layer norm and with a shortcut around both.
+class TransformerBlock(nn.Module):
+    """Attention, then a perceptron; each follows a layer norm and has a shortcut.
 
     Args:
-        features: Features of a token in each sub-model, ascending.
-        attention: Of such tokens.
-        perceptron: Of such tokens.
+        features: Token channels of each sub-model, ascending.
+        attention: Attention on such tokens.
+        perceptron: Perceptron on such tokens.
     """
 
     def __init__(
@@ -92,27 +91,27 @@ class Block(nn.Module):
         self.mlp = perceptron
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map tokens (B, T, F) to (B, T, F) in sub-model `switch`."""
+        """Map tokens (B, T, F) to (B, T, F) with sub-model `switch`'s weights."""
         x = x + self.attn(self.norm1(x, switch), switch)
         y: Tensor = x + self.mlp(self.norm2(x, switch), switch)
         return y
 
 
 class VisionTransformer(Backbone):
-    """Patches, blocks of attention, a last layer norm; the map of the patches' tokens is returned.
+    """Patches, transformer blocks and a last layer norm; returns the map of the patches' tokens.
 
-    The class token has its part in the attention and is left out of the map, so that
-    `network.pooling` works on it as on any other backbone's. `average` is the one to take: half of
-    what a layer norm returns is negative, and a generalised mean sees no negative features.
+    The class token takes part in the attention but not in the map, so that `network.pooling` works
+    as with any other backbone. Use `average`: half of the outputs of a layer norm are negative, and
+    a generalised mean ignores negative features.
 
     Args:
         image_channels: Channels of the images.
-        features: Channels of a token of the full network.
+        features: Token channels of the full network.
         depth: Number of blocks.
         heads: Heads of the full network.
         widths: Ascending crop ratios.
         patch: Side of a patch in pixels.
-        grid: Rows and columns of the places that are learned.
+        grid: Rows and columns of the learned position embeddings.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class VisionTransformer(Backbone):
         self.patches = SwitchablePatches(image_channels, cropped, side=patch)
         self.tokens = SwitchableTokens(cropped, grid)
         self.blocks = nn.ModuleList(
-            Block(
+            TransformerBlock(
                 cropped,
                 Attention(cropped, cropped_heads, features // heads),
                 Perceptron(cropped, hidden),
@@ -144,7 +143,7 @@ class VisionTransformer(Backbone):
         self.norm = SwitchableLayerNorm(cropped)
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W')."""
+        """Map (B, C, H, W) images to sub-model `switch`'s feature map, (B, F, H', W')."""
         patches = self.patches(images, switch)
         x = self.tokens(patches, switch)
         for block in self.blocks:

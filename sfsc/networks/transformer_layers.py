@@ -1,58 +1,24 @@
-"""Layers of switchable transformers: linear ones inside a block, layer norm, patches, tokens."""
+"""Switchable layers of vision transformers: layer norm, patches, tokens."""
 
-from collections.abc import Iterator, Sequence
-from operator import attrgetter
-from typing import TypeVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfsc.networks.switchable import PrivateLayers, SwitchableLayer, leading_block
+from sfsc.networks.switchable import PrivateLayers, SwitchableLayer
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 EPSILON = 1e-6
-"""Of the layer norms, as in the weights that people have."""
+"""Added to the variance in layer norms; timm's value."""
 STD = 0.02
-"""Of the weights at the start."""
-
-
-class SwitchableHiddenLinear(SwitchableLayer):
-    """Linear layer that crops its output and its input.
-
-    Args:
-        in_features: Input features of each sub-model, ascending.
-        out_features: Output features of each sub-model, ascending.
-    """
-
-    def __init__(self, in_features: Sequence[int], out_features: Sequence[int]) -> None:
-        super().__init__()
-        self.in_features, self.out_features = tuple(in_features), tuple(out_features)
-        self.weight = nn.Parameter(torch.empty(out_features[-1], in_features[-1]))
-        self.bias = nn.Parameter(torch.zeros(out_features[-1]))
-        nn.init.trunc_normal_(self.weight, std=STD)
-
-    def block(self, switch: int) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of sub-model `switch`'s leading blocks."""
-        n_out = self.out_features[switch]
-        return {"weight": (n_out, self.in_features[switch]), "bias": (n_out,)}
-
-    def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map (..., in_features[switch]) to (..., out_features[switch])."""
-        weight, bias = _blocks(self, switch)
-        return functional.linear(x, weight, bias)
-
-    def dense(self, switch: int) -> nn.Linear:
-        """Return sub-model `switch` as a plain linear layer."""
-        linear = nn.Linear(self.in_features[switch], self.out_features[switch])
-        return _with_blocks(linear, self, switch)
+"""Standard deviation of the initial weights."""
 
 
 class SwitchableLayerNorm(PrivateLayers):
-    """A private layer norm for each sub-model.
+    """A layer norm for each sub-model.
 
     Args:
-        features: Features of each sub-model, as `crop_channels` gives them.
+        features: Features of each sub-model, from `crop_channels`.
     """
 
     def __init__(self, features: Sequence[int]) -> None:
@@ -62,12 +28,12 @@ class SwitchableLayerNorm(PrivateLayers):
 class SwitchablePatches(SwitchableLayer):
     """Linear map of the pixels of each square patch; it crops its output only.
 
-    Pixels that fill no patch, at the right and at the bottom, are not seen.
+    Pixels at the right and bottom edges that do not fill a patch are ignored.
 
     Args:
         image_channels: Channels of the images.
         features: Features of each sub-model, ascending.
-        side: Of a patch, in pixels.
+        side: Side of a patch in pixels.
     """
 
     def __init__(self, image_channels: int, features: Sequence[int], *, side: int) -> None:
@@ -84,21 +50,21 @@ class SwitchablePatches(SwitchableLayer):
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
         """Map (B, C, H, W) to (B, features[switch], H / side, W / side)."""
-        weight, bias = _blocks(self, switch)
+        weight, bias = self.leading_blocks(switch)
         return functional.conv2d(images, weight, bias, stride=self.side)
 
     def dense(self, switch: int) -> nn.Conv2d:
         """Return sub-model `switch` as a plain convolution."""
         conv = nn.Conv2d(self.image_channels, self.features[switch], self.side, stride=self.side)
-        return _with_blocks(conv, self, switch)
+        return self.copy_blocks(switch, conv)
 
 
 class Tokens(nn.Module):
-    """Patches to tokens: their places are added, and a class token is put in front.
+    """Turn a map of patches into tokens: add position embeddings and prepend a class token.
 
     Args:
         features: F.
-        grid: Rows and columns of the places that are learned.
+        grid: Rows and columns of the learned position embeddings.
     """
 
     def __init__(self, features: int, grid: int) -> None:
@@ -114,11 +80,11 @@ class Tokens(nn.Module):
 
 
 class SwitchableTokens(SwitchableLayer):
-    """`Tokens` that crops the features.
+    """`Tokens` whose features each sub-model crops.
 
     Args:
         features: Features of each sub-model, ascending.
-        grid: Rows and columns of the places that are learned.
+        grid: Rows and columns of the learned position embeddings.
     """
 
     def __init__(self, features: Sequence[int], grid: int) -> None:
@@ -133,45 +99,33 @@ class SwitchableTokens(SwitchableLayer):
 
     def forward(self, patches: Tensor, switch: int) -> Tensor:
         """Map (B, features[switch], H', W') to (B, 1 + H' W', features[switch])."""
-        class_token, places = _blocks(self, switch)
-        return to_tokens(patches, class_token, places)
+        return to_tokens(patches, *self.leading_blocks(switch))
 
     def dense(self, switch: int) -> Tokens:
         """Return sub-model `switch` as a plain module."""
-        return _with_blocks(Tokens(self.features[switch], self.grid), self, switch)
+        return self.copy_blocks(switch, Tokens(self.features[switch], self.grid))
 
 
-def to_tokens(patches: Tensor, class_token: Tensor, places: Tensor) -> Tensor:
-    """Add the places to patches and put the class token in front.
+def to_tokens(patches: Tensor, class_token: Tensor, positions: Tensor) -> Tensor:
+    """Add position embeddings to patches and prepend the class token.
 
-    Where the map of patches is not the learned grid, the places are interpolated, bicubically and
-    with antialiasing, as timm does: the images of any data set have their places, and each learned
-    one has a part in them.
+    If the map is not the learned grid, the position embeddings are resized to it, bicubically and
+    with antialiasing as in timm, so that images of any size can be embedded.
+
+    >>> to_tokens(torch.zeros(2, 8, 3, 5), torch.zeros(1, 1, 8), torch.zeros(1, 17, 8)).shape
+    torch.Size([2, 16, 8])
 
     Args:
         patches: Shape (B, F, H', W').
         class_token: Shape (1, 1, F).
-        places: That of the class token, then those of a square grid row by row, (1, 1 + G G, F).
+        positions: Position embeddings, (1, 1 + G G, F): the class token's, then those of a square
+            grid, row by row.
 
     Returns:
         Shape (B, 1 + H' W', F).
     """
-    side = round((places.shape[1] - 1) ** 0.5)
-    grid = places[:, 1:].mT.reshape(1, -1, side, side)
+    side = round((positions.shape[1] - 1) ** 0.5)
+    grid = positions[:, 1:].mT.reshape(1, -1, side, side)
     grid = functional.interpolate(grid, patches.shape[2:], mode="bicubic", antialias=True)
-    first = (class_token + places[:, :1]).expand(len(patches), -1, -1)
+    first = (class_token + positions[:, :1]).expand(len(patches), -1, -1)
     return torch.cat([first, (patches + grid).flatten(2).mT], dim=1)
-
-
-def _blocks(layer: SwitchableLayer, switch: int) -> Iterator[Tensor]:
-    """Yield sub-model `switch`'s leading blocks, in the order in which the layer names them."""
-    for name, shape in layer.block(switch).items():
-        yield leading_block(attrgetter(name)(layer), shape)
-
-
-def _with_blocks(module: ModuleT, layer: SwitchableLayer, switch: int) -> ModuleT:
-    """Copy a sub-model's blocks to a plain module whose parameters have the same order."""
-    with torch.no_grad():
-        for parameter, block in zip(module.parameters(), _blocks(layer, switch), strict=True):
-            parameter.copy_(block)
-    return module

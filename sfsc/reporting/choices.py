@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sfsc.config import Condition, StudyJob
 from sfsc.errors import ResultError
+from sfsc.files import write_texts
+from sfsc.reporting.markup import Cell, Table, mean_text, to_markdown
 from sfsc.reporting.names import in_words, method_colour, method_name, short_name
 from sfsc.reporting.runs import Float64s, read_record, settings_of
-from sfsc.reporting.table import Cell, Table, mean_text, to_markdown, write_texts
+from sfsc.settings.jobs import Condition, StudyJob
 
 NOTE = (
     "Average mAP on the validation identities at the end of training, percent: mean over data sets "

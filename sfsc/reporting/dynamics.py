@@ -7,7 +7,7 @@ loss weight. `common_cosines` and `unit_norms` alone say which records those are
 import numpy as np
 import pandas as pd
 
-from sfsc.reporting.curves import read_metric
+from sfsc.reporting.curves import read_metric, read_switches
 from sfsc.reporting.runs import Float64s, Run
 
 
@@ -25,17 +25,19 @@ def unit_norms(run: Run) -> pd.DataFrame:
 
     Until the trainer records the common block itself, of each sub-model's whole gradient.
     """
-    return by_switch(run, "gradient_norm").div(loss_weights(run))
+    return read_switches(run, "gradient_norm").dropna().div(loss_weights(run))
 
 
 def loss_weights(run: Run) -> Float64s:
-    """Return the sum of the weights of the losses that each sub-model minimises, (M,)."""
+    """Return the sum of the weights of the losses that each sub-model minimises, (M,).
+
+    A sub-model has a term of the method if its loss was ever recorded as other than 0.
+    """
     loss = run.record["settings"]["loss"]
-    weights = np.full(len(run.widths), loss["submodel_base_weight"], dtype=np.float64)
+    weights = np.full(len(run.widths), loss["submodels"]["base_weight"], dtype=np.float64)
     weights[-1] = 1.0
-    below_full = slice(None) if loss["compatible_on"] == "all" else slice(-1)
-    weights[below_full] += loss["compatible_weight"]
-    weights[:-1] += loss["influence_weight"] + loss["asymmetric_weight"]
+    for name, term in loss["terms"].items():
+        weights += term["weight"] * (read_switches(run, f"{name}_loss") != 0).any().to_numpy()
     return weights
 
 
@@ -57,7 +59,7 @@ def priority_correlation(run: Run) -> Float64s:
     that a correlation over steps would show time and not priority. A step in which all sub-models
     are equal counts as 0.
     """
-    uncertainty = by_switch(run, "uncertainty").rank(axis=1)
+    uncertainty = read_switches(run, "uncertainty").dropna().rank(axis=1)
     norms = unit_norms(run).rank(axis=1)
     correlations = uncertainty.corrwith(norms, axis=1)
     return np.array([correlations.fillna(0.0).mean()], dtype=np.float64)
@@ -65,11 +67,5 @@ def priority_correlation(run: Run) -> Float64s:
 
 def norm_shares(run: Run) -> pd.DataFrame:
     """Return each sub-model's share of the sum of the sub-models' gradient norms, by step."""
-    norms = by_switch(run, "gradient_norm")
+    norms = read_switches(run, "gradient_norm").dropna()
     return norms.div(norms.sum(axis=1), axis=0)
-
-
-def by_switch(run: Run, metric: str) -> pd.DataFrame:
-    """Return a metric of the sub-models: a row per step, a column per sub-model."""
-    records = read_metric(run, metric)
-    return records.pivot_table(index="step", columns="switch", values="value").dropna()

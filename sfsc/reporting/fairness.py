@@ -10,7 +10,7 @@ SHARED = (
     "train.epochs", "train.optimizer", "train.learning_rate", "train.schedule",
     "train.weight_decay", "train.warmup", "train.gradient_clip", "train.identities_per_batch",
     "train.images_per_identity", "network.backbone", "network.embedding_dim", "loss.base",
-    "loss.label_smoothing", "loss.triplet_weight", "loss.classifier_gradient",
+    "loss.base.label_smoothing", "loss.terms.triplet.weight", "loss.submodels.classifier_gradient",
 )  # fmt: skip
 """Settings that a fair comparison keeps equal, besides all of the augmentation."""
 
@@ -73,20 +73,30 @@ def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
 
 
 def _short(key: str) -> str:
-    return f"`{key.partition('.')[2]}`"
+    return f"`{key.partition('.')[2].removeprefix('terms.') or key}`"
 
 
 def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return in words how settings differ from others, apart from settings that either ignores.
+    """Return in words what differs from other settings: values, and loss terms more or less.
 
-    >>> changes({"loss.evidence": "exp"}, {"loss.evidence": "relu"})
-    '`evidence` exp (not relu)'
+    >>> base = {"aggregation": "mean", "loss.terms.triplet": "triplet"}
+    >>> changes({"aggregation": "sum"}, base)
+    '`aggregation` sum (not mean), no `triplet`'
     """
-    return ", ".join(
+    values = [
         f"{_short(key)} {_text(value)} (not {_text(base[key])})"
         for key, value in settings.items()
         if key in base and value != base[key]
-    )
+    ]
+    more = [f"with `{name}`" for name in _terms(settings) if name not in _terms(base)]
+    less = [f"no `{name}`" for name in _terms(base) if name not in _terms(settings)]
+    return ", ".join([*values, *more, *less])
+
+
+def _terms(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of the loss terms."""
+    names = (key.removeprefix("loss.terms.") for key in settings if key.startswith("loss.terms."))
+    return [name for name in names if "." not in name]
 
 
 def _text(value: object) -> str:

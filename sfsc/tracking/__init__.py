@@ -1,1 +1,1 @@
-"""The mirror of result files into MLflow; no other module imports it."""
+"""Mirrors result files into MLflow; only `sfsc track` and the workflow import it."""

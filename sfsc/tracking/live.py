@@ -1,9 +1,9 @@
-"""Curves in MLflow while trainings run: a process beside them that mirrors their record streams.
+"""Live curves in MLflow: a process that mirrors the record streams of running trainings.
 
-A training knows nothing of it: it appends to `checkpoints/stream.jsonl` in its folder, and whoever
-follows reads what is new there. A store that is down, hangs or is killed thus costs a training
-nothing, and what it missed is sent when it is back: a point is a function of the stream, so that
-sending it twice shows it once. A live run gives way to the finished one when the study is mirrored.
+A training only appends to `checkpoints/stream.jsonl` in its folder; the follower reads what is new
+there. A store that is down, hangs or is killed thus costs a training nothing. What it missed is
+sent when it answers again; sending a point twice shows it once. When the study is mirrored, a
+finished run replaces its live run.
 """
 
 import json
@@ -19,6 +19,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from sfsc.tracking.finished import LIVE, curve_name, flatten
 from sfsc.tracking.store import (
     BATCH,
     UNREACHABLE,
@@ -28,20 +29,19 @@ from sfsc.tracking.store import (
     raise_unless_down,
 )
 from sfsc.tracking.streams import find_streams, identity_of, key_of, read_new
-from sfsc.tracking.training import LIVE, curve_name, flatten
 
 LOGGER = logging.getLogger(__name__)
 
 
 @dataclass
 class LiveRun:
-    """How far the stream of one training is mirrored."""
+    """The MLflow run of one training in progress."""
 
     run_id: str
     start: int
-    """Of the run, ms since the epoch; a point's time is `start` + its step."""
+    """Start of the run, ms since the epoch; the time of a point is `start` + its step."""
     stream: str
-    """Identity of the stream that it shows."""
+    """Identity of its stream."""
     offset: int = 0
     """Bytes of the stream that MLflow has."""
 
@@ -52,10 +52,10 @@ def follow(
     """Mirror the streams of a study's trainings until told to stop.
 
     Args:
-        study_dir: `results/<study>`; may not be there yet.
+        study_dir: `results/<study>`; need not exist yet.
         uri: The tracking store; None is an SQLite database in the working directory.
-        seconds: Between two looks at the streams.
-        stop: Waits that long and says whether to stop, as `threading.Event().wait` does.
+        seconds: Time between two reads of the streams.
+        stop: Waits for that time and returns whether to stop, as `threading.Event().wait` does.
     """
     follower = Follower(study_dir, uri)
     is_down = False
@@ -80,7 +80,7 @@ class Follower:
 
     Args:
         study_dir: `results/<study>`.
-        uri: The tracking store, as `connect` takes it.
+        uri: The tracking store, as for `connect`.
     """
 
     def __init__(self, study_dir: Path, uri: str | None) -> None:
@@ -88,34 +88,34 @@ class Follower:
         self.runs: dict[str, LiveRun] = {}
 
     def advance(self) -> None:
-        """Send what is new in every stream; end the runs whose training is over.
+        """Send what is new in each stream; end the runs of finished trainings.
 
         Raises:
-            MlflowException: If the store does not answer; what was not sent is sent next time.
+            MlflowException: If the store does not answer; the next call sends the rest.
             OSError, SQLAlchemyError: As `MlflowException`.
         """
         try:
-            self._look()
+            self._mirror()
         except MlflowException as error:
             if not is_refusal(error):
                 raise
-            self._look()  # a run was deleted between two requests: the store refuses it once
+            self._mirror()  # a run was deleted meanwhile, and is created again
 
-    def _look(self) -> None:
+    def _mirror(self) -> None:
         streams = {key_of(path, self.study_dir): path for path in find_streams(self.study_dir)}
         if not streams and not self.runs:
             return
         client = connect(self.uri)
         experiment = experiment_of(client, f"sfsc/{self.study_dir.name}", self.uri)
-        # Asked each time: runs, or the whole store, may have been deleted meanwhile.
+        # Asked each time: runs or the whole store may have been deleted meanwhile.
         self.runs = _known_runs(client, experiment, self.runs)
         for key, stream in streams.items():
-            self._advance(client, experiment, key, stream)
+            self._send_new(client, experiment, key, stream)
         for key, run in self.runs.items():
             if (self.study_dir.parent / key / "run.json").exists():
                 client.set_terminated(run.run_id)
 
-    def _advance(self, client: MlflowClient, experiment: str, key: str, stream: Path) -> None:
+    def _send_new(self, client: MlflowClient, experiment: str, key: str, stream: Path) -> None:
         identity = identity_of(stream)
         if identity is None:
             return
@@ -132,7 +132,7 @@ class Follower:
 
 
 def _metrics(record: Mapping[str, Any], start: int) -> Iterator[Metric]:
-    """Yield the points of one record; layers and matrices stay in the file."""
+    """Yield the points of one record, without those of single layers and matrices."""
     if "average_map" in record:
         epoch = int(record["epoch"])
         yield Metric("validation/average_map", record["average_map"], start + epoch, epoch)
@@ -142,12 +142,12 @@ def _metrics(record: Mapping[str, Any], start: int) -> Iterator[Metric]:
         if metric in {"step", "epoch", "cosine_layer"}:
             continue
         for switch, other, number in _points(value):
-            if not math.isnan(number):  # as in the mirror of the finished training
+            if not math.isnan(number):  # as in the finished run
                 yield Metric(curve_name(metric, switch, other), number, start + step, step)
 
 
 def _points(value: Any) -> Iterator[tuple[int, int, float]]:
-    """Yield switch, other switch and number of a recorded value."""
+    """Yield each number of a recorded value with its switch and other switch, -1 for none."""
     if not isinstance(value, list):
         yield -1, -1, float(value)
         return
@@ -159,12 +159,12 @@ def _points(value: Any) -> Iterator[tuple[int, int, float]]:
 def _known_runs(
     client: MlflowClient, experiment: str, sent: Mapping[str, LiveRun]
 ) -> dict[str, LiveRun]:
-    """Return the runs in progress that the store has, by their key.
+    """Return the live runs of the store by key.
 
     Args:
-        client: Of the store.
+        client: Client of the store.
         experiment: Identifier of the study's experiment.
-        sent: What this follower knows; a run that another one began is sent anew.
+        sent: Runs that this follower knows; the stream of any other is sent from its start.
     """
     in_progress = f"tags.`{LIVE}` != '' AND attributes.status = 'RUNNING'"
     offsets = {run.run_id: run.offset for run in sent.values()}
@@ -182,7 +182,7 @@ def _known_runs(
 def _create_run(
     client: MlflowClient, experiment: str, key: str, stream: Path, identity: str
 ) -> LiveRun:
-    """Make the run of a training that has just begun, its settings as parameters."""
+    """Create the run of a training that has just begun, with its settings as parameters."""
     start = int(1000 * time.time())
     study, dataset, method, *rest = key.split("/")
     tags = {"study": study, "dataset": dataset, "method": method, "sfsc.key": key, LIVE: identity}

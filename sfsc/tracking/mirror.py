@@ -1,26 +1,37 @@
-"""Mirrors result files into MLflow: one MLflow run per run, under experiment `sfsc/<study>`.
+"""Mirrors a study's result files into MLflow, as experiment `sfsc/<study>`.
 
-A run that was assembled of networks, one per width, is one run; its networks are none. The seeds of
-a run are nested under a parent, which has their means and standard deviations. Sub-models of the
-rows of `methods` are versions of registered models (`sfsc.tracking.registry`).
+Each finished training is an MLflow run, nested under a parent that has the means and standard
+deviations over its seeds. A run that was assembled from one network per width is one MLflow run.
+Sub-models of the rows of `methods` are versions of registered models (`sfsc.tracking.registry`).
 
-The files are the truth; MLflow is a view of them that can be rebuilt at any time. Mirroring again
-is idempotent: a run carries the digest of its training's files, set last, so that a run that is
-complete and unchanged is left alone, any other is replaced, and one whose training is gone is
-deleted. A store that does not answer is no failure: the stamp says "deferred", and the next
-`snakemake all` tries again.
+The files are the truth; MLflow is a view of them that can be rebuilt at any time. Mirroring is
+idempotent: each run's last tag is the digest of its training's files. A run with the right digest
+is kept, one without or with another digest is replaced, and one whose training is gone is deleted.
+A store that does not answer is no failure: the stamp says "deferred", and the next `snakemake all`
+tries again.
 """
 
 import hashlib
 import itertools
 import logging
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from sfsc.tracking.finished import (
+    LIVE,
+    FinishedTraining,
+    dataset_input,
+    digest_of_all,
+    find_trainings,
+    flatten,
+    metrics,
+    tags,
+    tags_of_group,
+)
 from sfsc.tracking.registry import delete_models, register
 from sfsc.tracking.stamp import NAME, write_stamp
 from sfsc.tracking.store import (
@@ -33,18 +44,6 @@ from sfsc.tracking.store import (
     raise_unless_down,
 )
 from sfsc.tracking.streams import find_streams, key_of
-from sfsc.tracking.training import (
-    LIVE,
-    Training,
-    dataset,
-    digest_of_all,
-    find_trainings,
-    metrics,
-    params,
-    summary,
-    tags,
-    tags_of_group,
-)
 
 LOGGER = logging.getLogger(__name__)
 
@@ -54,19 +53,24 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
 
     Args:
         study_dir: `results/<study>`.
-        report_dir: `reports/<study>`, whose figures of a data set are shown with its runs.
-        stamp: Written last: `{"status": "ok" | "deferred", ...}`.
+        report_dir: `reports/<study>`; its figures are shown with the runs of their data set.
+        stamp: File to write last: `{"status": "ok" | "deferred", ...}`.
         uri: The tracking store; None is an SQLite database in the working directory.
 
     Raises:
         ResultError: If a result file is missing or damaged.
+        TrackingError: If the store refuses the runs.
     """
     trainings = find_trainings(study_dir)
     for training in trainings:
         training.check()
     try:
-        with locked(study_dir / f"{NAME}.lock"):  # two at once would mirror each run twice
-            runs = _mirror(study_dir, trainings, report_dir / "figures", uri)
+        with locked(study_dir / f"{NAME}.lock"):  # two mirrors at once would duplicate each run
+            client = connect(uri)
+            experiment = experiment_of(client, f"sfsc/{study_dir.name}", uri)
+            live = {key_of(stream, study_dir) for stream in find_streams(study_dir)}
+            runs = _synchronise(client, experiment, trainings, report_dir / "figures", live)
+            register(client, experiment, study_dir.name, {t: runs[t.key] for t in trainings})
     except UNREACHABLE as error:
         raise_unless_down(error)
         reason = str(error).splitlines()[0]
@@ -77,62 +81,41 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
         write_stamp(stamp, {"status": "ok", "runs": len(runs), "mlflow_runs": runs, **database})
 
 
-def _mirror(
-    study_dir: Path, trainings: Sequence[Training], figures: Path, uri: str | None
-) -> dict[str, str]:
-    """Mirror runs and sub-models; return each training's MLflow run by its key."""
-    client = connect(uri)
-    experiment = experiment_of(client, f"sfsc/{study_dir.name}", uri)
-    in_progress = {key_of(stream, study_dir) for stream in find_streams(study_dir)}
-    runs = _synchronise(client, experiment, trainings, figures, in_progress)
-    register(client, experiment, study_dir.name, {t: runs[t.key] for t in trainings})
-    return runs
-
-
 def _synchronise(
     client: MlflowClient,
     experiment: str,
-    trainings: Sequence[Training],
+    trainings: Sequence[FinishedTraining],
     figures: Path,
-    in_progress: Collection[str],
+    live: Collection[str],
 ) -> dict[str, str]:
-    """Mirror what is missing or changed; return each training's MLflow run by its key."""
+    """Mirror what is missing or changed; return the MLflow run of each training by its key."""
     wanted = {training.key: training for training in trainings}
-    groups = _groups(trainings)
-    present: dict[str, str] = {}
+    by_group = sorted(trainings, key=lambda training: training.group)
+    groups = {g: list(seeds) for g, seeds in itertools.groupby(by_group, lambda t: t.group)}
+    runs: dict[str, str] = {}
     parents: dict[str, str] = {}
     for run in client.search_runs([experiment], max_results=50_000):
-        key, sha = (run.data.tags.get(tag) for tag in ("sfsc.key", "sfsc.sha"))
+        key, sha = (run.data.tags.get(tag, "") for tag in ("sfsc.key", "sfsc.sha"))
         if key in groups and key not in parents:
             parents[key] = run.info.run_id
-        elif key in wanted and key not in present and sha == wanted[key].sha:
-            present[key] = run.info.run_id
+        elif key in wanted and key not in runs and sha == wanted[key].sha:
+            runs[key] = run.info.run_id
             _attach_figures(client, run.info.run_id, run.data.tags, wanted[key], figures)
-        elif not (LIVE in run.data.tags and key in in_progress):
-            _delete(client, experiment, run)
+        elif not (LIVE in run.data.tags and key in live):
+            delete_models(client, experiment, run.info.run_id)
+            client.delete_run(run.info.run_id)
     for group, seeds in groups.items():
         parent = parents.get(group) or _create_parent(client, experiment, seeds)
         for training in seeds:
-            if training.key not in present:
-                present[training.key] = _log_training(client, experiment, training, figures)
+            if training.key not in runs:
+                runs[training.key] = _log_training(client, experiment, training, figures)
                 LOGGER.info("mirrored %s", training.key)
-        _group_under(client, parent, seeds, present)
-    return present
+        _update_parent(client, parent, seeds, runs)
+    return runs
 
 
-def _groups(trainings: Sequence[Training]) -> dict[str, list[Training]]:
-    """Return the seeds of each run."""
-    by_group = sorted(trainings, key=lambda training: training.group)
-    return {g: list(seeds) for g, seeds in itertools.groupby(by_group, key=lambda t: t.group)}
-
-
-def _delete(client: MlflowClient, experiment: str, run: Run) -> None:
-    delete_models(client, experiment, run.info.run_id)
-    client.delete_run(run.info.run_id)
-
-
-def _create_parent(client: MlflowClient, experiment: str, seeds: Sequence[Training]) -> str:
-    """Make the run under which the seeds of a run are nested; it starts with the first of them."""
+def _create_parent(client: MlflowClient, experiment: str, seeds: Sequence[FinishedTraining]) -> str:
+    """Create the parent run of some seeds; it starts with the first of them."""
     name = "/".join(seeds[0].folder.parts[-3:-1])
     run_tags = {**tags_of_group(seeds[0]), "sfsc.key": seeds[0].group}
     start = min(training.clock(0) for training in seeds)
@@ -140,42 +123,46 @@ def _create_parent(client: MlflowClient, experiment: str, seeds: Sequence[Traini
     return str(run.info.run_id)
 
 
-def _group_under(
-    client: MlflowClient, parent: str, seeds: Sequence[Training], runs: Mapping[str, str]
+def _update_parent(
+    client: MlflowClient, parent: str, seeds: Sequence[FinishedTraining], runs: Mapping[str, str]
 ) -> None:
-    """Nest the seeds of a run under its parent and give that their means and deviations."""
+    """Nest the seeds of a run under its parent and summarise them there, if they have changed."""
     text = "\0".join(f"{runs[training.key]} {training.sha}" for training in seeds)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    known = client.get_run(parent).data.tags
-    if known.get("sfsc.seeds") == digest:
+    if client.get_run(parent).data.tags.get("sfsc.seeds") == digest:
         return
     for training in seeds:
         client.set_tag(runs[training.key], "mlflow.parentRunId", parent)
-    values = [summary(training) for training in seeds]
     end = max(training.clock(training.run["steps"]) for training in seeds)
-    of_all = []
-    for name in values[0]:
-        column = [float(value[name]) for value in values if name in value]
-        of_all.append(Metric(f"{name}_mean", statistics.fmean(column), end, 0))
-        if len(column) > 1:
-            of_all.append(Metric(f"{name}_std", statistics.stdev(column), end, 0))
-    of_all.append(Metric("seeds", len(seeds), end, 0))
-    client.log_batch(parent, metrics=of_all)
+    summaries = [Metric(name, value, end, 0) for name, value in _summarise(seeds)]
+    client.log_batch(parent, metrics=summaries)
     client.set_terminated(parent, end_time=end)
     client.set_tag(parent, "sfsc.seeds", digest)
 
 
-def _log_training(client: MlflowClient, experiment: str, training: Training, figures: Path) -> str:
+def _summarise(seeds: Sequence[FinishedTraining]) -> Iterator[tuple[str, float]]:
+    """Yield the number of seeds, and mean and standard deviation of each test metric."""
+    yield "seeds", len(seeds)
+    for name in seeds[0].summary:
+        values = [seed.summary[name] for seed in seeds if name in seed.summary]
+        yield f"{name}_mean", statistics.fmean(values)
+        if len(values) > 1:
+            yield f"{name}_std", statistics.stdev(values)
+
+
+def _log_training(
+    client: MlflowClient, experiment: str, training: FinishedTraining, figures: Path
+) -> str:
     """Mirror a training and return its MLflow run."""
     run = client.create_run(
         experiment, start_time=training.clock(0), tags=tags(training), run_name=training.name
     )
     run_id = str(run.info.run_id)
-    client.log_batch(run_id, params=[Param(*item) for item in params(training).items()])
-    of_run = metrics(training)
-    while batch := list(itertools.islice(of_run, BATCH)):
+    client.log_batch(run_id, params=[Param(*p) for p in flatten(training.run["settings"])])
+    points = metrics(training)
+    while batch := list(itertools.islice(points, BATCH)):
         client.log_batch(run_id, metrics=batch)
-    client.log_inputs(run_id, datasets=[dataset(training)])
+    client.log_inputs(run_id, datasets=[dataset_input(training)])
     _log_artifacts(client, run_id, training)
     _attach_figures(client, run_id, {}, training, figures)
     client.set_terminated(run_id, end_time=training.clock(training.run["steps"]))
@@ -183,22 +170,25 @@ def _log_training(client: MlflowClient, experiment: str, training: Training, fig
     return run_id
 
 
-def _log_artifacts(client: MlflowClient, run_id: str, training: Training) -> None:
+def _log_artifacts(client: MlflowClient, run_id: str, training: FinishedTraining) -> None:
     for name in ("run.json", "cross_test.json", "training.parquet"):
         client.log_artifact(run_id, str(training.folder / name))
-    client.log_artifact(
-        run_id, str(training.folder / "config" / f"{training.stage}.json"), "fingerprint"
-    )
+    config = training.folder / "config" / f"{training.stage}.json"
+    client.log_artifact(run_id, str(config), "fingerprint")
     client.log_artifact(run_id, str(training.folder / "model.safetensors"), "model")
     matrix = {"widths": training.run["widths"], **training.cross_test["matrices"]}
     client.log_dict(run_id, matrix, "matrix.json")
 
 
 def _attach_figures(
-    client: MlflowClient, run_id: str, known: Mapping[str, str], training: Training, figures: Path
+    client: MlflowClient,
+    run_id: str,
+    known: Mapping[str, str],
+    training: FinishedTraining,
+    figures: Path,
 ) -> None:
-    """Show the report's figures of the run's data set; changed ones do not replace the run."""
-    paths = sorted(figures.glob(f"{training.folder.parts[-3]}_*.png"))
+    """Show the figures of a data set; changed figures do not replace the run."""
+    paths = sorted(figures.glob(f"{training.dataset}_*.png"))
     digest = digest_of_all(paths)
     if known.get("sfsc.figures") != digest:
         for path in paths:

@@ -1,11 +1,12 @@
 """Sub-models in MLflow's registry: `models:/sfsc.<study>.<dataset>.<method>@best-<width>`.
 
-Each sub-model of each seed of a row of `methods` is a version of its own, loadable by
-`mlflow.pyfunc.load_model`, with width, cost and accuracy as tags. Sub-models are compatible within
-a seed only, so the aliases `best-<width>` (0.125 is written 0_125) all point to one seed: that with
-the highest average mAP on the validation identities.
+Each sub-model of each seed of a row of `methods` is a version, loadable by
+`mlflow.pyfunc.load_model`, with width, cost and accuracy as tags. Only sub-models of the same seed
+are compatible, so all aliases `best-<width>` (0.125 is written 0_125) point to one seed: the one
+with the highest average mAP on the validation identities.
 """
 
+import itertools
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,30 +21,30 @@ from mlflow.types import Schema, TensorSpec
 
 from sfsc.networks.build import Network, load_network
 from sfsc.networks.serving import save_submodel
-from sfsc.tracking.training import Training
+from sfsc.tracking.finished import FinishedTraining
 
 PAGE = 1000
-"""Models or versions asked for at once."""
+"""Models or versions requested at once."""
 
 
 def register(
-    client: MlflowClient, experiment: str, study: str, runs: Mapping[Training, str]
+    client: MlflowClient, experiment: str, study: str, runs: Mapping[FinishedTraining, str]
 ) -> None:
-    """Make the registry have exactly the sub-models of a study's rows.
+    """Make the registry hold exactly the sub-models of a study's rows.
 
     Args:
-        client: Of the store.
+        client: Client of the store.
         experiment: Identifier of the study's experiment.
         study: Name of the study.
         runs: The MLflow run of each finished training.
     """
-    rows: dict[str, list[Training]] = {}
+    rows: dict[str, list[FinishedTraining]] = {}
     for training in runs:
         if training.is_row:
             rows.setdefault(_model_name(training), []).append(training)
     prefix = f"sfsc.{study}."
     found = client.search_registered_models(f"name LIKE '{prefix}%'", max_results=PAGE)
-    # `_` in a study's name is any character to LIKE: that alone would take in other studies.
+    # To LIKE, `_` in the name of a study is any character, which would match other studies.
     known = {model.name for model in found if model.name.startswith(prefix)}
     for name in known - rows.keys():
         client.delete_registered_model(name)
@@ -54,18 +55,18 @@ def register(
 
 
 def delete_models(client: MlflowClient, experiment: str, run_id: str) -> None:
-    """Delete the models of a run that is about to be deleted."""
+    """Delete the models of a run, before the run."""
     models = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
     for model in models:
         client.delete_logged_model(model.model_id)
 
 
-def _model_name(training: Training) -> str:
+def _model_name(training: FinishedTraining) -> str:
     study, dataset, method = training.folder.parts[-4:-1]
     return f"sfsc.{study}.{dataset}.{method}"
 
 
-def _description(training: Training) -> str:
+def _description(training: FinishedTraining) -> str:
     return (
         f"Sub-models of `{training.folder.parent.name}`: uint8 images (B, H, W, C) to unit "
         "embeddings (B, D). Compare embeddings of one seed only, by cosine."
@@ -76,19 +77,19 @@ def _description(training: Training) -> str:
 class _Submodel:
     """One sub-model of one finished training."""
 
-    training: Training
+    training: FinishedTraining
     run_id: str
-    """The MLflow run that shows the training."""
+    """The MLflow run of the training."""
     switch: int
 
     @property
     def width(self) -> str:
-        """As aliases and tags have it."""
+        """The width in aliases and tags."""
         return f"{self.training.run['widths'][self.switch]:g}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """Width, cost and accuracy."""
+        """The tags of the version: width, cost and accuracy."""
         run, matrix, switch = self.training.run, self.training.matrix, self.switch
         return {
             "switch": str(switch),
@@ -104,7 +105,7 @@ class _Submodel:
 
 
 def _register_row(
-    client: MlflowClient, experiment: str, name: str, runs: Mapping[Training, str]
+    client: MlflowClient, experiment: str, name: str, runs: Mapping[FinishedTraining, str]
 ) -> None:
     """Register the sub-models of the seeds of one row."""
     wanted = {
@@ -113,7 +114,7 @@ def _register_row(
         ]
         for training, run_id in runs.items()
     }
-    versions = _known_versions(client, name, [s for of in wanted.values() for s in of])
+    versions = _known_versions(client, name, [*itertools.chain.from_iterable(wanted.values())])
     for training, submodels in wanted.items():
         missing = [submodel for submodel in submodels if submodel not in versions]
         if missing:
@@ -132,12 +133,12 @@ def _register_row(
 def _known_versions(
     client: MlflowClient, name: str, wanted: Sequence[_Submodel]
 ) -> dict[_Submodel, str]:
-    """Return the versions that are complete; drop all others, of deleted runs say."""
+    """Return the complete versions; delete all others, such as those of deleted runs."""
     by_key = {(submodel.run_id, str(submodel.switch)): submodel for submodel in wanted}
     versions: dict[_Submodel, str] = {}
     for version in client.search_model_versions(f"name = '{name}'", max_results=PAGE):
         submodel = by_key.get((str(version.run_id), version.tags.get("switch", "")))
-        # The last tag, `sfsc.complete`, tells a version from one that was killed half-way.
+        # `sfsc.complete` is the last tag: without it, the mirror was killed before the end.
         if submodel and "sfsc.complete" in version.tags and submodel not in versions:
             versions[submodel] = str(version.version)
         else:
@@ -146,7 +147,7 @@ def _known_versions(
 
 
 def _log_model(client: MlflowClient, experiment: str, submodel: _Submodel, network: Network) -> str:
-    """Log a sub-model as a model of its run and return its identifier."""
+    """Log a sub-model as a model of its run; return its identifier."""
     training, switch = submodel.training, submodel.switch
     model = client.create_logged_model(
         experiment,
@@ -165,8 +166,8 @@ def _log_model(client: MlflowClient, experiment: str, submodel: _Submodel, netwo
 
 
 def _write_description(folder: Path, settings: Mapping[str, Any], model_id: str) -> None:
-    """Write `MLmodel`, which says how `mlflow.pyfunc` loads the folder; nothing is pickled."""
-    # Without names: MLflow would take a named tensor for a column of a table.
+    """Write `MLmodel`, which tells `mlflow.pyfunc` how to load the folder; nothing is pickled."""
+    # Tensors have no names here: MLflow would take a named one for a column of a table.
     images = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, settings["image_channels"]))
     embeddings = TensorSpec(np.dtype(np.float32), (-1, settings["embedding_dim"]))
     signature = ModelSignature(inputs=Schema([images]), outputs=Schema([embeddings]))

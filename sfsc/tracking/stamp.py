@@ -1,6 +1,6 @@
-"""What the mirror into MLflow leaves beside the results: whether it is complete, and its runs.
+"""The stamp that the mirror leaves with the results: whether it is complete, and its MLflow runs.
 
-Read by the workflow and by `sfsc explain`, neither of which imports mlflow.
+The workflow and `sfsc explain` read it; neither imports mlflow.
 """
 
 import json
@@ -25,29 +25,29 @@ def write_stamp(path: Path, content: Mapping[str, object]) -> None:
 
 
 def mlflow_run(results: Path, folder: Path) -> str:
-    """Return which MLflow run shows a finished run, or that none does yet.
+    """Return a phrase that names the MLflow run of a finished run, or says that there is none yet.
 
     Args:
-        results: `results/<study>`, where the stamp lies.
-        folder: Of the run, `results/<study>/<dataset>/<run>/seed<k>`.
+        results: `results/<study>`, the folder of the stamp.
+        folder: Folder of the run, `results/<study>/<dataset>/<run>/seed<k>`.
     """
     try:
         runs = json.loads((results / NAME).read_text())["mlflow_runs"]
         found = runs["/".join(folder.parts[-4:])]
     except (OSError, ValueError, KeyError, TypeError):
-        return "not mirrored yet: `sfsc track`, or the rule `track`, does it"
+        return "not mirrored yet: run `sfsc track` or the rule `track`"
     return f"run {found} of experiment sfsc/{results.name}"
 
 
 def is_stale(stamp: Path, uri: str) -> bool:
     """Return whether a mirror is incomplete, or its store has lost it since.
 
-    A store that does not answer within two seconds gets the benefit of the doubt: this is asked
-    each time the pipeline is read.
+    This is checked at each start of the pipeline, so a store that does not answer within two
+    seconds counts as complete.
 
     Args:
-        stamp: As `write_stamp` wrote it.
-        uri: The tracking store that the variable MLFLOW_TRACKING_URI names, or "".
+        stamp: A file written by `write_stamp`.
+        uri: Value of MLFLOW_TRACKING_URI, or "".
     """
     content = json.loads(stamp.read_text())
     if content["status"] != "ok":
@@ -61,7 +61,7 @@ def is_stale(stamp: Path, uri: str) -> bool:
 
 
 def _is_in_database(run: str, database: Path) -> bool:
-    """Return whether SQLite has a run that is not deleted."""
+    """Return whether an SQLite database has a run that is not deleted."""
     query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2)) as store:
@@ -71,13 +71,13 @@ def _is_in_database(run: str, database: Path) -> bool:
 
 
 def _is_on_server(run: str, uri: str) -> bool:
-    """Return whether a server has a run that is not deleted, True if it does not say.
+    """Return whether a server has a run that is not deleted; True if it gives no answer.
 
-    One that asks for a password does not say.
+    A server that asks for a password gives none.
     """
     address = f"{uri.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run}"
     try:
-        with urllib.request.urlopen(address, timeout=2) as response:  # noqa: S310 - it begins with http
+        with urllib.request.urlopen(address, timeout=2) as response:  # noqa: S310 - starts with http
             content: dict[str, Any] = json.load(response)
             return bool(content["run"]["info"]["lifecycle_stage"] == "active")
     except urllib.error.HTTPError as error:

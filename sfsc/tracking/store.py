@@ -1,4 +1,4 @@
-"""The tracking store: how it is reached, and which experiment of it shows a study."""
+"""The tracking store: how to reach it, and the experiment of a study."""
 
 import fcntl
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-# MLflow reads these when it is imported. The user's own settings win.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no connection without being asked
+# MLflow reads these when it is imported. The user's own values win.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no connection that nobody asked for
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the default blocks for 4 minutes
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")  # seconds
-# A pooled connection would write to a database that is deleted, unseen.
+# A pooled connection would go on writing to a database file that has been deleted.
 os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # with emoji
 
@@ -28,15 +28,15 @@ ARTIFACTS = Path("mlartifacts")
 BATCH = 1000
 """Metrics that MLflow accepts in one call."""
 UNREACHABLE = (MlflowException, SQLAlchemyError, OSError)
-"""What a store raises that is down, hangs or is locked; `raise_unless_down` tells misuse apart."""
+"""Errors of a store that is down, hangs or is locked; `raise_unless_down` sorts out refusals."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait until no other process holds a lock file, and hold it; it is freed however one ends.
+    """Hold a lock file, after waiting for other processes; the system frees it in any case.
 
     Args:
-        path: The file; made with its folder, and it stays.
+        path: The file; created with its folder, and kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -48,33 +48,33 @@ def connect(uri: str | None) -> MlflowClient:
     """Return a client of a store.
 
     Args:
-        uri: The tracking store; None is an SQLite database in the working directory, which is made
-            if it is missing.
+        uri: The tracking store; None is an SQLite database in the working directory, created if
+            missing.
     """
     if uri is None and not _has_database():
         _make_database()
     address = uri or f"sqlite:///{DATABASE.resolve()}"
-    mlflow.set_tracking_uri(address)  # the model registry asks for it, not for the client's
+    mlflow.set_tracking_uri(address)  # the model registry ignores the client's own address
     return MlflowClient(tracking_uri=address)
 
 
 def _has_database() -> bool:
-    """Return whether there is a database; SQLite leaves an empty file where it found none."""
+    """Return whether the database exists; a failed connection leaves an empty file."""
     return DATABASE.exists() and DATABASE.stat().st_size > 0
 
 
 def _make_database() -> None:
-    """Make the default database, whole or not at all, once if several processes want it.
+    """Create the default database, complete or not at all, and once if several processes need it.
 
-    MLflow takes seconds to create its tables, fails if another process creates them, too, and
-    cannot use a database that was killed half-way.
+    MLflow takes seconds to create its tables, fails if two processes create them at once, and
+    cannot use a database whose creation was killed.
     """
     with locked(Path(f"{DATABASE}.lock")):
         if _has_database():
             return
         for killed in DATABASE.parent.glob(f"{DATABASE}.unfinished*"):
             killed.unlink()
-        # A new name each time: MLflow takes a database that it knows for one that has its tables.
+        # A new name each time: MLflow remembers for which addresses it has created tables.
         unfinished = DATABASE.with_suffix(f".db.unfinished{time.time_ns()}")
         client = MlflowClient(tracking_uri=f"sqlite:///{unfinished.resolve()}")
         client.search_experiments(max_results=1)
@@ -82,28 +82,28 @@ def _make_database() -> None:
 
 
 def experiment_of(client: MlflowClient, name: str, uri: str | None) -> str:
-    """Return the identifier of a study's experiment, made if there is none.
+    """Return the identifier of an experiment; create or restore it if necessary.
 
     Args:
-        client: Of the store.
+        client: Client of the store.
         name: `sfsc/<study>`.
-        uri: The tracking store, as `connect` takes it.
+        uri: The tracking store, as for `connect`.
     """
     known = client.get_experiment_by_name(name)
     if known is not None:
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
-    # A store elsewhere knows where its artifacts go; beside a local database it must be said.
+    # A server knows where its artifacts go; those of a local database must be told.
     is_local = uri is None or uri.startswith("sqlite:")
     location = (ARTIFACTS.resolve() / name).as_uri() if is_local else None
     return str(client.create_experiment(name, artifact_location=location))
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return whether a store answers, and refuses.
+    """Return whether the store has answered and refused the request.
 
-    `BAD_REQUEST` is none: so a server calls any trouble that it has with its own database.
+    `BAD_REQUEST` is not a refusal: servers report trouble with their own database as such.
 
     Args:
         error: One of `UNREACHABLE`.
@@ -117,16 +117,16 @@ def is_refusal(error: Exception) -> bool:
 
 
 def raise_unless_down(error: Exception) -> None:
-    """Refuse to wait where waiting does not mend it.
+    """Turn a refusal into a `TrackingError`; return if the store is down and waiting may help.
 
     Args:
         error: One of `UNREACHABLE`.
 
     Raises:
-        TrackingError: If it is a refusal.
+        TrackingError: If the store has refused the request.
     """
     if is_refusal(error):
         raise TrackingError(
-            "The tracking store must take the study's runs. Found: "
+            "The tracking store must accept the study's runs. Found: "
             f"{str(error).splitlines()[0]} Check MLFLOW_TRACKING_URI or `--uri`."
         ) from error

@@ -16,8 +16,8 @@ import two_processes
 from safetensors.torch import load_file
 
 from sfsc.cli import main
-from sfsc.config import TrainJob
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.jobs import TrainJob
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 DEADLINE = 300.0
@@ -239,8 +239,7 @@ def test_a_missing_gpu_is_refused(
     other = job.model_copy(update={"train": train})
     assert main(arguments(other, data_dir, tmp_path)) != 0
     assert capsys.readouterr().err.strip() == (
-        "ConfigError: `train.device` cuda needs a GPU that torch sees for each of "
-        "`train.processes`, and a "
-        f"build of torch for it. Found torch {torch.__version__} and 0 GPUs; install that build, "
+        "ConfigError: `train.device: cuda` needs one GPU for each of `train.processes` and a build "
+        f"of torch with CUDA. Found torch {torch.__version__} and 0 GPUs; install such a build, "
         "lower `train.processes`, or set `train.device` to cpu."
     )

@@ -17,8 +17,8 @@ from mlflow.entities import Run
 from tracking_server import TrackingServer, find_postgresql, tracking_server
 
 from sfsc.provenance import digest_of
+from sfsc.tracking.finished import CURVE_POINTS, curve_name
 from sfsc.tracking.store import MlflowClient
-from sfsc.tracking.training import CURVE_POINTS, curve_name
 
 from workspaces import Workspace
 

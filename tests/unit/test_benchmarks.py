@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import aggregation, evaluate_stage, loading, step, tracking
+from benchmarks import aggregation, evaluate_stage, loading, pipeline, step, tracking
 from benchmarks.cells import Size
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,13 +56,13 @@ def test_tracking_measures_a_training_beside_a_hung_server(
 
 
 @pytest.mark.parametrize("is_reranked", [False, True])
-def test_evaluator_measures_the_whole_stage(is_reranked: bool):
+def test_evaluator_measures_all_tests_of_a_run(is_reranked: bool):
     """A small test split: its time, its peak memory, and a result."""
     size = Size(queries=40, gallery=300, identities=20, cameras=4, distractors=10)
     result = evaluate_stage.measure(size, is_reranked=is_reranked)
     assert set(evaluate_stage.LIMITS) < set(result)
     assert result["seconds"] > 0
-    assert result["stored_bytes"] > 4 * 340 * 512 * 4
+    assert result["embeddings_bytes"] == 4 * 340 * 512 * 4
     assert 2**24 < result["peak_bytes"] < 2**30
     assert result["mean_average_precision"] > (0.5 if is_reranked else 0.05)
 
@@ -77,3 +77,12 @@ def test_loading_measures_speed_and_memory(tmp_path: Path):
     result |= loading.measure_memory(path, images=400, random_images=64)
     assert all(value > 0 for value in result.values())
     assert result["peak_resident_gib"] < loading.LIMITS["peak_resident_gib"]
+
+
+def test_pipeline_reads_the_useful_seconds_of_a_log(tmp_path: Path):
+    """Embedding and ranking count, other lines do not; a log without them has none."""
+    log = tmp_path / "embed.log"
+    log.write_text("embedding took 1.500 s\nranking took 0.250 s\ndrawing took 9.000 s\n")
+    assert pipeline.read_useful_seconds(log) == 1.75
+    log.write_text("")
+    assert pipeline.read_useful_seconds(log) == 0

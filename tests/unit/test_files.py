@@ -1,4 +1,4 @@
-"""A file appears whole or not at all."""
+"""A file appears complete or not at all."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from sfsc.files import replacing
 
 
 def test_a_file_and_its_folder_are_made(tmp_path: Path):
-    """The folder may be missing; nothing but the file is left."""
+    """A missing folder is created; only the file remains."""
     path = tmp_path / "new" / "file"
     with replacing(path) as temporary:
         temporary.write_text("all")
@@ -19,7 +19,7 @@ def test_a_file_and_its_folder_are_made(tmp_path: Path):
 
 
 def test_an_interrupted_block_leaves_the_old_content(tmp_path: Path):
-    """Neither a half-written file nor the temporary one is left."""
+    """Neither a half-written nor a temporary file remains."""
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -37,7 +37,7 @@ def test_an_interrupted_block_leaves_the_old_content(tmp_path: Path):
 def test_the_content_is_on_the_disk_before_the_name_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A power cut behind the rename would otherwise leave an empty file."""
+    """Otherwise a power cut after the rename could leave an empty file."""
     path = tmp_path / "file"
     synced: list[str] = []
 

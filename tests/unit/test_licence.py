@@ -1,4 +1,4 @@
-"""Images that may not be passed on are made only where no push takes them along."""
+"""Restricted images are made only where no push publishes them."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ SHOWN = [
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder that DVC knows, and git does not."""
+    """A DVC project without git."""
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
     return tmp_path
@@ -31,7 +31,7 @@ def write_stage(project: Path, out: str) -> None:
 
 @pytest.mark.parametrize("out", ["data", "data/prepared/mine", "data/raw/faces/a.zip"])
 def test_an_out_that_dvc_pushes_is_refused(out: str, project: Path):
-    """Be it the folder, one above it or a file in it."""
+    """The out may be the folder, a parent or a file in it."""
     write_stage(project, out)
     check_images_stay_here("mine", REDISTRIBUTABLE, root=project)
     with pytest.raises(ConfigError, match=r"images of faces must not be pushed.*, pushed by DVC\."):
@@ -48,27 +48,27 @@ def test_an_out_that_dvc_pushes_is_refused(out: str, project: Path):
     ],
 )
 def test_an_out_that_dvc_does_not_push_is_allowed(out: str, project: Path):
-    """It is kept here, not kept at all, or something else."""
+    """The out is not pushed, not cached, or another folder."""
     write_stage(project, out)
     check_images_stay_here("mine", ["faces"], root=project)
 
 
 def test_a_report_that_git_sees_is_refused(tmp_path: Path):
-    """Only what shows images must be ignored; tables are the user's own."""
+    """Only files that show images must be ignored; tables need not be."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     (tmp_path / ".gitignore").write_text(f"/{SHOWN[0]}\n/{SHOWN[1]}\n")
     with pytest.raises(ConfigError) as caught:
         check_images_stay_here("mine", ["faces"], root=tmp_path)
     assert str(caught.value) == (
-        "What shows images of faces must not be pushed, as sfsc/licence.py does not say that they "
-        f"may be passed on. Found `{SHOWN[2]}`, not ignored by git. Mark an out of DVC with "
-        "`push: false`, name a file in .gitignore; or, if its licence allows that, add the data "
-        "set to sfsc/licence.py."
+        "Files that show images of faces must not be pushed, because sfsc/licence.py does not list "
+        f"the set as redistributable. Found `{SHOWN[2]}`, not ignored by git. Mark a DVC out with "
+        "`push: false` and add a file to .gitignore; or, if the licence allows redistribution, add "
+        "the set to sfsc/licence.py."
     )
     (tmp_path / ".gitignore").write_text("\n".join(SHOWN))
     check_images_stay_here("mine", ["faces"], root=tmp_path)
 
 
 def test_without_git_and_dvc_nothing_is_pushed(tmp_path: Path):
-    """A plain copy of the project asks for nothing."""
+    """A plain copy of the project needs no settings."""
     check_images_stay_here("mine", ["faces"], root=tmp_path)

@@ -11,22 +11,22 @@ from sfsc import provenance
 
 STAGE = '''"""A stage."""
 
-from sfsc.room import part
 
 
 def run(value: int) -> int:
     """Return twice the value."""
     return part.twice(value)  # plainly
 '''
-NOT_HASHED = ("config.py", "cli.py", "errors.py", "params.py", "parts.py", "provenance.py")
+NOT_HASHED = ("cli.py", "errors.py", "provenance.py", "settings/__init__.py", "settings/section.py")
 PART = "def twice(value):\n    return 2 * value\n"
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package `sfsc` of its own: stage.py, room/part.py, alone.py."""
+    """A package `sfsc` with stage.py, room/part.py and alone.py."""
     root = tmp_path / "sfsc"
     (root / "room").mkdir(parents=True)
+    (root / "settings").mkdir()
     for name in ("__init__.py", "room/__init__.py", "alone.py", *NOT_HASHED):
         (root / name).write_text("")
     (root / "stage.py").write_text(STAGE)
@@ -36,20 +36,20 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest() -> str:
-    """Digest of the stage as it is on disk now."""
+    """Return the digest of the stage on disk."""
     provenance._source.cache_clear()
     return provenance.code_digest("sfsc.stage")
 
 
 def closure(source: str, package: Path) -> set[str]:
-    """Import closure of a stage with that source."""
+    """Return the import closure of a stage with some source."""
     (package / "stage.py").write_text(source)
     provenance._source.cache_clear()
     return set(provenance.import_closure("sfsc.stage"))
 
 
 def test_closure_is_transitive_and_has_the_packages(package: Path):
-    """A module's packages and what its imports import are in its closure, others are not."""
+    """A closure has the module, its packages and all indirect imports, and nothing else."""
     (package / "room" / "part.py").write_text("from . import deep\n")
     (package / "room" / "deep.py").write_text("import json\n")
     expected = {"sfsc", "sfsc.stage", "sfsc.room", "sfsc.room.part", "sfsc.room.deep"}
@@ -82,7 +82,7 @@ def test_relative_import_in_a_package_file_is_of_that_package(package: Path):
 
 
 def test_a_part_is_hashed_where_it_is_named(package: Path):
-    """No import shows a part; it counts as a module of the job that names it."""
+    """A part, which nothing imports statically, counts if the job names it."""
     before = provenance.code_digest("sfsc.stage", "sfsc.alone")
     assert before != digest()
     (package / "alone.py").write_text("MORE = 1\n")
@@ -91,9 +91,10 @@ def test_a_part_is_hashed_where_it_is_named(package: Path):
 
 
 def test_configuration_is_not_followed(package: Path):
-    """Neither `sfsc.config` nor what only it imports is in a closure."""
-    (package / "config.py").write_text("import sfsc.alone\n")
-    assert closure("import sfsc.config, sfsc.errors", package) == {"sfsc", "sfsc.stage"}
+    """Neither `sfsc.settings` nor what only it imports is in a closure."""
+    (package / "settings" / "section.py").write_text("import sfsc.alone\n")
+    source = "import sfsc.errors\nfrom sfsc.settings import section\n"
+    assert closure(source, package) == {"sfsc", "sfsc.stage"}
 
 
 def test_cycle_of_imports_ends(package: Path):
@@ -121,7 +122,7 @@ def test_digest_ignores_what_cannot_change_a_result(source: str, package: Path):
 
 @pytest.mark.parametrize("name", ["stage.py", "room/part.py", "room/__init__.py", "__init__.py"])
 def test_digest_follows_code(name: str, package: Path):
-    """A statement more in any file of the closure changes the digest."""
+    """A new statement in any file of the closure changes the digest."""
     before = digest()
     (package / name).write_text((package / name).read_text() + "\nMORE = 1\n")
     assert digest() != before
@@ -129,8 +130,8 @@ def test_digest_follows_code(name: str, package: Path):
 
 @pytest.mark.parametrize("name", ["alone.py", *NOT_HASHED])
 def test_digest_does_not_follow_other_code(name: str, package: Path):
-    """A module that the stage does not import, or that cannot change a result, does not count."""
-    imports = "import sfsc.config, sfsc.errors, sfsc.params, sfsc.parts, sfsc.provenance\n"
+    """Modules that are not imported or cannot change a result do not count."""
+    imports = "import sfsc.cli, sfsc.errors, sfsc.provenance, sfsc.settings.section\n"
     (package / "stage.py").write_text(f"{STAGE}{imports}")
     before = digest()
     (package / name).write_text("MORE = 1\n")
@@ -151,7 +152,7 @@ def test_digest_follows_a_named_template(package: Path):
 
 @pytest.mark.usefixtures("package")
 def test_unknown_module_is_refused():
-    """A name that is no module is a mistake, not an empty closure."""
+    """An unknown module is an error, not an empty closure."""
     with pytest.raises(ValueError, match=r"must be part of the package\. Found `sfsc\.nothing`\."):
         provenance.code_digest("sfsc.nothing")
 
@@ -174,7 +175,7 @@ def test_fingerprint_is_the_slice_and_the_code(tmp_path: Path):
 
 @pytest.mark.usefixtures("package")
 def test_equal_fingerprint_leaves_the_file_alone(tmp_path: Path):
-    """Writing the same again does not touch the disk; writing something else does."""
+    """The file is written only if its content changes."""
     path = tmp_path / "train.json"
     provenance.write_fingerprint(path, {"a": 1}, modules=["sfsc.stage"])
     before = path.stat()
@@ -187,7 +188,7 @@ def test_equal_fingerprint_leaves_the_file_alone(tmp_path: Path):
 
 @pytest.mark.usefixtures("package")
 def test_fingerprint_refuses_what_json_cannot_hold(tmp_path: Path):
-    """A number that is not finite would not be read back as itself."""
+    """Numbers that are not finite are refused, as JSON cannot hold them."""
     with pytest.raises(ValueError, match="JSON"):
         provenance.write_fingerprint(tmp_path / "x.json", {"a": float("nan")}, modules=[])
     assert not (tmp_path / "x.json").exists()
@@ -200,7 +201,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def test_revision_and_cleanliness_are_those_of_the_package(package: Path, tmp_path: Path):
-    """A changed source makes the tree unclean, a changed report does not."""
+    """A changed source makes the tree unclean; a changed report does not."""
     assert (provenance.git_revision(), provenance.is_tree_clean()) == ("unknown", False)
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", ".")
@@ -213,7 +214,7 @@ def test_revision_and_cleanliness_are_those_of_the_package(package: Path, tmp_pa
 
 
 def test_environment_names_versions_and_machine():
-    """What a reader needs to judge a number is there, and readable."""
+    """Versions and machine are recorded in readable form."""
     found = provenance.environment()
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"torch", "numpy", "platform", "cpu", "cpus"} <= found.keys()
@@ -229,7 +230,7 @@ def test_digest_of_a_file_is_its_sha256(tmp_path: Path):
 
 
 def test_import_is_light():
-    """The workflow parses without waiting for torch, numpy or pandas."""
+    """The workflow starts without importing torch, numpy or pandas."""
     heavy = "{'torch', 'numpy', 'pandas', 'pydantic', 'mlflow'}"
     code = f"import sys, sfsc.provenance; print({heavy} & set(sys.modules))"
     result = subprocess.run(

@@ -1,1 +1,1 @@
-"""Backbones by name: each module is a part (sfsc.parts) with `build(image_channels, widths)`."""
+"""Backbones: each file is a part with `build(image_channels, widths)`, found by its name."""

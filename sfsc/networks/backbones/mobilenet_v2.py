@@ -1,7 +1,7 @@
 """MobileNetV2: inverted residuals with depthwise convolutions (Sandler et al., arXiv 1801.04381).
 
-Every sub-model crops every layer, the last convolution included, which the paper's own width
-multipliers below 1 leave at 1280 channels: one sub-model must be the leading part of the next.
+Differs from the paper: a sub-model also crops the last convolution, which the paper's width
+multipliers below 1 leave at 1280 channels. Each sub-model must be the leading part of the next.
 """
 
 from typing import NamedTuple
@@ -12,20 +12,21 @@ from torch.nn import functional
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.resnet import ConvNorm
 from sfsc.networks.switchable import Widths
+from sfsc.settings.section import Part
 
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
 
 
 class Stage(NamedTuple):
-    """A row of the paper's table 2; its columns t, c, n, s."""
+    """A row of the paper's table 2, with its columns t, c, n, s."""
 
     expansion: int
     channels: int
     blocks: int
     stride: int
     small_stride: int
-    """The same for small images (ours)."""
+    """Stride for small images (ours)."""
 
 
 STAGES = (
@@ -40,12 +41,12 @@ STAGES = (
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project linearly; a shortcut where the map keeps its shape.
+    """Expansion, depthwise convolution, linear projection; a shortcut if the map keeps its shape.
 
     Args:
         in_channels: Input channels of the full network.
         out_channels: Output channels of the full network.
-        expansion: Inner channels over input channels; 1 does not expand.
+        expansion: Ratio of inner to input channels; 1 omits the expansion.
         stride: Stride of the depthwise convolution.
         widths: Ascending crop ratios.
     """
@@ -63,7 +64,7 @@ class InvertedResidual(nn.Module):
         self.has_shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) to (B, C', H', W') in sub-model `switch`."""
+        """Map (B, C, H, W) to (B, C', H', W') with sub-model `switch`'s weights."""
         y = x if self.expand is None else functional.relu6(self.expand(x, switch))
         y = functional.relu6(self.depthwise(y, switch))
         projected: Tensor = self.project(y, switch)
@@ -71,13 +72,13 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Backbone):
-    """Stem, stages of inverted residuals, a last 1 x 1 convolution.
+    """A stem, stages of inverted residuals and a last 1 x 1 convolution.
 
     Args:
-        image_channels: Channels of the images; the stem keeps them all in every sub-model.
-        large_images: Whether the map is reduced 32 times as in the paper, for images of 224 pixels,
-            instead of 8 times: images of 32 pixels keep a map of 4 x 4, as in `small_resnet`. The
-            first reductions stay, as most of the time is spent on the maps before them.
+        image_channels: Channels of the images; every sub-model's stem keeps all of them.
+        large_images: Whether to reduce the map 32 times, as in the paper for images of 224 pixels,
+            instead of 8 times. Images of 32 pixels then keep a map of 4 x 4, as in `small_resnet`.
+            The first reductions stay: the large maps before them take most of the time.
         widths: Ascending crop ratios.
     """
 
@@ -104,11 +105,15 @@ class MobileNetV2(Backbone):
         self.out_channels = LAST_CHANNELS
 
     def forward(self, images: Tensor, switch: int) -> Tensor:
-        """Map (B, C, H, W) images to sub-model `switch`'s features, (B, F, H', W')."""
+        """Map (B, C, H, W) images to sub-model `switch`'s feature map, (B, F, H', W')."""
         x = functional.relu6(self.stem(images, switch))
         for block in self.blocks:
             x = block(x, switch)
         return functional.relu6(self.last(x, switch))
+
+
+class Settings(Part):
+    """The backbone has no settings."""
 
 
 def build(image_channels: int, widths: Widths) -> MobileNetV2:

@@ -4,13 +4,18 @@ from functools import partial
 
 from sfsc.networks.resnet import Bottleneck, ResNet
 from sfsc.networks.switchable import Widths
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """The backbone has no settings."""
 
 
 def build(image_channels: int, widths: Widths) -> ResNet:
     """Return the network: ResNet-50 with twice the inner channels, in 32 groups.
 
     Raises:
-        ValueError: If a width is no multiple of 1/32: it would cut a group in two.
+        ValueError: If a width is not a multiple of 1/32 and would split a group.
     """
     return ResNet(
         image_channels,

@@ -8,7 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from sfsc.config import StudyJob
+from sfsc.files import write_texts
 from sfsc.reporting.claims.accuracy import accuracy_questions
 from sfsc.reporting.claims.comparisons import Question
 from sfsc.reporting.claims.entries import entry
@@ -16,7 +16,7 @@ from sfsc.reporting.claims.gradients import gradient_questions
 from sfsc.reporting.claims.prose import to_text
 from sfsc.reporting.claims.verdicts import judge
 from sfsc.reporting.runs import Results, describe_reranking, load_results
-from sfsc.reporting.table import write_texts
+from sfsc.settings.jobs import StudyJob
 
 
 def write_claims(job: StudyJob, results: Path, output: Path) -> None:

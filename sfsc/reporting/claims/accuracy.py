@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sfsc.config import Condition
 from sfsc.reporting.claims.comparisons import Comparison, Question, Scale, compare, of_values
 from sfsc.reporting.effects import differences_by_seed
 from sfsc.reporting.names import OURS, RIVAL, in_words, short_name, width_name
 from sfsc.reporting.runs import Results
 from sfsc.reporting.summaries import AVERAGE_MAP, cell
+from sfsc.settings.jobs import Condition
 from sfsc.statistics.paired import Effect, pool_conditions
 
 PAPER_POINTS = 6.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sfsc.reporting.table import NONE, Cell, Table, effect_text, markdown_grid, signed
+from sfsc.reporting.markup import NONE, Cell, Table, effect_text, markdown_grid, signed
 
 Values = Mapping[str, Any]
 """An entry of `claims.json`, or one of its parts."""

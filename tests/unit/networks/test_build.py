@@ -33,7 +33,7 @@ def save_run(folder: Path, kind: str) -> torch.nn.Module:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_loaded_network_embeds_as_the_saved_one(tmp_path: Path, kind: str):
-    """Weights and statistics come back; the classifiers beside them are not needed."""
+    """Weights and statistics are restored; the classifiers in the file are ignored."""
     network, images = save_run(tmp_path, kind), torch.randn(4, 3, 16, 16)
     loaded = load_network(tmp_path)
     assert loaded.widths == (0.25, 1.0)
@@ -44,7 +44,7 @@ def test_a_loaded_network_embeds_as_the_saved_one(tmp_path: Path, kind: str):
 
 
 def test_a_run_without_a_kind_is_switchable(tmp_path: Path):
-    """The records of the first release did not name the kind."""
+    """Records of the first release have no `kind`."""
     save_run(tmp_path, "switchable")
     (tmp_path / "run.json").write_text(json.dumps({"network": SETTINGS}))
     assert isinstance(load_network(tmp_path), EmbeddingNetwork)
@@ -58,7 +58,7 @@ def test_a_run_without_a_kind_is_switchable(tmp_path: Path):
     ],
 )
 def test_an_unknown_network_is_refused(tmp_path: Path, changes: dict[str, str], found: str):
-    """A name that the code does not know is an error with the folder and the name."""
+    """An unknown name is an error that gives the folder and the name."""
     save_run(tmp_path, "switchable")
     network = {"kind": "switchable", **SETTINGS, **changes}
     (tmp_path / "run.json").write_text(json.dumps({"network": network}))

@@ -1,4 +1,4 @@
-"""Calls take turns, each is timed, and the spread is that of the values."""
+"""Calls take turns, each is timed, and the spread is given by quartiles."""
 
 import time
 
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def calls_of(n: int, seen: list[int], pause: float = 0.0) -> list:
-    """Return calls that note their number; each takes `pause` seconds, the last one twice that."""
+    """Return calls that record their number and take `pause` seconds, the last twice as long."""
 
     def call(number: int) -> None:
         seen.append(number)
@@ -29,7 +29,7 @@ def calls_of(n: int, seen: list[int], pause: float = 0.0) -> list:
 
 
 def test_the_calls_take_turns_in_changing_orders():
-    """Each round has every call once; no call always follows the same one."""
+    """Each round makes every call once, in an order that varies."""
     seen: list[int] = []
     rounds = len(time_in_turns(calls_of(3, seen), CPU))
     turns = [tuple(seen[start : start + 3]) for start in range(0, len(seen), 3)]
@@ -39,12 +39,12 @@ def test_the_calls_take_turns_in_changing_orders():
 
 
 def test_quick_calls_are_timed_often_and_no_longer():
-    """The number of rounds has a bound of its own."""
+    """The number of rounds is limited as well as the time."""
     assert time_in_turns(calls_of(2, []), CPU).shape == (MOST_ROUNDS, 2)
 
 
 def test_slow_calls_are_timed_a_few_times(monkeypatch: pytest.MonkeyPatch):
-    """Even where the time is up: a median of fewer is none. Each time is the call's own."""
+    """At least three rounds are run, and each call has its own time."""
     monkeypatch.setattr(latency, "SECONDS_PER_CALL", 0.0)
     seconds = time_in_turns(calls_of(2, [], pause=0.02), CPU)
     assert seconds.shape == (LEAST_ROUNDS, 2)
@@ -53,7 +53,7 @@ def test_slow_calls_are_timed_a_few_times(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch):
-    """Before the clock starts, and before it stops."""
+    """The device is waited for before the clock starts and before it stops."""
     events: list[str] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: events.append("wait"))
     time_in_turns([lambda: events.append("call")], torch.device("cuda"))
@@ -61,5 +61,5 @@ def test_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_quartiles_are_those_of_the_values():
-    """By hand: of 1 to 5 they are 2, 3 and 4."""
+    """The quartiles of 1 to 5 are 2, 3 and 4."""
     assert Quartiles.of(np.array([5.0, 1.0, 4.0, 2.0, 3.0])) == Quartiles(2.0, 3.0, 4.0)

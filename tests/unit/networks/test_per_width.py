@@ -1,4 +1,4 @@
-"""One network per width answers to a switch."""
+"""The switch selects one of several networks."""
 
 import torch
 
@@ -22,7 +22,7 @@ def test_each_switch_has_a_network_of_its_own():
 
 
 def test_a_switch_calls_its_network():
-    """The embeddings are those of the network that the switch names."""
+    """The embeddings are those of the selected network."""
     networks = network_per_width("small_resnet", widths=WIDTHS, embedding_dim=8, image_channels=3)
     images = torch.randn(4, 3, 16, 16)
     for switch, network in enumerate(networks.eval().networks):
@@ -32,7 +32,7 @@ def test_a_switch_calls_its_network():
 
 
 def test_finished_networks_are_put_together():
-    """Networks that exist keep their widths, in the order given."""
+    """Given networks keep their widths and their order."""
     first, second = (
         EmbeddingNetwork("small_resnet", widths=(width,), embedding_dim=8, image_channels=3)
         for width in (0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Gradient checkpointing changes what is kept, and no bit of what is computed."""
+"""Gradient checkpointing saves memory and does not change a bit of the result."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,10 +6,11 @@ from functools import partial
 import pytest
 import torch
 
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.networks.extract import extract
 from sfsc.networks.recompute import recompute_activations
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.step import Gradients, compute_gradients
 
@@ -20,12 +21,12 @@ IMAGES = (8, 3, 32, 32)
 
 
 def model_of(backbone: str, *, checkpointing: bool) -> IdentityModel:
-    """Return a model whose weights are the same either way."""
+    """Return a model with the same weights in either case."""
     torch.manual_seed(0)
     network = EmbeddingNetwork(backbone, widths=WIDTHS, embedding_dim=8, image_channels=3)
     if checkpointing:
         recompute_activations(network.backbone)
-    base_loss = softmax(loss_section())
+    base_loss = Softmax(label_smoothing=0.1)
     return IdentityModel(network, embedding_dim=8, identities=4, base_loss=base_loss).train()
 
 
@@ -33,11 +34,12 @@ def gradients_of(model: IdentityModel) -> Gradients:
     """Return the gradients on a fixed batch."""
     torch.manual_seed(1)
     images, labels = torch.randn(IMAGES), torch.arange(8) // 2
-    return compute_gradients(model, images, labels, loss=loss_section(), kl_weight=1e-3)
+    criterion = build_criterion(loss_section())
+    return compute_gradients(model, images, labels, criterion=criterion, progress=0.5)
 
 
 def kept_bytes(run: Callable[[], object]) -> int:
-    """Return how much autograd keeps of a forward pass."""
+    """Return the bytes that autograd keeps of a forward pass."""
     kept = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -53,7 +55,7 @@ def kept_bytes(run: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("backbone", ["small_resnet", "resnet50", "mobilenet_v2", "vit_small"])
 def test_gradients_and_statistics_are_the_same_bits(backbone: str):
-    """Rows, running statistics and counts of batches."""
+    """Gradients, running statistics and batch counts are bit-identical."""
     plain, checkpointed = (model_of(backbone, checkpointing=on) for on in (False, True))
     expected, found = gradients_of(plain), gradients_of(checkpointed)
     for ours, theirs in zip(found.jacobian.rows, expected.jacobian.rows, strict=True):
@@ -65,7 +67,7 @@ def test_gradients_and_statistics_are_the_same_bits(backbone: str):
 
 
 def test_less_is_kept():
-    """Of a network of many blocks less than half."""
+    """A network of many blocks keeps less than half."""
     torch.manual_seed(1)
     images = torch.randn(IMAGES)
     plain, checkpointed = (
@@ -76,7 +78,7 @@ def test_less_is_kept():
 
 
 def test_a_checkpointed_network_is_extracted_like_any_other():
-    """In evaluation mode, the one that sub-models are deployed in."""
+    """Extraction in evaluation mode gives the same embeddings."""
     network = model_of("small_resnet", checkpointing=True).network.eval()
     images = torch.randn(2, 3, 16, 16)
     torch.testing.assert_close(extract(network, 0)(images), network(images, 0).embedding)

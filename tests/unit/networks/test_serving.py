@@ -1,4 +1,4 @@
-"""A deployed sub-model embeds as the switchable network does."""
+"""A deployed sub-model gives the embeddings of the switchable network."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ SETTINGS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("switch", [0, 1])
 def test_the_files_are_the_submodel(kind: str, switch: int, tmp_path: Path):
-    """Unit embeddings of packed images are those of the network, batch statistics included."""
+    """Unit embeddings equal the network's, with its batch-norm statistics."""
     settings = SETTINGS | {"kind": kind}
     network = KINDS[kind](**{k: v for k, v in settings.items() if k != "kind"})
     images = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
@@ -35,7 +35,7 @@ def test_the_files_are_the_submodel(kind: str, switch: int, tmp_path: Path):
 
 
 def test_a_small_submodel_is_a_small_file(tmp_path: Path):
-    """Only its own block is stored."""
+    """Only the blocks of the sub-model are stored."""
     network = KINDS["switchable"](**{k: v for k, v in SETTINGS.items() if k != "kind"})
     sizes = []
     for switch in (0, 1):

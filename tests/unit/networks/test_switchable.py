@@ -1,4 +1,4 @@
-"""Switchable layers crop what DESIGN.md 2.1 says they crop."""
+"""Switchable layers crop channels as DESIGN.md 2.1 defines."""
 
 import os
 import subprocess
@@ -16,6 +16,7 @@ from sfsc.networks.switchable import (
     SwitchableLinear,
     block_leaves,
     crop_channels,
+    leading_block,
     submodel_blocks,
 )
 
@@ -83,8 +84,8 @@ def test_convolution_refuses_to_cut_a_group():
     with pytest.raises(ValueError, match="whole groups") as error:
         SwitchableConv2d(8, 8, 3, widths=(0.375, 1.0), groups=4)
     assert str(error.value) == (
-        "A sub-model must keep whole groups of a grouped convolution, 2 input and 2 output "
-        "channels each. Found `in_channels = 3`, `out_channels = 3`; choose widths that leave a "
+        "Each sub-model must keep whole groups of a grouped convolution, here of 2 input and 2 "
+        "output channels. Found `in_channels = 3`, `out_channels = 3`; choose widths that leave a "
         "whole number of groups."
     )
 
@@ -92,11 +93,26 @@ def test_convolution_refuses_to_cut_a_group():
 @pytest.mark.parametrize("switch", range(3))
 def test_linear_crops_its_input_only(switch: int):
     """Every sub-model's output has the full dimension."""
-    layer = SwitchableLinear(8, 6, widths=WIDTHS)
+    layer = SwitchableLinear((2, 4, 8), (6, 6, 6))
     x = torch.randn(3, (2, 4, 8)[switch])
     expected = x @ layer.weight[:, : x.shape[1]].T + layer.bias
     torch.testing.assert_close(layer(x, switch), expected)
     torch.testing.assert_close(layer.dense(switch)(x), expected)
+
+
+@pytest.mark.parametrize("switch", range(3))
+def test_linear_uses_the_leading_block_only(switch: int):
+    """Weights outside the block do not change the output; the plain layer's output is equal."""
+    layer = SwitchableLinear((2, 4, 8), (3, 6, 9))
+    x = torch.randn(5, 7, (2, 4, 8)[switch])
+    before = layer(x, switch)
+    assert before.shape == (5, 7, (3, 6, 9)[switch])
+    kept = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in layer.named_parameters()}
+    for name, shape in layer.block(switch).items():
+        leading_block(kept[name], shape).logical_not_()
+        layer.get_parameter(name).data[~kept[name]] = torch.nan
+    assert torch.equal(layer(x, switch), before)
+    assert torch.equal(layer.dense(switch)(x), before)
 
 
 def test_batch_norms_are_private():
@@ -127,7 +143,7 @@ def test_leaves_share_memory_and_take_block_gradients():
 
 @pytest.mark.parametrize("size", [7, 8, 9, 24])
 def test_a_stride_of_a_1_x_1_convolution_is_that_of_torch(size: int):
-    """Also where skipped pixels are left out before; the gradients, too."""
+    """Subsampling the map first changes neither outputs nor gradients."""
     layer = SwitchableConv2d(4, 8, 1, widths=(0.5, 1.0), stride=2)
     x = torch.randn(3, 4, size, size, requires_grad=True)
     ours = layer(x, 1)
@@ -144,7 +160,7 @@ def test_a_stride_of_a_1_x_1_convolution_is_that_of_torch(size: int):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc checks the heap on Linux alone")
 def test_training_leaves_foreign_memory_alone():
-    """On processors without AVX-512, whose kernels for few channels once wrote beyond theirs."""
+    """Kernels without AVX-512 once wrote out of bounds with few channels."""
     program = """
 import torch
 from sfsc.networks.build import EmbeddingNetwork

@@ -4,14 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.backbones.vit_small import build
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.networks.switchable import leading_block, submodel_blocks
 from sfsc.networks.transformer import VisionTransformer
-from sfsc.networks.transformer_layers import SwitchableHiddenLinear, to_tokens
+from sfsc.networks.transformer_layers import to_tokens
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.step import compute_gradients
 
@@ -30,7 +31,7 @@ def tiny_network() -> EmbeddingNetwork:
 
 
 def test_blocks_of_the_full_size():
-    """Widths 1/8 to 1 have 1, 2, 3 and 6 heads of 64 channels, and their share of all else."""
+    """Widths 1/8 to 1 have 1, 2, 3 and 6 whole heads and their share of channels and units."""
     backbone = build(3, WIDTHS)
     for switch, (n, heads) in enumerate([(48, 1), (96, 2), (192, 3), (384, 6)]):
         blocks = submodel_blocks(backbone, switch)
@@ -49,7 +50,7 @@ def test_blocks_of_the_full_size():
 
 
 def test_only_layer_norms_are_private():
-    """Each other parameter is in every sub-model, and its blocks are nested."""
+    """All other parameters are shared by every sub-model, in nested blocks."""
     backbone = tiny_network().backbone
     smaller, larger = (submodel_blocks(backbone, switch) for switch in (1, 2))
     assert all("norm" in name for name in smaller.keys() ^ larger.keys())
@@ -65,28 +66,13 @@ def test_as_large_and_costly_as_published():
     parameters = sum(p.numel() for p in backbone.parameters())
     assert parameters + classifier == 22_050_664
     network = EmbeddingNetwork("vit_small", widths=(1.0,), embedding_dim=8, image_channels=3)
-    patches, layers, products = 196 * 768 * 384, 197 * 12 * 384**2, 2 * 12 * 197**2 * 384
-    assert cost(network, 0, (3, 224, 224)).macs == patches + 12 * layers + products + 384 * 8
-    assert patches + 12 * layers + products == pytest.approx(4.6e9, rel=0.01)
-
-
-@pytest.mark.parametrize("switch", range(3))
-def test_hidden_linear_uses_the_leading_block_only(switch: int):
-    """Weights outside the block have no part in the output, and the plain layer's is equal."""
-    layer = SwitchableHiddenLinear((2, 4, 8), (3, 6, 9))
-    x = torch.randn(5, 7, (2, 4, 8)[switch])
-    before = layer(x, switch)
-    assert before.shape == (5, 7, (3, 6, 9)[switch])
-    kept = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in layer.named_parameters()}
-    for name, shape in layer.block(switch).items():
-        leading_block(kept[name], shape).logical_not_()
-        layer.get_parameter(name).data[~kept[name]] = torch.nan
-    assert torch.equal(layer(x, switch), before)
-    assert torch.equal(layer.dense(switch)(x), before)
+    patches, layers, matmuls = 196 * 768 * 384, 197 * 12 * 384**2, 2 * 12 * 197**2 * 384
+    assert cost(network, 0, (3, 224, 224)).macs == patches + 12 * layers + matmuls + 384 * 8
+    assert patches + 12 * layers + matmuls == pytest.approx(4.6e9, rel=0.01)
 
 
 def test_heads_are_cropped_whole():
-    """What a sub-model attends to is what its own heads do; later heads have no part in it."""
+    """The output depends on the sub-model's own heads only."""
     attention = tiny_network().backbone.blocks[0].attn
     x = torch.randn(2, 5, 64)
     expected = attention(x, 2)  # two of four heads
@@ -103,7 +89,7 @@ def test_heads_are_cropped_whole():
 
 
 def test_places_of_the_learned_grid_are_taken_as_they_are():
-    """On a map of that size nothing is interpolated."""
+    """On the learned grid, position embeddings are not interpolated."""
     patches, first, places = torch.randn(2, 8, 3, 3), torch.randn(1, 1, 8), torch.randn(1, 10, 8)
     expected = torch.cat([first.expand(2, -1, -1), patches.flatten(2).mT], dim=1) + places
     torch.testing.assert_close(to_tokens(patches, first, places), expected)
@@ -111,7 +97,7 @@ def test_places_of_the_learned_grid_are_taken_as_they_are():
 
 @pytest.mark.parametrize("map_size", [(2, 2), (6, 5), (1, 1)])
 def test_every_learned_place_has_a_part(map_size: tuple[int, int]):
-    """Whatever the size of the images."""
+    """The output is the map of patches for any image size."""
     places = torch.randn(1, 10, 8, requires_grad=True)
     tokens = to_tokens(torch.randn(2, 8, *map_size), torch.randn(1, 1, 8), places)
     (gradient,) = torch.autograd.grad((tokens**2).sum(), places)
@@ -120,7 +106,7 @@ def test_every_learned_place_has_a_part(map_size: tuple[int, int]):
 
 @pytest.mark.parametrize("switch", range(4))
 def test_extracted_tiny_network_is_equal(switch: int):
-    """Images whose places are interpolated, included."""
+    """Extraction works for images with interpolated position embeddings."""
     network, images = tiny_network().eval(), torch.randn(2, 3, 20, 12)
     torch.testing.assert_close(
         extract(network, switch)(images), network(images, switch).embedding, rtol=0.0, atol=1e-5
@@ -128,7 +114,7 @@ def test_extracted_tiny_network_is_equal(switch: int):
 
 
 def padded_gradients(model: IdentityModel, images: Tensor, labels: Tensor, switch: int):
-    """Return the gradient of a sub-model's loss by the whole parameters' names."""
+    """Return the gradients of a sub-model's loss by parameter name."""
     model.zero_grad()
     _, logits = model(images, switch)
     torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1).backward()
@@ -136,14 +122,16 @@ def padded_gradients(model: IdentityModel, images: Tensor, labels: Tensor, switc
 
 
 def test_gradients_on_blocks_equal_the_padded_ones():
-    """In float64, for each sub-model; outside of its block the padded gradient is zero."""
-    section = loss_section(classifier_gradient="all", compatible_weight=0.0, triplet_weight=0.0)
+    """In float64, each block's gradient is that of the whole parameter, which is zero elsewhere."""
+    criterion = build_criterion(loss_section(terms={"compatible": None, "triplet": None}))
     model = IdentityModel(
-        tiny_network(), embedding_dim=8, identities=5, base_loss=softmax(section)
+        tiny_network(), embedding_dim=8, identities=5, base_loss=Softmax(label_smoothing=0.1)
     ).double()
     model.eval()  # or the neck's batch norm would let no bias before it matter
     images, labels = torch.randn(10, 3, 16, 8, dtype=torch.float64), torch.arange(10) // 2
-    rows = compute_gradients(model, images, labels, loss=section, kl_weight=0.0).jacobian.rows
+    rows = compute_gradients(
+        model, images, labels, criterion=criterion, progress=0.0, all_move_classifier=True
+    ).jacobian.rows
     for switch, row in enumerate(rows):
         padded = padded_gradients(model, images, labels, switch)
         assert row.keys() == padded.keys()

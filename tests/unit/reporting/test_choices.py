@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from result_files import conditions, small_job, write_run, write_study
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import load_choices, write_choices
+from sfsc.settings.jobs import StudyJob
 
 RUNS = {"0": "sfsc@label_smoothing=0", "0.1": "sfsc", "0.2": "sfsc@label_smoothing=0.2"}
 JOB = small_job(
@@ -50,7 +50,7 @@ def test_candidates_are_compared_by_their_mean_over_data_sets_and_seeds(root: Pa
     write_choices(JOB, root, tmp_path / "choices.json")
     ours, theirs = load_choices(tmp_path / "choices.json")
     assert (ours["method"], ours["chosen"]) == ("sfsc", "0")  # the first of the equal ones
-    assert ours["chosen_values"] == {"loss.label_smoothing": 0.0}
+    assert ours["chosen_values"] == {"loss.base.label_smoothing": 0.0}
     assert [c["average_map_mean"] for c in ours["candidates"]] == pytest.approx([71, 66, 71])
     assert ours["candidates"][0]["average_map_std"] == pytest.approx(2**0.5, abs=1e-5)
     assert (theirs["method"], theirs["chosen"], theirs["chosen_values"]) == ("bct_s", "0.1", {})

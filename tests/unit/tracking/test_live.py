@@ -1,4 +1,4 @@
-"""Curves in MLflow while a training runs, complete whatever the store goes through."""
+"""MLflow shows complete curves while a training runs, through any outage of the store."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ STREAM = FOLDER / "checkpoints/stream.jsonl"
 
 
 def record(step: int) -> dict[str, object]:
-    """Return what a training of two sub-models records of a step."""
+    """Return the record of one step of a training with two sub-models."""
     return {
         "step": step, "epoch": step // 10, "learning_rate": 0.1, "loss": [2.0 + step, 1.0],
         "cosine_nested": [[0, 1, -0.5]], "cosine_layer": {"stem": [[0, 1, 0.5]]},
@@ -63,7 +63,7 @@ def shown() -> dict[str, list[tuple[int, float]]]:
 
 
 def test_a_stream_is_a_run_with_its_curves():
-    """One curve per sub-model or pair; the run is found by its tags and says that it is live."""
+    """Each sub-model or pair has a curve; tags identify the run as live."""
     write(record(0), record(1))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -87,7 +87,7 @@ def test_a_stream_is_a_run_with_its_curves():
 
 
 def test_a_half_written_record_waits():
-    """Only whole lines are read."""
+    """Only complete lines are read."""
     write(record(0))
     with STREAM.open("a") as file:
         file.write('{"step": 1, "ep')
@@ -101,7 +101,7 @@ def test_a_half_written_record_waits():
 
 
 def test_a_resumed_training_is_shown_once():
-    """The stream is cut back to a checkpoint and grows again with the same records."""
+    """The stream is truncated to a checkpoint and grows again with the same records."""
     write(*map(record, range(5)))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -113,7 +113,7 @@ def test_a_resumed_training_is_shown_once():
 
 
 def test_another_follower_goes_on():
-    """A follower that was killed and started again shows every point once, in the same run."""
+    """A restarted follower shows every point once, in the same run."""
     write(record(0), record(1))
     Follower(STUDY, None).advance()
     write(record(2))
@@ -122,14 +122,14 @@ def test_another_follower_goes_on():
 
 
 def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    """What a store did not take is sent when it is back; the outage costs two lines of the log."""
+    """Points are sent when the store is back; the outage logs two lines."""
     caplog.set_level("INFO")
     write(record(0))
     calls = iter(["up", "down", "down", "up"])
     working = MlflowClient.log_batch
 
     def log_batch(*arguments: object, **settings: object) -> object:
-        """Fail as a server that is gone does."""
+        """Fail as if the server were down."""
         if state == "down":
             raise MlflowException("API request to http://host failed")
         return working(*arguments, **settings)
@@ -159,7 +159,7 @@ def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest
 
 
 def test_a_deleted_run_is_made_again():
-    """Someone deletes it in the browser: the next look shows all points since the beginning."""
+    """A run deleted in the browser is created again with all its points."""
     write(record(0), record(1))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -173,14 +173,14 @@ def test_a_deleted_run_is_made_again():
 
 
 def test_a_run_that_is_deleted_in_between_is_made_again(monkeypatch: pytest.MonkeyPatch):
-    """The store has it when it is asked for its runs, and refuses the points a moment later."""
+    """The store lists the run and refuses its points a moment later."""
     write(record(0))
     follower = Follower(STUDY, None)
     follower.advance()
     asked = live._known_runs
 
     def delete_after(*arguments: object) -> object:
-        """Delete the run behind the follower's back."""
+        """Delete the run after it has been listed."""
         known = asked(*arguments)
         monkeypatch.setattr(live, "_known_runs", asked)
         store().delete_run(the_run().info.run_id)
@@ -193,7 +193,7 @@ def test_a_run_that_is_deleted_in_between_is_made_again(monkeypatch: pytest.Monk
 
 
 def test_a_deleted_database_is_made_again():
-    """The file goes while the follower is at work; the new one has all points."""
+    """The database file is deleted meanwhile; the new one has all points."""
     write(record(0))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -204,7 +204,7 @@ def test_a_deleted_database_is_made_again():
 
 
 def test_a_training_that_begins_anew_differently_is_another_run():
-    """Its points are not mixed with those of other settings or data, by no follower."""
+    """No follower mixes its points with those of other settings or data."""
     write(record(0), record(1))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -220,7 +220,7 @@ def test_a_training_that_begins_anew_differently_is_another_run():
 
 
 def test_the_mirror_leaves_a_training_in_progress_alone():
-    """A study can be mirrored while some of its trainings run; what is over gives way."""
+    """The mirror keeps live runs of running trainings and deletes those of finished ones."""
     write(record(0))
     Follower(STUDY, None).advance()
     before = the_run().info.run_id
@@ -233,7 +233,7 @@ def test_the_mirror_leaves_a_training_in_progress_alone():
 
 
 def test_a_killed_training_that_was_over_is_not_followed():
-    """It had written its record and not yet removed its stream."""
+    """It has written `run.json` and not yet removed its stream."""
     write(record(0))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -244,7 +244,7 @@ def test_a_killed_training_that_was_over_is_not_followed():
 
 
 def test_a_finished_training_ends_its_run():
-    """Its record is there and its stream is gone."""
+    """`run.json` exists and the stream is gone."""
     write(record(0))
     follower = Follower(STUDY, None)
     follower.advance()
@@ -255,7 +255,7 @@ def test_a_finished_training_ends_its_run():
 
 
 def test_a_network_of_one_width_is_a_run_of_its_own():
-    """`<run>/seed<k>/width<w>` is trained by a job of its own."""
+    """`<run>/seed<k>/width<w>` is a training."""
     network = STUDY / "synthetic/bct/seed1/width0.5"
     (network / "config").mkdir(parents=True)
     shutil.copy(FOLDER / "config" / "train.json", network / "config")
@@ -268,12 +268,12 @@ def test_a_network_of_one_width_is_a_run_of_its_own():
 
 
 def test_nothing_to_follow_needs_no_store():
-    """Before the first training nothing is asked of MLflow."""
+    """Before the first training, MLflow is not contacted."""
     Follower(STUDY, "http://127.0.0.1:9").advance()
 
 
 def test_a_stream_that_was_cut_inside_a_record_is_read_anew(tmp_path: Path):
-    """The offset then stands where no record begins."""
+    """The offset is then not the start of a record."""
     stream = tmp_path / "stream.jsonl"
     stream.write_text('{"step": 10}\n{"step": 11}\n')
     assert read_new(stream, 13) == ([{"step": 11}], stream.stat().st_size)
@@ -282,7 +282,7 @@ def test_a_stream_that_was_cut_inside_a_record_is_read_anew(tmp_path: Path):
 
 
 def test_a_stream_without_a_whole_record_is_not_known_yet():
-    """There is nothing to tell it by."""
+    """Without a complete record, a stream has no identity."""
     write(record(0))
     content = STREAM.read_bytes()
     STREAM.write_bytes(content[:-1])
@@ -292,7 +292,7 @@ def test_a_stream_without_a_whole_record_is_not_known_yet():
 
 
 def test_a_cosine_that_is_no_number_is_no_point():
-    """A sub-model without gradient has no direction; the finished run has no such point, too."""
+    """A sub-model without gradient has no cosine; neither has the finished run."""
     write({"step": 0, "epoch": 0, "cosine_nested": [[0, 1, float("nan")], [0, 2, 0.5]]})
     Follower(STUDY, None).advance()
     assert shown() == {"cosine_nested/switch0_switch2": [(0, 0.5)]}

@@ -1,4 +1,4 @@
-"""The mirror shows exactly what is on disk, once, and never stands in the way."""
+"""The mirror shows exactly what is on disk, once, and never blocks the pipeline."""
 
 import json
 import shutil
@@ -113,7 +113,7 @@ def identifiers(folder: Path) -> dict[str, str]:
 
 
 def test_a_training_is_found_by_name_and_tags(study: Path):
-    """Study, data set, method and seed are tags, with the digests behind the numbers."""
+    """Study, data set, method, seed and the digests of settings, code and data are tags."""
     stamp = synchronise()
     mirrored = stamp.pop("mlflow_runs")
     assert stamp == {"status": "ok", "runs": 2, "database": "mlflow.db"}
@@ -132,7 +132,7 @@ def test_a_training_is_found_by_name_and_tags(study: Path):
 
 
 def test_an_assembled_run_is_one_run(study: Path):
-    """Its networks, one per width, are no runs; it is told from a switchable one."""
+    """Its networks are not runs of their own, and its source is `sfsc assemble`."""
     folder = write_training("independent", 0)
     (folder / "config" / "train.json").rename(folder / "config" / "assemble.json")
     shutil.copytree(folder, folder / "width1")
@@ -171,7 +171,7 @@ def test_run_has_settings_numbers_and_true_times(study: Path):
 
 
 def test_curves_are_thinned_and_keep_their_last_point(study: Path):
-    """A long curve has at most 100 points, a short one all that are numbers, a layer's none."""
+    """A long curve has 100 points, a short one all but NaN, and a single layer's none."""
     synchronise()
     run_id, store = identifiers(study)["synthetic/sfsc/seed0"], client(study)
     losses = store.get_metric_history(run_id, "base_loss/switch0")
@@ -239,7 +239,7 @@ def test_a_changed_figure_does_not_replace_the_run(study: Path):
 
 
 def test_a_training_that_is_gone_is_removed(study: Path):
-    """What is no longer on disk is no longer shown, its model included."""
+    """A training that is no longer on disk is deleted with its models."""
     synchronise()
     shutil.rmtree("results/toy/synthetic/unified")
     assert synchronise()["runs"] == 1
@@ -268,7 +268,7 @@ def test_a_mirror_killed_half_way_leaves_no_duplicate(study: Path, monkeypatch: 
 def test_an_unreachable_store_is_deferred(
     study: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    """A closed port costs a sentence and a stamp that says so, no failure."""
+    """A closed port leads to a log line and a stamp "deferred", not to a failure."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     stamp = synchronise("http://127.0.0.1:9")
     assert stamp["status"] == "deferred"
@@ -278,7 +278,7 @@ def test_an_unreachable_store_is_deferred(
 
 
 def test_two_mirrors_take_turns(study: Path):
-    """The pipeline's and one by hand at once: each training is one run all the same."""
+    """Two mirrors at once create one run per training."""
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(lambda _: synchronise(), range(2))
     assert first == second
@@ -287,7 +287,7 @@ def test_two_mirrors_take_turns(study: Path):
 
 @pytest.mark.usefixtures("study")
 def test_a_refusal_is_an_error_not_an_outage(monkeypatch: pytest.MonkeyPatch):
-    """A store that answers and refuses is not waited for; no stamp says that all is well."""
+    """A store that refuses is not waited for, and no stamp is written."""
 
     def refuse(*_: object, **__: object) -> None:
         raise MlflowException("Invalid name.", error_code=INVALID_PARAMETER_VALUE)
@@ -296,7 +296,7 @@ def test_a_refusal_is_an_error_not_an_outage(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(TrackingError) as raised:
         synchronise()
     assert str(raised.value) == (
-        "The tracking store must take the study's runs. Found: Invalid name. Check "
+        "The tracking store must accept the study's runs. Found: Invalid name. Check "
         "MLFLOW_TRACKING_URI or `--uri`."
     )
     assert not STAMP.exists()
@@ -328,7 +328,7 @@ def test_deleted_experiment_comes_back(study: Path):
 
 
 def test_the_seeds_of_a_run_are_nested_under_a_parent(study: Path):
-    """The parent has their means and deviations; a new seed changes it, and nothing else does."""
+    """The parent has their means and deviations, and is updated with a new seed."""
     write_training("sfsc", 1, average_map=0.7)
     synchronise()
     store = client(study)
@@ -357,7 +357,7 @@ def test_the_seeds_of_a_run_are_nested_under_a_parent(study: Path):
 
 
 def test_what_the_jobs_used_is_shown(study: Path):
-    """Snakemake's benchmark files are metrics of the run; a column without a value is none."""
+    """The columns of Snakemake's benchmark files that have a value are metrics."""
     logs = Path("logs/toy/synthetic/sfsc/seed0")
     logs.mkdir(parents=True)
     header = "s\th:m:s\tmax_rss\tio_in\tcpu_time\n"
@@ -448,7 +448,7 @@ class TestRegistry:
         assert names == {"sfsc.toy.synthetic.sfsc"}
 
     def test_studies_of_similar_names_keep_their_models(self, study: Path):
-        """`_` in the name of a study stands for itself."""
+        """`_` in the name of a study matches only itself."""
         client(study).create_registered_model("sfsc.toy.synthetic.sfsc")
         mirror(Path("results/t_y"), Path("reports/t_y"), Path("results/t_y/mlflow.json"), None)
         assert client(study).get_registered_model("sfsc.toy.synthetic.sfsc")

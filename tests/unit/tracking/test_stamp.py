@@ -1,4 +1,4 @@
-"""The pipeline notices, without mlflow, that a store has lost what was mirrored."""
+"""The pipeline notices, without importing mlflow, that a store has lost its runs."""
 
 import contextlib
 import json
@@ -38,26 +38,26 @@ class TestDatabase:
 
     @pytest.fixture
     def run(self, client: MlflowClient) -> str:
-        """A run that the stamp speaks of."""
+        """A run that the stamp names."""
         run = client.create_run(experiment_of(client, "sfsc/toy", None)).info.run_id
         write(run, database="mlflow.db")
         return str(run)
 
     def test_a_store_that_has_the_runs_is_not_stale(self, run: str, client: MlflowClient):
-        """Until the run is deleted in it."""
+        """It becomes stale when the run is deleted."""
         assert not is_stale(STAMP, "")
         client.delete_run(run)
         assert is_stale(STAMP, "")
 
     @pytest.mark.usefixtures("run")
     def test_another_database_of_the_same_name_is_noticed(self, database: Path):
-        """The old one was deleted and another study made a new one."""
+        """The old database was deleted and another study created a new one."""
         shutil.copy(database, "mlflow.db")
         assert is_stale(STAMP, "")
 
     @pytest.mark.usefixtures("run")
     def test_a_missing_or_damaged_database_is_noticed(self):
-        """Neither can have the run."""
+        """Neither contains the run."""
         Path("mlflow.db").write_text("not a database, and longer than the header of one" * 20)
         assert is_stale(STAMP, "")
         Path("mlflow.db").unlink()
@@ -65,7 +65,7 @@ class TestDatabase:
 
     @pytest.mark.usefixtures("run")
     def test_a_locked_database_gets_the_benefit_of_the_doubt(self):
-        """Whoever writes to it will be done."""
+        """A writer will release the lock."""
         with contextlib.closing(sqlite3.connect("mlflow.db")) as other:
             other.execute("BEGIN EXCLUSIVE")
             assert not is_stale(STAMP, "")
@@ -83,7 +83,7 @@ class TestDatabase:
     ],
 )
 def test_a_server_is_asked_for_a_run(status: int, answer: object, stale: bool):
-    """It is stale where the server says that it has no such run, and nowhere else."""
+    """It is stale only if the server answers that it has no such run."""
     write("abc")
     with server(status, answer) as (uri, paths):
         assert is_stale(STAMP, uri) is stale
@@ -92,7 +92,7 @@ def test_a_server_is_asked_for_a_run(status: int, answer: object, stale: bool):
 
 @contextlib.contextmanager
 def server(status: int, answer: object) -> Iterator[tuple[str, list[str]]]:
-    """Yield the address of a server that answers so, and what it is asked."""
+    """Yield the address of a server with this answer, and the paths requested."""
     paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -118,13 +118,13 @@ def server(status: int, answer: object) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://user:word@", "databricks"])
 def test_a_server_that_does_not_answer_is_not_stale(uri: str):
-    """An outage costs a look and no more."""
+    """An outage does not make the stamp stale."""
     write("abc")
     assert not is_stale(STAMP, uri)
 
 
 def test_an_incomplete_mirror_is_stale_and_an_empty_one_is_not():
-    """The next run of the pipeline tries again what was deferred."""
+    """The next run of the pipeline repeats a deferred mirror."""
     write_stamp(STAMP, {"status": "deferred", "reason": "down"})
     assert is_stale(STAMP, "")
     write_stamp(STAMP, {"status": "ok", "mlflow_runs": {}, "database": "mlflow.db"})

@@ -6,11 +6,11 @@ from pathlib import Path
 from result_files import conditions, small_job, write_study
 
 from sfsc.cli import main
-from sfsc.config import StudyJob
 from sfsc.reporting.claims import ask, write_claims
 from sfsc.reporting.claims.comparisons import Question
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.runs import Results
+from sfsc.settings.jobs import StudyJob
 
 
 def questions(results: Results) -> dict[str, Question]:
