@@ -266,7 +266,7 @@ def _vary(settings: dict[str, Any], condition: str) -> None:
             base, _, triplet = value.partition("_")
             loss["base"] = {"name": base}
             if triplet:
-                loss["terms"]["triplet"] = {"weight": 1.0, "margin": 0.3}
+                loss["terms"]["triplet"] = {"name": "triplet", "weight": 1.0, "margin": 0.3}
         case "label_smoothing", _:
             loss["base"]["label_smoothing"] = float(value)
         case "kl_weight", _:

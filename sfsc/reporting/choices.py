@@ -17,6 +17,7 @@ import pandas as pd
 
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
+from sfsc.reporting.fairness import setting_name
 from sfsc.reporting.markup import Cell, Table, mean_text, to_markdown
 from sfsc.reporting.names import in_words, method_colour, method_name, short_name
 from sfsc.reporting.runs import Float64s, read_record, settings_of
@@ -96,13 +97,13 @@ def choice_tables(choices: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 def _cells(choice: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[Cell, ...]:
     method, is_chosen = choice["method"], candidate["condition"] == choice["chosen"]
-    borders = [key.partition(".")[2] for key in choice.get("on_border", ())]
+    borders = map(setting_name, choice.get("on_border", ()))
     return (
         Cell(short_name(method), colour=method_colour(method)),
         Cell(in_words(candidate["condition"]), is_best=is_chosen),
         Cell(_text(candidate, "average_map_mean", "average_map_std"), is_best=is_chosen),
         Cell(_text(candidate, "lead", "lead_error")),
-        Cell(", ".join(f"`{name}`" for name in borders if is_chosen)),
+        Cell(", ".join(borders) if is_chosen else ""),
     )
 
 

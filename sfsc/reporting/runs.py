@@ -271,8 +271,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 def settings_of(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the settings of a training, as dotted key to value.
 
-    A part's name is the value of the part's own key: `loss.base` is `softmax`. `loss.terms` names
-    the terms, "none" if there are none.
+    A part's name is the value of the part's own key: `loss.base` is `softmax`.
 
     Args:
         record: Content of `run.json`.
@@ -294,8 +293,6 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
         if isinstance(value, dict):
             if "name" in value:
                 yield prefix + key, value["name"]
-            if key == "terms":
-                yield prefix + key, " ".join(value) or "none"
             inner = {k: v for k, v in value.items() if k != "name"}
             yield from _flatten(inner, f"{prefix}{key}.")
         elif value is not None:

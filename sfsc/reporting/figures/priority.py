@@ -3,14 +3,9 @@
 from matplotlib.ticker import PercentFormatter
 
 from sfsc.reporting.captions import describe_data
-from sfsc.reporting.curves import (
-    Curve,
-    curves_by_switch,
-    fit_epochs,
-    read_switches,
-)
+from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs
 from sfsc.reporting.drawing import Drawing, draw_nothing
-from sfsc.reporting.dynamics import norm_shares
+from sfsc.reporting.dynamics import by_switch, norm_shares
 from sfsc.reporting.names import OURS, RIVAL, method_name
 from sfsc.reporting.runs import Results
 from sfsc.reporting.submodel_curves import draw_panel, panel_grid
@@ -27,7 +22,7 @@ def draw(results: Results) -> Drawing:
     fit_epochs(panels, groups)
     shares = [curves_by_switch(group, norm_shares) for group in groups]
     for row, group in enumerate(groups):
-        uncertainties = curves_by_switch(group, lambda run: read_switches(run, "uncertainty"))
+        uncertainties = curves_by_switch(group, lambda run: by_switch(run, "uncertainty"))
         share_panel, uncertainty_panel = panels[2 * row : 2 * row + 2]
         draw_panel(share_panel, group, shares[row], group.widths)
         draw_panel(uncertainty_panel, group, uncertainties, group.widths)

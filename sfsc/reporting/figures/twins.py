@@ -9,12 +9,7 @@ from matplotlib.figure import Figure
 from sfsc.reporting.captions import by_width, describe_protocol, percent
 from sfsc.reporting.drawing import Drawing, draw_nothing
 from sfsc.reporting.effects import TWIN_MARGIN, twin_effect
-from sfsc.reporting.names import (
-    OURS,
-    RIVAL,
-    TWINS,
-    width_name,
-)
+from sfsc.reporting.names import OURS, RIVAL, TWINS, width_name
 from sfsc.reporting.runs import Float64s, Group, Results
 from sfsc.reporting.style import MUTED, PAGE, draw_points, label_methods
 from sfsc.statistics.paired import Effect

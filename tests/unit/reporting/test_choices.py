@@ -58,7 +58,7 @@ def test_candidates_are_compared_by_their_mean_over_data_sets_and_seeds(root: Pa
         rows = list(csv.DictReader(file))
     assert [row["is_chosen"] for row in rows] == ["True", "False", "False", "True"]
     markdown = (tmp_path / "choices.md").read_text()
-    assert "| SFSC | **0** | **71.0 ± 1.4** | 0.0 ± 0.0 | `label_smoothing` |" in markdown
+    assert "| SFSC | **0** | **71.0 ± 1.4** | 0.0 ± 0.0 | `base.label_smoothing` |" in markdown
     assert "| SFSC | 0.1 | 66.0 ± 1.4 | 5.0 ± 0.0 |  |" in markdown
 
 

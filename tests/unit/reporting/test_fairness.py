@@ -69,12 +69,12 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
     }
     assert origin(groups, [choice]) == (
         "Hyper-parameters were chosen by the average mAP on validation identities, never on test "
-        "identities: SFSC `terms.compatible.weight` 1 (of 0.3, 1). All others are those of "
+        "identities: SFSC `compatible.weight` 1 (of 0.3, 1). All others are those of "
         "params.yaml."
     )
     other = choice | {"chosen": "0.3", "chosen_values": {"loss.terms.compatible.weight": 0.3}}
     found = origin(groups, [other])
-    assert "`terms.compatible.weight` 0.3 (of 0.3, 1) but here `terms.compatible.weight` 1" in found
+    assert "`compatible.weight` 0.3 (of 0.3, 1) but here `compatible.weight` 1" in found
     assert origin(groups, None) == (
         "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
     )
@@ -85,14 +85,16 @@ def test_a_setting_that_the_row_does_not_have_is_no_choice(tmp_path: Path):
     choice = {
         "method": "asymmetric_s",
         "chosen": "influence",
-        "chosen_values": {"loss.terms": "influence", "loss.terms.triplet.margin": 0.9},
+        "chosen_values": {"loss.terms.influence.weight": 1.0, "loss.terms.triplet.margin": 0.9},
         "candidates": [{"condition": "influence"}, {"condition": "triplet"}],
     }
     job = small_job("asymmetric_s", "sfsc")
     write_study(tmp_path, job)
-    change(tmp_path, "asymmetric_s", "loss", terms={"influence": {"weight": 1.0}})
+    change(
+        tmp_path, "asymmetric_s", "loss", terms={"influence": {"name": "influence", "weight": 1.0}}
+    )
     text = origin(Results(job, tmp_path, "synthetic").compared(), [choice])
-    assert "Asymmetric-S `terms` influence (of influence, triplet). All" in text
+    assert "Asymmetric-S `influence.weight` 1 (of influence, triplet). All" in text
 
 
 def test_a_setting_that_one_method_does_not_have_does_not_differ(tmp_path: Path):
@@ -104,10 +106,9 @@ def test_a_setting_that_one_method_does_not_have_does_not_differ(tmp_path: Path)
     assert "`submodels.classifier_gradient` all" in budget([unified, all_])
     settings = sfsc.runs[0].settings
     assert changes(all_.runs[0].settings, settings) == (
-        "`terms` none (not compatible), `submodels.classifier_gradient` all (not full), "
-        "`aggregation` sum (not projection)"
+        "`submodels.classifier_gradient` all (not full), `aggregation` sum (not projection), "
+        "no `compatible`"
     )
     assert changes(unified.runs[0].settings, settings) == (
-        "`widths` 0.125 (not 0.125 0.25 0.5 1), `terms` none (not compatible), "
-        "`aggregation` sum (not projection)"
+        "`widths` 0.125 (not 0.125 0.25 0.5 1), `aggregation` sum (not projection), no `compatible`"
     )

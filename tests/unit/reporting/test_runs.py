@@ -84,7 +84,7 @@ def test_settings_have_the_names_of_params_yaml(tmp_path: Path):
     """Dotted keys; a part's own key has its name. Data set, method and seed are no settings."""
     settings = load_run(write_run(tmp_path)).settings
     assert settings["loss.base"] == "softmax"
-    assert settings["loss.terms"] == "compatible"
+    assert settings["loss.terms.compatible"] == "compatible"
     assert settings["loss.terms.compatible.kl.weight"] == 0.0005
     assert settings["train.epochs"] == 20
     assert all("." in key or key == "aggregation" for key in settings)
