@@ -7,7 +7,7 @@ loss weight. `common_cosines` and `unit_norms` alone say which records those are
 import numpy as np
 import pandas as pd
 
-from sfsc.reporting.curves import read_metric, read_switches
+from sfsc.reporting.curves import read_metric
 from sfsc.reporting.runs import Float64s, Run
 
 
@@ -25,7 +25,7 @@ def unit_norms(run: Run) -> pd.DataFrame:
 
     Until the trainer records the common block itself, of each sub-model's whole gradient.
     """
-    return read_switches(run, "gradient_norm").dropna().div(loss_weights(run))
+    return by_switch(run, "gradient_norm").div(loss_weights(run))
 
 
 def loss_weights(run: Run) -> Float64s:
@@ -37,7 +37,7 @@ def loss_weights(run: Run) -> Float64s:
     weights = np.full(len(run.widths), loss["submodels"]["base_weight"], dtype=np.float64)
     weights[-1] = 1.0
     for name, term in loss["terms"].items():
-        weights += term["weight"] * (read_switches(run, f"{name}_loss") != 0).any().to_numpy()
+        weights += term["weight"] * (by_switch(run, f"{name}_loss") != 0).any().to_numpy()
     return weights
 
 
@@ -59,7 +59,7 @@ def priority_correlation(run: Run) -> Float64s:
     that a correlation over steps would show time and not priority. A step in which all sub-models
     are equal counts as 0.
     """
-    uncertainty = read_switches(run, "uncertainty").dropna().rank(axis=1)
+    uncertainty = by_switch(run, "uncertainty").rank(axis=1)
     norms = unit_norms(run).rank(axis=1)
     correlations = uncertainty.corrwith(norms, axis=1)
     return np.array([correlations.fillna(0.0).mean()], dtype=np.float64)
@@ -67,5 +67,11 @@ def priority_correlation(run: Run) -> Float64s:
 
 def norm_shares(run: Run) -> pd.DataFrame:
     """Return each sub-model's share of the sum of the sub-models' gradient norms, by step."""
-    norms = read_switches(run, "gradient_norm").dropna()
+    norms = by_switch(run, "gradient_norm")
     return norms.div(norms.sum(axis=1), axis=0)
+
+
+def by_switch(run: Run, metric: str) -> pd.DataFrame:
+    """Return a metric of the sub-models: a row per step, a column per sub-model."""
+    records = read_metric(run, metric)
+    return records.pivot_table(index="step", columns="switch", values="value").dropna()
