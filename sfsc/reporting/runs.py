@@ -100,6 +100,17 @@ class Run:
             )
         return values
 
+    @property
+    def query_identities(self) -> NDArray[np.int64]:
+        """Identity of each valid query, (Q,)."""
+        try:
+            return self._query_metrics["identity"].astype(np.int64)
+        except (OSError, KeyError, SafetensorError) as error:
+            raise ResultError(
+                f"{self.folder / 'query_metrics.safetensors'} must hold each query's identity. "
+                f"Found: {_line(error)} Evaluate it again."
+            ) from error
+
     @cached_property
     def _query_metrics(self) -> dict[str, NDArray[np.float32]]:
         return dict(load_file(self.folder / "query_metrics.safetensors"))

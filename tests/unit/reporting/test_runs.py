@@ -81,11 +81,13 @@ def test_query_metrics_that_do_not_fit_are_refused(damage: str, tmp_path: Path):
 
 
 def test_settings_have_the_names_of_params_yaml(tmp_path: Path):
-    """Section and key; names of data set, method and seed are left out."""
+    """Dotted keys; a part's own key has its name. Data set, method and seed are no settings."""
     settings = load_run(write_run(tmp_path)).settings
-    assert settings["loss.compatible_weight"] == 1
+    assert settings["loss.base"] == "softmax"
+    assert settings["loss.terms.compatible"] == "compatible"
+    assert settings["loss.terms.compatible.kl.weight"] == 0.0005
     assert settings["train.epochs"] == 20
-    assert all("." in key for key in settings)
+    assert all("." in key or key == "aggregation" for key in settings)
 
 
 def test_settings_that_no_training_has_are_refused(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from sfsc.data.manifest import Manifest
 from sfsc.errors import ResultError
 from sfsc.retrieval import evaluate as stage
 from sfsc.retrieval.arrays import Float32s
@@ -86,9 +87,11 @@ def test_the_file_names_run_protocol_and_matrices(run_dir: Path, data_dir: Path)
 
 @pytest.mark.usefixtures("_swapped")
 def test_the_matrices_are_the_means_of_the_queries(run_dir: Path, data_dir: Path):
-    """The third file has every cell of every query, under the same names, and names the run."""
+    """The third file has every cell of every query, the queries' identities, and the run."""
     matrices = run_stage(run_dir, data_dir)["matrices"]
     stored = load_file(run_dir / FILES[2])
+    manifest = Manifest.load(data_dir / "manifest.csv")
+    assert stored.pop("identity").tolist() == manifest.identity[manifest.rows("query")].tolist()
     assert set(stored) == set(matrices)
     for name, values in stored.items():
         assert values.dtype == np.float32
