@@ -39,8 +39,9 @@ def make_deterministic(threads: int, device: torch.device) -> None:
     # What `use_deterministic_algorithms` does, but for importing a compiler that takes a second.
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.backends.cudnn.allow_tf32 = False  # float32 is float32 of convolutions, too
-    torch.backends.cuda.enable_mem_efficient_sdp(
-        enabled=False
-    )  # its gradients vary; there are others
+    # Attention by matrix products: the gradients of a GPU's fused kernels vary.
+    torch.backends.cuda.enable_mem_efficient_sdp(enabled=False)
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    torch.backends.cuda.enable_flash_sdp(enabled=device.type == "cpu")
     # It would also fill all new memory with NaN, for operators that read what nobody wrote: none.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
