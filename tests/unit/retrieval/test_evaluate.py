@@ -102,7 +102,7 @@ def test_the_matrices_are_the_means_of_the_queries(run_dir: Path, data_dir: Path
 
 
 def test_a_re_ranked_test_says_so(run_dir: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch):
-    """The file holds the settings; here the second query's positive falls behind."""
+    """The file holds the settings; here the second query's positive falls to a later rank."""
     vectors = np.random.default_rng(25).integers(-3, 4, (5, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     embed_as(monkeypatch, vectors[None, :2], vectors[None, 2:])
