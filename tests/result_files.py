@@ -162,7 +162,7 @@ def set_level(folder: Path, level: float, wobble: float = 0.0) -> None:
 
 
 def write_measured(path: Path, *, dataset: str = "synthetic", method: str = "sfsc") -> Path:
-    """Write what `sfsc measure` says of one data set; times grow with the cost."""
+    """Write a file of `sfsc measure` for one data set; times grow with the cost."""
     path.parent.mkdir(parents=True, exist_ok=True)
     submodels = [
         {

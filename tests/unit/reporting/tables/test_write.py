@@ -57,7 +57,7 @@ def test_markdown_and_latex_show_the_same_cells(root: Path, tmp_path: Path):
 
 
 def test_a_study_without_variations_says_so(root: Path, tmp_path: Path):
-    """The files are there all the same: a rule's outputs do not depend on the study."""
+    """The files exist even then: the outputs of a rule do not depend on the study."""
     write_tables(JOB, root, tmp_path, tmp_path / "metrics.json", None)
     assert (tmp_path / "ablation.md").read_text() == "This study has no ablation conditions.\n"
     assert (tmp_path / "robustness.tex").read_text() == (
