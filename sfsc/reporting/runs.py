@@ -99,13 +99,9 @@ class Run:
     @property
     def query_identities(self) -> NDArray[np.int64]:
         """Identity of each valid query, (Q,)."""
-        try:
+        path = self.folder / "query_metrics.safetensors"
+        with _reading(path, "hold the identity of each query", mend="Evaluate it again."):
             return self._query_metrics["identity"].astype(np.int64)
-        except (OSError, KeyError, SafetensorError) as error:
-            raise ResultError(
-                f"{self.folder / 'query_metrics.safetensors'} must hold each query's identity. "
-                f"Found: {_line(error)} Evaluate it again."
-            ) from error
 
     @cached_property
     def _query_metrics(self) -> dict[str, NDArray[np.float32]]:

@@ -60,5 +60,5 @@ def test_queries_without_identities_are_refused(results: Results, tmp_path: Path
     with pytest.raises(ResultError) as error:
         compare("x", Group((load_run(folder),)), results.group("bct_s"), AVERAGE_MAP.of_queries)
     assert str(error.value) == (
-        f"{path} must hold each query's identity. Found: 'identity'. Evaluate it again."
+        f"{path} must hold the identity of each query. Found: 'identity'. Evaluate it again."
     )
