@@ -72,7 +72,8 @@ def common_norms(jacobian: NestedJacobian, *, without: Collection[str] = ()) -> 
     >>> common_norms(NestedJacobian(rows))
     [tensor(1.), tensor(3.)]
     """
-    return [torch.nn.utils.get_total_norm(blocks) for blocks in _common_blocks(jacobian) if blocks]
+    blocks = _common_blocks(jacobian, without)
+    return [torch.nn.utils.get_total_norm(row) for row in blocks if row]
 
 
 def common_cosines(jacobian: NestedJacobian, *, without: Collection[str] = ()) -> Tensor:
