@@ -11,7 +11,7 @@ from sfsc.retrieval.ranking import Scores, positive_ranks, rank_positives
 from sfsc.retrieval.relevance import Labels, Ragged, Relevance, find_relevant
 from sfsc.retrieval.rerankings.k_reciprocal import RerankedGallery, Settings, build
 
-PAPER = {"k1": 20, "k2": 6, "original_weight": 0.3}
+PAPER = {"name": "k_reciprocal", "k1": 20, "k2": 6, "original_weight": 0.3}
 
 
 def naive_distances(
