@@ -144,7 +144,7 @@ def pack_images(
     ):
         done = len(packing.digests)
         if done:
-            LOGGER.info("Resuming after image %d of %d.", done, len(files))
+            LOGGER.info("Resuming behind image %d of %d.", done, len(files))
         for batch in _in_batches(pool, decode, files, done=done):
             damaged += [f"`{d.file.path}` ({d.damage})" for d in batch if d.damage]
             if not damaged:

@@ -172,7 +172,7 @@ def test_a_killed_prepare_ends_with_the_files_of_an_undisturbed_one(
     done = len(journal.read_text().splitlines()) - 1
     caplog.set_level(logging.INFO)
     prepare(job, tmp_path / "raw", tmp_path / "set")
-    assert any(line.startswith(f"Resuming after image {done} of ") for line in caplog.messages)
+    assert any(line.startswith(f"Resuming behind image {done} of ") for line in caplog.messages)
     prepare(job, tmp_path / "raw", tmp_path / "undisturbed")
     for name in FILES:
         assert file_digest(tmp_path / "set" / name) == file_digest(tmp_path / "undisturbed" / name)
