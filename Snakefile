@@ -28,7 +28,7 @@ include: "workflow/rules/other.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/track.smk"
-include: "workflow/rules/snakemake_time.smk"
+include: "workflow/rules/end.smk"
 
 
 rule all:

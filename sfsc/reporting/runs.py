@@ -297,7 +297,7 @@ def describe_reranking(run: Run) -> str:
 
 def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in keys if key not in content]
     except (OSError, ValueError, TypeError) as error:
         raise ResultError(f"{path} must be readable. Found: {_line(error)} {mend}") from error

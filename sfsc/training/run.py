@@ -163,7 +163,7 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
             if done % settings.validate_every == 0 or done == settings.epochs:
                 validation = validate(model.network, prepared, training.device)
                 stream.write({"epoch": done, **asdict(validation)})
-                LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
+                report.validated(done, validation.average_map)
             useful += time.monotonic() - began
             if done % settings.checkpoint_every == 0 or done == settings.epochs:
                 length, seconds = stream.flush(), time.monotonic() - start

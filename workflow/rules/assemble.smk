@@ -32,6 +32,8 @@ rule assemble_independent:
         networks=lambda wildcards, input: folders(input.models),
         data=subpath(input.manifest, parent=True),
         folder=subpath(output.model, parent=True),
+    message:
+        "Assemble {wildcards.run}/seed{wildcards.seed} on {wildcards.dataset}"
     shell:
         "sfsc assemble {params.config} --networks {params.networks:q} --data {params.data:q}"
         " --output {params.folder:q} --threads {threads} > {log:q} 2>&1"

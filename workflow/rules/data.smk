@@ -17,6 +17,8 @@ rule fetch_omniglot:
         mem_mb=500,
         runtime=20,
         gpu=0,
+    message:
+        "Download {wildcards.archive}.zip"
     shell:
         "sfsc fetch --archive {wildcards.archive:q} --output {output:q} > {log:q} 2>&1"
 
@@ -41,6 +43,8 @@ rule prepare_synthetic:
     params:
         config=planned,
         folder=subpath(output.manifest, parent=True),
+    message:
+        "Prepare {params.folder}"
     shell:
         "sfsc prepare {params.config} --raw data/raw --output {params.folder:q}"
         " --threads {threads} > {log:q} 2>&1"

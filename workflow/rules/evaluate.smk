@@ -31,6 +31,8 @@ rule evaluate:
         run=subpath(input.model, parent=True),
         data=subpath(input.manifest, parent=True),
         output=subpath(output.test, parent=True),
+    message:
+        "Test {wildcards.run}/seed{wildcards.seed} on {wildcards.dataset} (threads: {threads}, GPUs: {resources.gpu})"
     shell:
         "sfsc evaluate {params.config} --run {params.run:q} --data {params.data:q}"
         " --output {params.output:q} --threads {threads} > {log:q} 2>&1"
@@ -58,5 +60,7 @@ rule measure:
     params:
         config=planned,
         data=subpath(input.manifest, parent=True),
+    message:
+        "Measure what sub-models cost on {wildcards.dataset} (threads: {threads}, GPUs: {resources.gpu})"
     shell:
         "sfsc measure {params.config} --data {params.data:q} --output {output:q} > {log:q} 2>&1"

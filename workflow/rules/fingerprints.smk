@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sfsc import plan
 from sfsc.provenance import short_digest
-from sfsc.tracking.stamp import is_stale
+from sfsc.tracking.stamp import is_stale, page_of_experiment
 
 STORE = os.environ.get("MLFLOW_TRACKING_URI", "")
 JOBS = {

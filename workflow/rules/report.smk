@@ -25,6 +25,8 @@ rule tables:
         results=results_folder,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         choices=lambda wildcards, input: flag("--choices", input.choices),
+    message:
+        "Write the tables of study {wildcards.study}"
     shell:
         "sfsc tables {params.config} --results {params.results:q} --output {params.folder:q}"
         " --metrics {output.metrics:q} {params.choices} > {log:q} 2>&1"
@@ -57,6 +59,8 @@ rule claims:
     params:
         config=planned,
         results=results_folder,
+    message:
+        "Judge the claims of study {wildcards.study}"
     shell:
         "sfsc claims {params.config} --results {params.results:q} --output {output.json:q}"
         " > {log:q} 2>&1"
@@ -85,6 +89,8 @@ rule cost:
         mem_mb=1000,
         runtime=10,
         gpu=0,
+    message:
+        "Write the table of costs of study {wildcards.study}"
     shell:
         "sfsc cost --measured {input.measured:q} --output {output.csv:q} > {log:q} 2>&1"
 
@@ -110,6 +116,8 @@ rule choices:
     params:
         config=planned,
         results=results_folder,
+    message:
+        "Choose among the candidates of study {wildcards.study}"
     shell:
         "sfsc choices {params.config} --results {params.results:q} --output {output.json:q}"
         " > {log:q} 2>&1"
@@ -159,6 +167,8 @@ rule figures:
         results=results_folder,
         data=subpath(input.summary, parent=True),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
+    message:
+        "Draw the figures of {wildcards.dataset}"
     shell:
         "sfsc figures --names {params.names:q} {params.config} --results {params.results:q}"
         " --dataset {wildcards.dataset:q} --data {params.data:q} --output {params.folder:q} > {log:q} 2>&1"
@@ -200,6 +210,8 @@ rule report:
         results=results_folder,
         tables=subpath(input.main, parent=True),
         choices=lambda wildcards, input: flag("--choices", input.choices),
+    message:
+        "Write the report of study {wildcards.study}"
     shell:
         "sfsc report {params.config} --results {params.results:q} --tables {params.tables:q}"
         " --claims {input.claims:q} --cost {input.cost:q} --figures {input.figures:q}"

@@ -26,5 +26,7 @@ rule track:
     params:
         study="results/{study}",
         report=subpath(input.report, parent=True),
+    message:
+        "Mirror study {wildcards.study} into MLflow"
     shell:
         "sfsc track --study {params.study:q} --report {params.report:q} --stamp {output:q} > {log:q} 2>&1"

@@ -37,6 +37,8 @@ rule train_sfsc:
         reference=lambda wildcards, input: flag(
             "--reference", folders(input.reference)[:1]
         ),
+    message:
+        "Train {wildcards.network} on {wildcards.dataset} (threads: {threads}, GPUs: {resources.gpu})"
     shell:
         "sfsc train {params.config} --data {params.data:q}"
         " --output {params.folder:q} {params.reference} --threads {params.threads} > {log:q} 2>&1"
