@@ -60,12 +60,14 @@ def save_submodel(network: Network, switch: int, settings: dict[str, Any], folde
     folder.mkdir(parents=True)
     tensors = extract(network, switch).state_dict()
     save_file({name: t.contiguous() for name, t in tensors.items()}, folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(json.dumps({"network": settings, "switch": switch}))
+    (folder / DESCRIPTION).write_text(
+        json.dumps({"network": settings, "switch": switch}), encoding="utf-8"
+    )
 
 
 def load_submodel(folder: Path) -> ImageEmbedder:
     """Return a sub-model written by `save_submodel`."""
-    description = json.loads((folder / DESCRIPTION).read_text())
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     settings = dict(description["network"])
     network = KINDS[settings.pop("kind", "switchable")](**settings).eval()
     submodel = extract(network, description["switch"])
