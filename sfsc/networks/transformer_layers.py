@@ -100,7 +100,8 @@ class SwitchableTokens(SwitchableLayer):
 
     def forward(self, patches: Tensor, switch: int) -> Tensor:
         """Map (B, features[switch], H', W') to (B, 1 + H' W', features[switch])."""
-        return to_tokens(patches, *self.leading_blocks(switch), self.grid)
+        class_token, positions = self.leading_blocks(switch)
+        return to_tokens(patches, class_token, positions, self.grid)
 
     def dense(self, switch: int) -> Tokens:
         """Return sub-model `switch` as a plain module."""
