@@ -78,6 +78,7 @@ def uncalled_modules(job: TrainJob) -> list[str]:
         "sfsc.losses.triplet": loss.triplet_weight > 0,
         "sfsc.networks.pretrained": job.network.pretrained is not None,
         "sfsc.networks.recompute": job.train.gradient_checkpointing,
+        "sfsc.networks.weight_files": job.network.pretrained is not None,
         "sfsc.training.replay": job.train.cuda_graphs,
     }
     return [module for module, called in is_called.items() if not called]

@@ -18,6 +18,7 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
+from sfsc.networks.weight_files import digest_of_weights
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
 from sfsc.training.build import Training, build_training
 from sfsc.training.checkpoint import Progress, as_saved, restore_checkpoint, save_checkpoint
@@ -79,7 +80,7 @@ def train(
     if reference_dir:
         digests["reference_digest"] = digest_of(reference_dir / "model.safetensors")
     if job.network.pretrained:
-        digests["pretrained_digest"] = digest_of(Path(job.network.pretrained))
+        digests["pretrained_digest"] = digest_of_weights(Path(job.network.pretrained))
     folder, key = output_dir / "checkpoints", " ".join(digests.values())
     with joined_processes(job.train.processes, device) as processes:
         training = build_training(job, prepared, reference_dir, device=device, processes=processes)

@@ -114,6 +114,7 @@ def test_what_is_off_is_not_called(job: TrainJob):
         "sfsc.losses.triplet",
         "sfsc.networks.pretrained",
         "sfsc.networks.recompute",
+        "sfsc.networks.weight_files",
         "sfsc.training.replay",
     ]
     on = loss_section(triplet_weight=1.0, compatible_weight=1.0, asymmetric_weight=1.0)
