@@ -1,14 +1,16 @@
-# make reproduce   everything from nothing: environment, data, trainings, tables, figures, report, MLflow
+# make reproduce   everything from scratch: environment, data, trainings, tables, figures, report, MLflow runs;
+#                  make reproduce STUDY=omniglot: another study
 # make test        checks and tests; make check: the checks alone; make test-system: kills, servers, a cluster, a browser
-# make ui          browse the runs; STUDY=omniglot make reproduce: another study
-# make readme      copy results and rule graph into the README; make docs: write docs/parameters.md from the types
-# make lock        resolve requirements.lock anew
+# make ui          browse the runs in MLflow
+# make docs        write docs/parameters.md from the types, build the site in site/, check its links
+# make readme      copy the results of the reports into the README
+# make lock        resolve requirements.lock again
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES  ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 PORT   ?= 5000
 STUDY  ?=
-# On Linux pip may take a torch with gigabytes of CUDA packages: name an index of CPU wheels here to avoid that.
+# On Linux, pip may choose a build of torch with gigabytes of CUDA packages. An index of CPU wheels here avoids it.
 TORCH_INDEX ?=
 
 VENV  := .venv
@@ -16,7 +18,7 @@ READY := $(VENV)/.ready
 BIN   := $(VENV)/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Without byte code each of the pipeline's processes would compile its imports again, seconds each.
+# Without byte code every process of the pipeline compiles its imports again, which takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: reproduce test test-system check ui lock readme docs
@@ -28,7 +30,7 @@ reproduce: $(READY)
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
 
-# Takes most of an hour: the pipeline is killed and started again 25 times, servers come and go, pages are looked at.
+# Takes most of an hour: kills the pipeline 25 times and resumes it, starts and stops servers, opens pages in a browser.
 test-system: $(READY)
 	tests/system/install.sh
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/system
@@ -44,7 +46,7 @@ ui: $(READY)
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(PORT)
 
-# torch goes first and alone: another index is then asked for one package, not for each.
+# torch is installed first, so that pip asks the other index for torch alone.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.lock)"
@@ -52,15 +54,16 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-# A CPU wheel of torch adds its label to the version, which other machines' wheels do not have.
+# A CPU wheel of torch adds a label to the version that wheels for other machines do not have; sed removes it.
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --extra=cluster --extra=dev --extra=s3 --strip-extras --no-emit-index-url --no-emit-find-links \
+	$(BIN)/pip-compile --quiet --extra=cluster --extra=dev --extra=docs --extra=s3 --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file=requirements.lock pyproject.toml
 	sed -i 's/^\(torch==[^+]*\)+cpu$$/\1/' requirements.lock
 
 readme: $(READY)
 	$(BIN)/python -m sfsc.reporting.readme README.md
-	$(BIN)/snakemake --rulegraph mermaid-js -- all | $(BIN)/python -m sfsc.reporting.rule_graph README.md
 
+# NO_MKDOCS_2_WARNING silences an announcement of the theme's, not warnings about the pages.
 docs: $(READY)
-	$(BIN)/python -m sfsc.parameter_reference docs/parameters.md
+	$(BIN)/python -m sfsc.settings.reference docs/parameters.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

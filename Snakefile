@@ -1,11 +1,11 @@
-# The pipeline's table of contents. Rules are in workflow/rules, knobs in params.yaml, and a study is an
-# overlay of it: snakemake --cores 8 --configfile studies/omniglot.yaml all
+# The pipeline's table of contents. Rules are in workflow/rules, settings in params.yaml. A study overlays params.yaml:
+#   snakemake --cores 8 --configfile studies/omniglot.yaml -- all
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-# Names the interpreter that requirements.lock is resolved for. Inert without --software-deployment-method.
+# The interpreter that requirements.lock is resolved for. Ignored without --software-deployment-method.
 container: "docker://python:3.11-slim"
 
 
@@ -27,8 +27,7 @@ include: "workflow/rules/other.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/track.smk"
-include: "workflow/rules/cost.smk"
-include: "workflow/rules/graph.smk"
+include: "workflow/rules/snakemake_time.smk"
 include: "workflow/rules/fingerprints.smk"
 
 

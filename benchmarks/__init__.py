@@ -1,1 +1,1 @@
-"""What SFSC costs against stated limits: `python -m benchmarks.<subject> --json`."""
+"""Time and memory of SFSC against stated limits: `python -m benchmarks.<subject> --json`."""

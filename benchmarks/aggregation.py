@@ -36,8 +36,8 @@ from benchmarks.step import (
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.compute import best_device, generator_for
-from sfsc.config import TrainJob
 from sfsc.networks.switchable import leading_block
+from sfsc.settings.jobs import TrainJob
 
 LIMITS = {
     "share_of_step": 0.05,
@@ -67,16 +67,16 @@ def masks(jacobian: NestedJacobian) -> Tensor:
     return stack(NestedJacobian(ones))
 
 
-def pairwise(rows: Tensor, owned: Tensor, orders: list[list[int]]) -> Tensor:
+def pairwise(rows: Tensor, owned: Tensor, orders: Tensor) -> Tensor:
     """Return the sum of the projected rows, (N,), pair after pair.
 
     Args:
         rows: (M, N).
         owned: (M, N), 1 where a sub-model owns a weight, else 0.
-        orders: For each row the others in the order in which it meets them.
+        orders: For each row the others in the order in which it meets them, (M, M - 1).
     """
     total = torch.zeros_like(rows[0])
-    for i, others in enumerate(orders):
+    for i, others in enumerate(orders.tolist()):
         running = rows[i].clone()
         for j in others:
             meet = owned[i] * owned[j]
@@ -103,7 +103,7 @@ def measure(
     images, labels = (tensor.to(device) for tensor in random_batch(job, image_size))
     model = random_model(job).to(device)
     compute = gradients_of(job, model)
-    jacobian = compute(images, labels, kl_weight=job.loss.kl_weight).jacobian
+    jacobian = compute(images, labels, progress=1.0).jacobian
     projection = Projection("nested", "sum")
 
     def ours() -> dict[str, Tensor]:

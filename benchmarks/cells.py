@@ -1,16 +1,16 @@
-"""Embeddings and labels of the shapes of the paper's test splits, made up."""
+"""Random embeddings and labels with the shapes of the paper's test splits."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.relevance import Labels
 
 DIMENSION = 512
 
 
 class Size(NamedTuple):
-    """Of a data set's test split; junk is dropped before these counts."""
+    """Size of a data set's test split, without junk."""
 
     queries: int
     gallery: int
@@ -20,9 +20,9 @@ class Size(NamedTuple):
 
 
 TRAINED = 2.0
-"""Spread of a cluster for a mAP of about 0.85, a standard network's on Market-1501."""
+"""Spread of a cluster that gives a mAP of about 0.85, as a standard network on Market-1501."""
 UNTRAINED = 4.0
-"""For a mAP below 0.05: positives anywhere in the gallery, the hardest case for counting."""
+"""Spread that gives a mAP below 0.05: positives lie anywhere in the gallery, the slowest case."""
 MARKET1501 = Size(3_368, 15_913, 750, 6, 2_798)
 MSMT17 = Size(11_659, 82_161, 3_060, 15, 0)
 
@@ -37,7 +37,12 @@ class Cell(NamedTuple):
 
 
 def make_cell(size: Size, *, spread: float = TRAINED) -> Cell:
-    """Return clusters by identity, their width such that mAP is what `spread` says."""
+    """Return one cluster of embeddings per identity.
+
+    Args:
+        size: Size of the test split.
+        spread: Width of the clusters, which sets the mAP: `TRAINED` or `UNTRAINED`.
+    """
     generator = np.random.default_rng(0)
     labels = make_labels(generator, size)
     centres = make_centres(generator, size)
@@ -45,7 +50,7 @@ def make_cell(size: Size, *, spread: float = TRAINED) -> Cell:
 
 
 def make_labels(generator: np.random.Generator, size: Size) -> tuple[Labels, Labels]:
-    """Return the labels of queries and gallery."""
+    """Return random labels of queries and gallery."""
     owners = generator.integers(0, size.identities, size.gallery)
     owners[: size.distractors] = size.identities + np.arange(size.distractors)
     generator.shuffle(owners)

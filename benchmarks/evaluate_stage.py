@@ -1,99 +1,93 @@
-"""What the stage `sfsc evaluate` takes at the size of a data set of the paper.
+"""What testing a run takes at the size of a data set of the paper, its embeddings in memory.
 
-The command runs in a process of its own on stored embeddings of four sub-models. They are as good
-as useless: positives are anywhere in the gallery, the hardest case for time and memory. Those that
-are re-ranked are a standard network's: useless ones have hardly any reciprocal neighbours.
+The tests of four sub-models run in a process of its own, as in the stage `sfsc evaluate`. The
+embeddings are as good as useless: positives are anywhere in the gallery, the hardest case for time
+and memory. Those that are re-ranked are a standard network's: useless ones have hardly any
+reciprocal neighbours.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from benchmarks.cells import TRAINED, UNTRAINED, Size, make_centres, make_labels, scatter
 from benchmarks.memory import status_bytes
-from sfsc.cli import main as sfsc
-from sfsc.data.manifest import Manifest
-from sfsc.retrieval.ranking import Labels
+from sfsc.compute import best_device, keep_freed_memory, make_deterministic
+from sfsc.retrieval.evaluate import build_index
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.rerankings.k_reciprocal import Settings as Reranking
+from sfsc.settings.sections import Evaluate
 
-WIDTHS = (0.125, 0.25, 0.5, 1.0)
-RERANKING = {"k1": 20, "k2": 6, "original_weight": 0.3}
+SUBMODELS = 4
+RERANKING = Reranking(k1=20, k2=6, original_weight=0.3)
 LIMITS = {"peak_bytes": 4 * 2**30}
-STAGE = (
-    *("evaluate", "--config", "evaluate.json", "--embeddings", "embeddings.safetensors"),
-    *("--data", ".", "--output", "cross_test.json", "--queries", "queries.safetensors"),
-)
+
+
+@dataclass(frozen=True)
+class Test:
+    """What is measured."""
+
+    size: Size
+    submodels: int
+    is_reranked: bool
+    threads: int
 
 
 def measure(
-    size: Size, *, is_reranked: bool = False, widths: tuple[float, ...] = WIDTHS
+    size: Size, *, is_reranked: bool = False, submodels: int = SUBMODELS, threads: int = 2
 ) -> dict[str, float]:
     """Return wall seconds and peak resident memory of one full matrix.
 
     Args:
-        size: Of the test split.
+        size: Size of the test split.
         is_reranked: Whether by k-reciprocal re-ranking.
-        widths: A sub-model each.
+        submodels: Number of sub-models.
+        threads: Threads of torch's operators.
     """
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_inputs(folder, size, widths, is_reranked=is_reranked)
-        command = [sys.executable, "-m", "benchmarks.evaluate_stage", name]
-        start = time.perf_counter()
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        elapsed = time.perf_counter() - start
-        stored = (folder / "embeddings.safetensors").stat().st_size
-        summary = json.loads((folder / "cross_test.json").read_text())["summary"]
-    return {
-        "seconds": elapsed,
-        "peak_bytes": float(done.stdout),
-        "stored_bytes": stored,
-        "mean_average_precision": summary["average_map"],
-    }
+    test = Test(size, submodels, is_reranked, threads)
+    command = [sys.executable, "-m", "benchmarks.evaluate_stage", json.dumps(asdict(test))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
-def write_inputs(folder: Path, size: Size, widths: tuple[float, ...], *, is_reranked: bool) -> None:
-    """Write what the stage reads."""
+def measure_here(test: Test) -> dict[str, float]:
+    """Return the figures of this process, which should have done nothing else."""
+    keep_freed_memory()
+    device = best_device()
+    make_deterministic(test.threads, device)
     generator = np.random.default_rng(0)
-    labels = dict(zip(("query", "gallery"), make_labels(generator, size), strict=True))
-    make_manifest(labels).save(folder / "manifest.csv")
-    centres, spread = make_centres(generator, size), TRAINED if is_reranked else UNTRAINED
-    embeddings = {
-        split: np.stack([scatter(generator, of, centres, spread) for _ in widths])
-        for split, of in labels.items()
-    }
-    run = {"dataset": "custom", "method": "sfsc", "seed": 0, "widths": widths}
-    path = folder / "embeddings.safetensors"
-    save_file(embeddings, path, metadata={"run": json.dumps(run)})
-    section = {"average_precision": "step", "ranks": [1, 5, 10]}
-    section |= {"reranking": RERANKING} if is_reranked else {}
-    (folder / "evaluate.json").write_text(json.dumps({"config": section, "code": ""}))
-
-
-def make_manifest(labels: dict[str, Labels]) -> Manifest:
-    """Return the manifest of a set that has these splits and no images."""
-    identity, camera = (np.concatenate(columns) for columns in zip(*labels.values(), strict=True))
-    return Manifest(
-        path=np.array([f"{index}.jpg" for index in range(len(identity))]),
-        identity=identity,
-        camera=camera,
-        split=np.repeat(list(labels), [len(of.identity) for of in labels.values()]),
-        digest=np.full(len(identity), "0" * 64),
+    labels = make_labels(generator, test.size)
+    centres = make_centres(generator, test.size)
+    spread = TRAINED if test.is_reranked else UNTRAINED
+    query, gallery = (
+        np.empty((test.submodels, len(of.identity), centres.shape[1]), np.float32) for of in labels
     )
+    for switch in range(test.submodels):
+        query[switch], gallery[switch] = (scatter(generator, of, centres, spread) for of in labels)
+    section = Evaluate(
+        average_precision="step",
+        ranks=(1, 5, 10),
+        reranking=RERANKING if test.is_reranked else None,
+    )
+    start = time.perf_counter()
+    result = evaluate_matrix(query, gallery, *labels, index=build_index(section), device=device)
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak_bytes": status_bytes("VmHWM"),
+        "embeddings_bytes": query.nbytes + gallery.nbytes,
+        "mean_average_precision": result.average_map(),
+    }
 
 
 def main() -> None:
-    """Run the stage in a folder and print the peak of this process's memory."""
-    os.chdir(sys.argv[1])
-    if sfsc(STAGE):
-        raise SystemExit("`sfsc evaluate` must succeed.")
-    print(status_bytes("VmHWM"))
+    """Measure what the argument says and print the figures."""
+    content = json.loads(sys.argv[1])
+    print(json.dumps(measure_here(Test(**content | {"size": Size(*content["size"])}))))
 
 
 if __name__ == "__main__":

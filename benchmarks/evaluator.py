@@ -3,7 +3,7 @@
 `python -m benchmarks.evaluator --json` prints
 
     over_matmul          time of one cell at Market-1501 size over the blocked float32 matrix
-                         product alone, the fastest block size of it: the limit of any evaluator
+                         product alone in its fastest block size: the limit of any evaluator
                          that computes all scores. The embeddings are as good as a standard
                          network's; `over_matmul_untrained` is the same for useless ones, whose
                          positives are anywhere in the gallery
@@ -14,11 +14,11 @@
     extra_bytes_msmt17   peak memory of one cell at MSMT17 size, above loaded inputs and libraries;
                          in a fresh process
 
-and the absolute figures behind them. Both compute threads are used by all contestants.
+and the absolute figures that they come from. All contestants use both compute threads.
 
 `python -m benchmarks.evaluator --scale msmt17 --json` measures something else: seconds and peak
-memory of the whole stage `sfsc evaluate` at that size (`benchmarks.evaluate_stage`), with
-`--reranking` that of k-reciprocal re-ranking.
+memory of all tests of a run at that size (`benchmarks.evaluate_stage`), with `--reranking` those of
+k-reciprocal re-ranking.
 """
 
 import argparse
@@ -37,7 +37,7 @@ import torch
 from benchmarks import evaluate_stage
 from benchmarks.cells import MARKET1501, MSMT17, UNTRAINED, Cell, make_cell
 from benchmarks.memory import status_bytes
-from sfsc.retrieval.cross_test import evaluate_matrix
+from sfsc.retrieval.matrix import evaluate_matrix
 
 THREADS = 2
 REPEATS = 5
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
-        "--scale", choices=SCALES, help="the whole stage at this size, nothing else"
+        "--scale", choices=SCALES, help="all tests of a run at this size, nothing else"
     )
     parser.add_argument("--reranking", action="store_true", help="with --scale: re-rank")
     arguments = parser.parse_args()

@@ -46,7 +46,6 @@ from benchmarks.step import (
     switchable_step,
 )
 from sfsc.compute import best_device, keep_freed_memory
-from sfsc.config import Augmentation, TrainJob
 from sfsc.data.augmentation import Augment, build_augmentation, kornia_steps
 from sfsc.data.image_files import decode_image
 from sfsc.data.integrity import check_digests
@@ -54,6 +53,8 @@ from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.packed import open_images, read_images
 from sfsc.data.samplers import pk_batches
 from sfsc.data.transforms import normalise, to_unit
+from sfsc.settings.jobs import TrainJob
+from sfsc.settings.sections import Augmentation
 
 LIMITS = {"images_per_second": 5000.0, "over_step_consumption": 2.0, "peak_resident_gib": 4.0}
 """The last one an upper limit."""

@@ -4,6 +4,6 @@ from pathlib import Path
 
 
 def status_bytes(field: str) -> int:
-    """Return a memory figure of this process."""
+    """Return a memory field of this process, such as `VmHWM`, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))

@@ -2,18 +2,17 @@
 
     python -m benchmarks.pipeline [--configfile studies/omniglot.yaml] [--json]
 
-Measures the finished study at hand by what its jobs left behind. If it is not complete, one seed of
-it is run in a temporary copy of the project, and each job stands for those of its rule; what there
-is one of in any study, say the tables, then counts as the sample's.
+Measures the finished study in this folder from the files of its jobs. If the study is not complete,
+one seed of it runs in a temporary copy of the project, and each of its jobs stands for all jobs of
+its rule.
 
-* Core time: each job's seconds, from its start to its end, times its threads (its `benchmark:`
-  file), and the processor time of Snakemake itself, of all times that it ran jobs of the study.
-* Useful: the seconds inside training steps, validation, embedding and ranking. The rest is
-  interpreter start, imports, reading and writing, data, reports, the mirror and orchestration.
+* Core time: the wall seconds of each job (its `benchmark:` file) times its threads, and the CPU
+  time of every Snakemake that ran jobs of the study.
+* Useful time: seconds in training steps, validation, embedding and ranking. The rest is interpreter
+  start, imports, reading and writing, data, reports, the mirror and orchestration.
 
-`measure` keeps all cores of the machine to itself and computes with one, which is what counts here.
-
-A training that was killed and went on is left out: its file tells of its last part alone.
+`measure` reserves all cores but computes with one; one is counted. A training that was killed and
+resumed is left out, because its file covers the last part only.
 """
 
 import argparse
@@ -32,28 +31,28 @@ from typing import NamedTuple
 
 import yaml
 
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 
 LIMITS = {"useful_share": 0.9}
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "sfsc")
 TRAINING = ("train", "ablate", "vary")
-"""How the names of the rules that train begin."""
+"""First words of the names of rules that train."""
 NOT_COUNTED = frozenset({"fetch_omniglot"})
-"""A download takes as long as the network does."""
+"""The time of a download depends on the network."""
 
 
 class Job(NamedTuple):
-    """A finished job; paths are below the project's folder."""
+    """A finished job. Paths are relative to the project's folder."""
 
     rule: str
     log: Path
     output: Path
-    """One of its files."""
+    """One of the job's output files."""
     threads: int
 
 
 class Cost(NamedTuple):
-    """What the jobs of a kind take."""
+    """The cost of all jobs of one kind."""
 
     jobs: float = 0.0
     core_seconds: float = 0.0
@@ -69,7 +68,7 @@ class Cost(NamedTuple):
 
 
 def snakemake(root: Path, configfiles: Sequence[str], *arguments: str, **settings: str) -> str:
-    """Run Snakemake in a folder and return what it prints; end with its errors if it fails."""
+    """Run Snakemake in a folder and return its output; exit with its errors if it fails."""
     environment = os.environ | settings
     overlays = ["--configfile", *configfiles] if configfiles else []
     command = [sys.executable, "-m", "snakemake", *arguments, *overlays, "--", "all"]
@@ -82,7 +81,7 @@ def snakemake(root: Path, configfiles: Sequence[str], *arguments: str, **setting
 
 
 def list_files(root: Path, configfiles: Sequence[str]) -> list[dict[str, str]]:
-    """Return what Snakemake knows of each file of a study.
+    """Return Snakemake's summary of each file of a study.
 
     Args:
         root: The project's folder.
@@ -114,7 +113,7 @@ def read_useful_seconds(log: Path) -> float:
 
 
 def measure_job(root: Path, job: Job) -> tuple[str, float, float] | None:
-    """Return kind, core seconds and useful seconds of a finished job, None if it was resumed."""
+    """Return kind, core seconds and useful seconds of a job; None if it was resumed."""
     with (root / job.log).with_suffix(".tsv").open() as file:
         (row,) = csv.DictReader(file, delimiter="\t")
     kind, seconds = job.rule.partition("_")[0], float(row["s"])
@@ -132,8 +131,8 @@ def add_up(root: Path, jobs: Sequence[Job], weights: Mapping[str, float]) -> dic
 
     Args:
         root: The project's folder.
-        jobs: All of the study.
-        weights: How many jobs one of a rule stands for.
+        jobs: All jobs of the study.
+        weights: For each rule, how many jobs one of its jobs stands for.
     """
     kinds: dict[str, Cost] = {}
     for job in jobs:
@@ -164,24 +163,24 @@ def run_sample(root: Path, configfiles: Sequence[str], copy: Path) -> list[dict[
     overlays = [shutil.copy2(root / name, copy) for name in configfiles]
     (copy / "one_seed.yaml").write_text(yaml.safe_dump({"seeds": seeds, "variation_seeds": seeds}))
     names = [*(Path(overlay).name for overlay in overlays), "one_seed.yaml"]
-    # A store of its own: the sample is no result.
+    # The sample is not a result, so it gets its own store.
     snakemake(copy, names, "--cores", "all", MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
     return list_files(copy, names)
 
 
 def measure(root: Path, configfiles: Sequence[str] = ()) -> dict[str, object]:
-    """Return the share and where the rest goes, kind of job by kind.
+    """Return the useful share, and the cost of each kind of job.
 
     Args:
         root: The project's folder.
         configfiles: Overlays of `params.yaml`.
     """
     files = list_files(root, configfiles)
-    is_at_hand = all(
+    is_finished = all(
         file["plan"] == "no update" and (root / file["log-file(s)"]).with_suffix(".tsv").is_file()
         for file in files
     )
-    if is_at_hand:
+    if is_finished:
         kinds = add_up(root, jobs_of(files), dict.fromkeys((file["rule"] for file in files), 1.0))
     else:
         with tempfile.TemporaryDirectory() as folder:
@@ -195,13 +194,13 @@ def measure(root: Path, configfiles: Sequence[str] = ()) -> dict[str, object]:
         "useful_share": useful_seconds / core_seconds,
         "core_seconds": core_seconds,
         "useful_seconds": useful_seconds,
-        "measured": "study at hand" if is_at_hand else "one seed of the study",
+        "measured": "finished study" if is_finished else "one seed of the study",
         "kinds": {kind: cost._asdict() for kind, cost in kinds.items()},
     }
 
 
 def report(result: Mapping[str, object], kinds: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Yield the lines for a person."""
+    """Yield the lines to print."""
     yield f"{'jobs':12} {'number':>7} {'core s':>9} {'useful s':>9} {'rest s':>9}"
     for kind, cost in kinds.items():
         rest = cost["core_seconds"] - cost["useful_seconds"]

@@ -2,13 +2,14 @@
 
     python -m benchmarks.plan studies/paper.yaml [--rate 2e14] [--threads 2] [--json]
 
-Trainings and steps follow from the parameters and the published sizes of the sets. One step of the
-study's switchable network is measured on the device at hand, in the study's precision; all others
-take time in proportion to their products. `--rate` gives another device's products a second in
-place of the measurement: `step_operations / step_seconds` of `python -m benchmarks.step` there.
+The number of trainings and steps follows from the parameters and the published sizes of the sets.
+One step of the study's switchable network is measured on this machine, in the study's precision.
+The time of any other step is proportional to its floating-point operations: two per
+multiply-accumulate, of the forward and twice for the backward pass. `--rate` replaces the
+measurement by another device's operations per second: `step_operations / step_seconds` of
+`python -m benchmarks.step` there.
 
-Epochs of `each` networks, whose steps are smaller, are counted by their own products. Evaluation,
-loading and Snakemake itself are not counted.
+Evaluation, loading and Snakemake itself are not counted.
 """
 
 import argparse
@@ -27,27 +28,27 @@ from benchmarks.step import (
     switchable_step,
 )
 from sfsc.compute import best_device
-from sfsc.config import Part, TrainJob
 from sfsc.data.samplers import epoch_length
-from sfsc.params import Params, load_params
+from sfsc.settings.experiment import Params, load_params
+from sfsc.settings.jobs import NetworkOfRun, TrainJob
 
 TRAIN_IMAGES = {"market1501": 12_936, "msmt17": 32_621, "veri776": 37_746}
-"""Published sizes of the training sets; of MSMT17 V1 with its validation merged."""
+"""Published sizes of the training sets; MSMT17 is V1 with the validation images merged."""
 ROUNDS = 3
 
 
-def networks(params: Params) -> set[tuple[Part, int]]:
-    """Return everything that is trained on a data set: a run or one of its widths, and the seed."""
+def networks(params: Params) -> set[tuple[NetworkOfRun, int]]:
+    """Return every network that is trained on a data set, with its seed."""
     return {
         (part, seed)
         for run, seeds in params.runs().items()
         for seed in seeds
-        for part in params.parts(run) or (Part(run, None),)
+        for part in params.networks_of(run) or (NetworkOfRun(run, None),)
     }
 
 
 def image_size(params: Params, dataset: str) -> tuple[int, int]:
-    """Return height and width of a set's images in pixels."""
+    """Return height and width of a data set's images, pixels."""
     settings = params.prepare_job(dataset).settings
     return int(settings["image_height"]), int(settings["image_width"])
 
@@ -62,7 +63,7 @@ def steps_of(params: Params, job: TrainJob) -> int:
 
 
 def measured_rate(job: TrainJob, size: tuple[int, int]) -> float:
-    """Return the products a second of a step on the device at hand, median over rounds."""
+    """Return floating-point operations per second of a step on this machine, median of rounds."""
     device = best_device()
     images, labels = random_batch(job, size)
     model = random_model(job)
@@ -73,7 +74,7 @@ def measured_rate(job: TrainJob, size: tuple[int, int]) -> float:
 
 
 def plan(params: Params, rate: float | None) -> dict[str, object]:
-    """Return trainings, steps, products and hours; see the module for what is counted."""
+    """Return the number of trainings, steps and operations, and hours; the module says how."""
     operations: dict[str, float] = {}
     cached: dict[object, int] = {}
     n_trainings = n_steps = 0
@@ -114,7 +115,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("study", type=Path)
-    parser.add_argument("--rate", type=float, help="products a second of another device's step")
+    parser.add_argument("--rate", type=float, help="operations per second of another device's step")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

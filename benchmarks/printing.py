@@ -1,4 +1,4 @@
-"""How the benchmarks print what they measured."""
+"""Printing of benchmark results."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 def print_result(
     result: Mapping[str, float], limits: Mapping[str, float], *, as_json: bool
 ) -> None:
-    """Print figures and their limits, one JSON object or a line each."""
+    """Print figures with their limits: one JSON object, or one line per figure."""
     if as_json:
         print(json.dumps({**result, "limits": limits}, indent=1))
         return

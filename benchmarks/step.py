@@ -27,18 +27,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.printing import print_result
-from sfsc import parts
-from sfsc.aggregation.build import build_aggregator
 from sfsc.compute import best_device, generator_for
-from sfsc.config import TrainJob
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
-from sfsc.params import load_params
-from sfsc.training.build import OPTIMIZERS
+from sfsc.settings import parts
+from sfsc.settings.experiment import load_params
+from sfsc.settings.jobs import TrainJob
+from sfsc.training.build import build_aggregator, build_criterion, build_optimizer
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
-from sfsc.training.records import step_record
+from sfsc.training.records import read_values, step_values
 from sfsc.training.replay import Replay, ReplayedGradients
 from sfsc.training.step import Compute, apply_update, compute_gradients
 
@@ -57,12 +56,17 @@ Step = Callable[[], object]
 def sfsc_job(backbone: str, device: torch.device, precision: str | None = None) -> TrainJob:
     """Return SFSC on a backbone; on a GPU in bf16 unless another precision is asked for."""
     job = load_params([Path("params.yaml")]).resolve("sfsc", dataset="synthetic", seed=0)
+    settings = parts.load("networks.backbones", backbone).Settings()
     precision = precision or ("bf16" if device.type == "cuda" else "float32")
     return job.model_copy(
         update={
-            "network": job.network.model_copy(update={"backbone": backbone}),
+            "network": job.network.model_copy(update={"backbone": settings}),
             "train": job.train.model_copy(
-                update={"precision": precision, "device": device.type, "cuda_graphs": True}
+                update={
+                    "precision": precision,
+                    "device": device.type,
+                    "cuda_graphs": device.type == "cuda",
+                }
             ),
         }
     )
@@ -75,7 +79,7 @@ def without_cuda_graphs(job: TrainJob) -> TrainJob:
 
 def gradients_of(job: TrainJob, model: IdentityModel) -> Compute:
     """Return what differentiates as the training loop does."""
-    compute: Compute = partial(compute_gradients, model, loss=job.loss)
+    compute: Compute = partial(compute_gradients, model, criterion=build_criterion(job.loss))
     if model.classifier.is_cuda and job.train.cuda_graphs:
         return ReplayedGradients(compute, model)
     return compute
@@ -83,13 +87,13 @@ def gradients_of(job: TrainJob, model: IdentityModel) -> Compute:
 
 def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels: Tensor) -> Step:
     """Return one SFSC step as the training loop runs it, its records included."""
-    aggregator, compute = build_aggregator(job.aggregation), gradients_of(job, model)
-    optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+    aggregator, compute = build_aggregator(job), gradients_of(job, model)
+    optimizer = build_optimizer(model, job.train)
     generator = generator_for("benchmark")
 
     def step() -> None:
-        gradients = compute(images, labels, kl_weight=job.loss.kl_weight)
-        step_record(gradients)
+        gradients = compute(images, labels, progress=1.0)
+        values = step_values(gradients)
         apply_update(
             model,
             gradients.jacobian,
@@ -97,7 +101,9 @@ def switchable_step(job: TrainJob, model: IdentityModel, images: Tensor, labels:
             optimizer=optimizer,
             gradient_clip=job.train.gradient_clip,
             generator=generator,
+            is_finite=torch.isfinite(values["loss"]).all(),
         )
+        read_values(values)
 
     return step
 
@@ -121,11 +127,11 @@ class Dense(nn.Module):
 
 def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> Step:
     """Return one ordinary training step of a dense network."""
-    optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+    optimizer = build_optimizer(model, job.train)
     parameters = list(model.parameters())
 
     def differentiate() -> tuple[Tensor, ...]:
-        smoothing = job.loss.label_smoothing
+        smoothing = job.loss.base.label_smoothing
         loss = functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
         return torch.autograd.grad(loss, parameters)
 
@@ -200,7 +206,7 @@ def random_batch(job: TrainJob, image_size: tuple[int, int]) -> tuple[Tensor, Te
 def random_model(job: TrainJob) -> IdentityModel:
     """Return an untrained model for RGB images, channels last, in training mode."""
     network = EmbeddingNetwork(
-        job.network.backbone,
+        job.network.backbone.name,
         widths=job.network.widths,
         embedding_dim=job.network.embedding_dim,
         image_channels=3,
@@ -209,7 +215,7 @@ def random_model(job: TrainJob) -> IdentityModel:
         network,
         embedding_dim=job.network.embedding_dim,
         identities=IDENTITIES,
-        base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
+        base_loss=build_criterion(job.loss).base_loss,
         precision=job.train.precision,
     )
     return channels_last(model).train()

@@ -1,15 +1,15 @@
-"""What a tracking server that hangs costs a training whose curves it should show.
+"""Cost of a tracking server that hangs, for a training whose curves it should show.
 
     python -m benchmarks.tracking [--epochs 6] [--rounds 5] [--json]
 
-`sfsc train` runs alone and, in turns, beside `sfsc track --follow` that waits for a server which
-takes connections and never answers.
+`sfsc train` runs alone, then next to `sfsc track --follow` with a server that accepts connections
+and never answers, in alternating rounds.
 
-* `slowdown`: processor time (user and system) of the training with both over that of the training
-  alone, median over paired rounds. Unlike wall time, it is not stretched by whatever else runs on
-  the machine; what the follower takes from a core is no part of it.
-* `follower_share`: processor time of the follower, its start left out, over its wall time.
-* `wall_slowdown`: the same as `slowdown` of wall time, to be read on an idle machine alone.
+* `slowdown`: CPU time (user and system) of the training next to the follower over that of the
+  training alone, median over paired rounds. Other programs do not affect it as they affect wall
+  time, and the follower's own CPU time is not part of it.
+* `follower_share`: CPU time of the follower over its wall time, its start excluded.
+* `wall_slowdown`: as `slowdown`, in wall time; meaningful only on an idle machine.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from pathlib import Path
 
 from benchmarks.printing import print_result
 from sfsc.data.prepare import prepare
-from sfsc.params import load_params
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.experiment import load_params
 
 LIMITS = {"slowdown": 1.02}
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -37,20 +37,20 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Used:
-    """What a process took."""
+    """Time that a process used."""
 
     wall: float
     """Seconds."""
     processor: float
-    """Seconds, user and system."""
+    """CPU seconds, user and system."""
 
 
 class Trainings:
-    """Trainings of the default row of SFSC on the procedural set, each in a folder of its own.
+    """Trainings of SFSC on the procedural set, each in its own folder.
 
     Args:
-        folder: Empty.
-        epochs: Of each training.
+        folder: An empty folder.
+        epochs: Epochs of each training.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
@@ -64,7 +64,7 @@ class Trainings:
         ).model_dump(mode="json")
 
     def run(self) -> Used:
-        """Train and return what it took."""
+        """Train and return the time used."""
         output = self.folder / f"results/study/synthetic/sfsc/seed{self.count}"
         self.count += 1
         config = write_fingerprint(
@@ -86,10 +86,10 @@ class Trainings:
 
 
 class Follower:
-    """The process time and wall time of a follower.
+    """CPU time and wall time of a follower.
 
     Args:
-        pid: Of its process.
+        pid: Process identifier.
     """
 
     def __init__(self, pid: int) -> None:
@@ -98,17 +98,17 @@ class Follower:
         self.start = time.monotonic(), self.processor()
 
     def processor(self) -> float:
-        """Return the seconds of a core that it has used."""
+        """Return the CPU seconds used so far."""
         fields = self.stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def share(self) -> float:
-        """Return the share of a core that it uses since it was ready."""
+        """Return the share of a core used since the follower was ready."""
         wall, processor = self.start
         return (self.processor() - processor) / (time.monotonic() - wall)
 
     def _wait_until_it_idles(self) -> None:
-        """Let it import what it needs: the training is not to share its caches with that."""
+        """Wait until its imports are done, which would compete with the training for caches."""
         before = -1.0
         while self.processor() - before > 0.05 * SECONDS_BETWEEN_LOOKS:
             before = self.processor()
@@ -121,7 +121,7 @@ def stage(arguments: list[str]) -> list[str]:
 
 
 def used_by(arguments: list[str]) -> Used:
-    """Run a stage and return what it took."""
+    """Run a stage and return the time used."""
     start = time.perf_counter()
     process = subprocess.Popen(stage(arguments), stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -133,13 +133,13 @@ def used_by(arguments: list[str]) -> Used:
 
 @contextlib.contextmanager
 def hung_server() -> Iterator[str]:
-    """Yield the address of a server that takes connections and never answers."""
+    """Yield the address of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def measure(trainings: Trainings, rounds: int) -> dict[str, float]:
-    """Return the ratios and the times behind them."""
+    """Return the ratios, and the times that they are made of."""
     alone, beside, shares = [], [], []
     for _ in range(rounds):
         alone.append(trainings.run())
@@ -161,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, default=6, help="of each training")
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of each training")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of trainings")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

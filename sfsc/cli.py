@@ -15,16 +15,9 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.config import (
-    Evaluate,
-    MeasureJob,
-    PrepareJob,
-    ReportJob,
-    StudyJob,
-    TrainJob,
-    load_slice,
-)
 from sfsc.errors import SfscError
+from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
+from sfsc.settings.sections import Evaluate
 
 
 def command() -> int:
@@ -62,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: Namespace) -> None:
-    from sfsc.params import load_params
+    from sfsc.settings.experiment import load_params
 
     load_params(options.files)
     sys.stdout.write("The parameters are valid.\n")
@@ -111,17 +104,11 @@ def _assemble(options: Namespace) -> None:
     )
 
 
-def _embed(options: Namespace) -> None:
-    from sfsc.retrieval.embed import embed
-
-    embed(options.run_dir, options.data, options.output, threads=options.threads)
-
-
 def _evaluate(options: Namespace) -> None:
     from sfsc.retrieval.evaluate import evaluate
 
     section = load_slice(Evaluate, options.config)
-    evaluate(section, options.embeddings, options.data, options.output, options.queries)
+    evaluate(section, options.run_dir, options.data, options.output, threads=options.threads)
 
 
 def _measure(options: Namespace) -> None:
@@ -131,23 +118,23 @@ def _measure(options: Namespace) -> None:
 
 
 def _cost(options: Namespace) -> None:
-    from sfsc.reporting.cost_table import write_cost
+    from sfsc.reporting.tables.cost import write_cost
 
     write_cost(options.measured, options.output)
 
 
 def _tables(options: Namespace) -> None:
-    from sfsc.reporting.tables import write_tables
+    from sfsc.reporting.tables.write import write_tables
 
     job = load_slice(StudyJob, options.config)
     write_tables(job, options.results, options.output, options.metrics, options.choices)
 
 
-def _figure(options: Namespace) -> None:
-    from sfsc.reporting.figure import write_figure
+def _figures(options: Namespace) -> None:
+    from sfsc.reporting.drawing import write_figures
 
-    write_figure(
-        options.name,
+    write_figures(
+        options.names,
         load_slice(StudyJob, options.config),
         options.results,
         dataset=options.dataset,
@@ -172,7 +159,7 @@ def _report(options: Namespace) -> None:
     from sfsc.reporting.report import write_report
 
     write_report(
-        load_slice(ReportJob, options.config),
+        load_slice(StudyJob, options.config),
         options.results,
         tables=options.tables,
         claims=options.claims,
@@ -251,13 +238,12 @@ def _parser() -> argparse.ArgumentParser:
     assemble.add_argument(
         "--networks", type=Path, nargs="+", required=True, metavar="PATH", help="ascending widths"
     )
-    embed = add(_embed, "Embed the test images in every sub-model.", "run", "data", "output")
-    add(
-        _evaluate, "Self- and cross-tests of one run.",
-        "config", "embeddings", "data", "output", "queries",
+    evaluate = add(
+        _evaluate, "Embed the test images and test every pair of sub-models.",
+        "config", "run", "data", "output",
     )  # fmt: skip
     add(_measure, "Size and speed of each sub-model.", "config", "data", "output")
-    for stage in (prepare, train, assemble, embed):
+    for stage in (prepare, train, assemble, evaluate):
         stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
     study = ("config", "results", "output")
     measured = add(_cost, "Table of what sub-models cost.", "output")
@@ -266,10 +252,10 @@ def _parser() -> argparse.ArgumentParser:
         help="files of `sfsc measure`",
     )  # fmt: skip
     tables = add(_tables, "Tables of a study.", *study, "metrics")
-    figure = add(_figure, "One figure of one data set.", *study)
-    figure.add_argument("--name", required=True, help="name of the figure")
-    figure.add_argument("--dataset", required=True, help="data set of the study")
-    figure.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
+    figures = add(_figures, "Figures of one data set.", *study)
+    figures.add_argument("--names", nargs="+", required=True, metavar="NAME", help="figures")
+    figures.add_argument("--dataset", required=True, help="data set of the study")
+    figures.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
     add(_claims, "Verdicts on the paper's claims.", *study)
     add(_choices, "What the searches of a study choose on validation identities.", *study)
     report = add(_report, "The HTML report of a study.", *study, "tables", "claims", "cost")

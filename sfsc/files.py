@@ -1,7 +1,7 @@
 """Writing files that are complete or absent."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,3 +38,14 @@ def move_into_place(source: Path, path: Path) -> None:
     with source.open("rb") as file:
         os.fsync(file.fileno())
     source.replace(path)
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write text files, each whole or not at all.
+
+    Args:
+        texts: The content of each file.
+    """
+    for path, text in texts.items():
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

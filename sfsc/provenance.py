@@ -26,16 +26,13 @@ from sfsc.files import replacing
 PACKAGE = __name__.partition(".")[0]
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
-NOT_HASHED = frozenset(
-    f"{PACKAGE}.{name}"
-    for name in ("cli", "config", "errors", "idle_settings", "params", "parts", "provenance")
-)
-"""Modules that cannot change a result; digests leave them out, with what only they import.
+NOT_HASHED = frozenset(f"{PACKAGE}.{name}" for name in ("cli", "errors", "provenance", "settings"))
+"""Modules and packages that cannot change a result. Digests leave them out, with what only they
+import.
 
-The values that `config`, `params` and `idle_settings` produce are in the slice beside the digest,
-and a new setting of one stage must not rerun all others. `parts` only finds modules that the slice
-names, which are hashed with the stage. `cli` only forwards paths, `errors` holds no results, and
-this module describes results without making any.
+`settings` because what it makes of `params.yaml` is in the slice beside the digest: a new key of
+one stage must not rerun all the others. `cli` only passes paths to the stages, `errors` only words
+messages, and this module only describes results.
 """
 
 TRACKED_PACKAGES = ("torch", "numpy", "kornia", "pandas", "safetensors")
@@ -46,7 +43,6 @@ def write_fingerprint(
     config: Mapping[str, object],
     *,
     modules: Sequence[str],
-    uncalled: Sequence[str] = (),
 ) -> Path:
     """Write what a job depends on besides its data; leave an unchanged file alone.
 
@@ -55,12 +51,11 @@ def write_fingerprint(
         config: The job's slice of the settings, JSON values only.
         modules: Modules whose import closure does the job's work: the stage's, and those of the
             parts that the slice names, which are not imported statically.
-        uncalled: Modules that are imported but not used with this slice.
 
     Returns:
         `path`.
     """
-    content = {"config": config, "code": code_digest(*modules, uncalled=uncalled)}
+    content = {"config": config, "code": code_digest(*modules)}
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
     if not (path.is_file() and path.read_text() == text):
         with replacing(path) as temporary:
@@ -68,7 +63,7 @@ def write_fingerprint(
     return path
 
 
-def code_digest(*modules: str, uncalled: Sequence[str] = ()) -> str:
+def code_digest(*modules: str) -> str:
     """Return the digest of all source code that importing `modules` can run.
 
     It covers syntax trees, without comments, docstrings and formatting, and data files, such as
@@ -76,7 +71,6 @@ def code_digest(*modules: str, uncalled: Sequence[str] = ()) -> str:
 
     Args:
         modules: Dotted names inside the package, e.g. "sfsc.training.run".
-        uncalled: Modules to leave out.
 
     Returns:
         16 hexadecimal digits.
@@ -85,7 +79,7 @@ def code_digest(*modules: str, uncalled: Sequence[str] = ()) -> str:
         ValueError: If a module does not exist or cannot be parsed.
     """
     digest = hashlib.sha256()
-    for module in sorted(import_closure(*modules) - set(uncalled)):
+    for module in sorted(import_closure(*modules)):
         digest.update(f"{module}\0{_source(module).content}\0".encode())
     return digest.hexdigest()[:16]
 
@@ -106,10 +100,14 @@ def import_closure(*modules: str) -> frozenset[str]:
     waiting = [*modules, *(parent for module in modules for parent in _modules_in(module))]
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in NOT_HASHED:
+        if module not in found and not _is_left_out(module):
             found.add(module)
             waiting += _source(module).imports
     return frozenset(found)
+
+
+def _is_left_out(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in NOT_HASHED)
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def _source(module: str) -> _Source:
     if path is None:
         raise ValueError(f"A hashed module must be part of the package. Found `{module}`.")
     try:
-        tree = ast.parse(path.read_text(), filename=str(path))
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ValueError(
             f"A hashed module must be valid Python. Found `{path}`: {error}."

@@ -50,9 +50,7 @@ def groups(granularity: str, shapes: dict[str, Sequence[int]]) -> Iterator[tuple
             yield from (([name], slice(o, o + 1)) for o in range(shape[0]))
 
 
-def naive_projection(
-    jacobian: NestedJacobian, orders: list[list[int]], granularity: str
-) -> Vectors:
+def naive_projection(jacobian: NestedJacobian, orders: Tensor, granularity: str) -> Vectors:
     """Project pair by pair on zero-padded copies with masks, as DESIGN.md 2.3 says."""
     rows = jacobian.rows
     shapes = {name: rows[-1][name].shape for name in ("weight", "bias")}
@@ -62,7 +60,7 @@ def naive_projection(
     for names, channels in groups(granularity, shapes):
         for i in range(len(rows)):
             running = {n: full[n][i][channels].clone() for n in names}
-            for j in orders[i]:
+            for j in orders[i].tolist():
                 meet = {n: owned[n][min(i, j)][channels] for n in names}
                 if granularity == "whole":
                     meet = {n: torch.ones_like(meet[n]) for n in names}

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from sfsc.config import Condition, StudyJob
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.prepared import file_digest
+from sfsc.settings.jobs import Condition, StudyJob
 
 from sections import loss_section, train_section
 
@@ -145,6 +145,13 @@ def write_test(folder: Path, values: np.ndarray) -> None:
         {name: np.ascontiguousarray(value) for name, value in queries.items()},
         folder / "query_metrics.safetensors",
     )
+
+
+def set_level(folder: Path, level: float, wobble: float = 0.0) -> None:
+    """Set mAP to one number in every cell; `wobble` is added and subtracted, query by query."""
+    n = len(json.loads((folder / "run.json").read_text())["widths"])
+    offsets = np.resize([wobble, -wobble], 40)
+    write_test(folder, level + np.tile(offsets[:, None, None], (1, n, n)))
 
 
 def write_measured(path: Path, *, dataset: str = "synthetic", method: str = "sfsc") -> Path:

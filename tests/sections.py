@@ -1,29 +1,28 @@
-"""Sections of the configuration for tests."""
+"""Settings for tests."""
 
-from sfsc.config import Loss, Train
+from typing import Any
 
+from sfsc.aggregation.base import Aggregator
+from sfsc.settings import parts
+from sfsc.settings.sections import Loss, Train
 
-def loss_section(**changes: object) -> Loss:
-    """Return a loss section with everything on."""
-    values = {
-        "base": "softmax",
-        "scale": 16.0,
-        "margin": 0.2,
-        "label_smoothing": 0.1,
-        "triplet_weight": 1.0,
-        "triplet_margin": 0.3,
-        "submodel_base_weight": 1.0,
-        "influence_weight": 0.0,
-        "asymmetric": "regression",
-        "asymmetric_weight": 0.0,
-        "asymmetric_margin": 0.3,
-        "asymmetric_detach": True,
-        "compatible_weight": 1.0,
-        "compatible_on": "submodels",
+TERMS: dict[str, Any] = {
+    "triplet": {"weight": 1.0, "margin": 0.3},
+    "compatible": {
+        "weight": 1.0,
         "evidence": "softplus",
-        "kl_weight": 1e-3,
-        "kl_ramp": 0.5,
-        "classifier_gradient": "full",
+        "kl": {"weight": 1e-3, "ramp": 0.5},
+    },
+}
+"""The terms of `loss_section`."""
+
+
+def loss_section(*, terms: dict[str, Any] | None = None, **changes: object) -> Loss:
+    """Return a loss section with a triplet and a compatible loss; `terms` overlays these."""
+    values = {
+        "base": {"name": "softmax", "label_smoothing": 0.1},
+        "terms": TERMS | (terms or {}),
+        "submodels": {"base_weight": 1.0, "classifier_gradient": "full"},
     }
     return Loss(**values | changes)
 
@@ -38,7 +37,6 @@ def train_section(**changes: object) -> Train:
         "learning_rate": 1.0,
         "weight_decay": 0.0,
         "schedule": "cosine",
-        "milestones": (0.5, 0.75),
         "warmup": 0.1,
         "gradient_clip": 0.0,
         "validate_every": 1,
@@ -48,6 +46,14 @@ def train_section(**changes: object) -> Train:
         "precision": "float32",
         "processes": 1,
         "gradient_checkpointing": False,
-        "cuda_graphs": False,
     }
     return Train(**values | changes)
+
+
+def aggregator(name: str, *, granularity: str = "nested", reduction: str = "sum") -> Aggregator:
+    """Return an aggregator; `sum` and `mean` have no settings."""
+    part = parts.load("aggregation.aggregators", name)
+    values = {"granularity": granularity, "reduction": reduction}
+    known = {key: value for key, value in values.items() if key in part.Settings.model_fields}
+    built: Aggregator = part.build(part.Settings(**known))
+    return built

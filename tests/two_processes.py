@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.compute import make_deterministic
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
-from sfsc.training.build import OPTIMIZERS
+from sfsc.training.build import build_criterion, build_optimizer
 from sfsc.training.model import IdentityModel
 from sfsc.training.parallel import Processes, joined_processes
 from sfsc.training.step import Gradients, apply_update, compute_gradients
@@ -26,7 +26,7 @@ def build_model(*, normalises: bool) -> IdentityModel:
     """Return a fixed model; if it does not normalise by the batch, by statistics that it has."""
     torch.manual_seed(0)
     network = EmbeddingNetwork("small_resnet", widths=WIDTHS, embedding_dim=8, image_channels=3)
-    base_loss = softmax(loss_section())
+    base_loss = Softmax(label_smoothing=0.1)
     model = IdentityModel(network, embedding_dim=8, identities=8, base_loss=base_loss)
     return model.train(normalises)
 
@@ -40,8 +40,9 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 def gradients_of(model: IdentityModel, rows: torch.Tensor, *, triplets: bool) -> Gradients:
     """Return the gradients on some images of the batch."""
     images, labels = batch()
-    loss = loss_section(triplet_weight=float(triplets))
-    return compute_gradients(model, images[rows], labels[rows], loss=loss, kl_weight=1e-3)
+    terms = {} if triplets else {"triplet": None}
+    criterion = build_criterion(loss_section(terms=terms))
+    return compute_gradients(model, images[rows], labels[rows], criterion=criterion, progress=0.5)
 
 
 def step(model: IdentityModel, gradients: Gradients) -> None:
@@ -50,7 +51,7 @@ def step(model: IdentityModel, gradients: Gradients) -> None:
         model,
         gradients.jacobian,
         aggregator=Projection(),
-        optimizer=OPTIMIZERS["sgd"](model, train_section()),
+        optimizer=build_optimizer(model, train_section()),
         gradient_clip=1.0,
         generator=torch.Generator().manual_seed(0),
     )

@@ -15,6 +15,7 @@ from typing import Any, Self
 import yaml
 
 from sfsc.provenance import digest_of
+from sfsc.settings.reading import merge, read_tree
 
 from snakemake_forks import FORKS, run_snakemake
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 DVC_SOURCES = ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore")
 SOURCES = ("Snakefile", "params.yaml", "workflow", "profiles", "studies", "sfsc")
 STUDY_FOLDERS = ("data/prepared/default", "results/default", "reports/default")
-DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text())
+DEFAULTS = read_tree([ROOT / "params.yaml"])
 STUDY = {
     "study": "tiny",
     "seeds": [0],
@@ -31,7 +32,7 @@ STUDY = {
     "data": {"synthetic": {"train_identities": 24, "test_identities": 8}},
     "network": {"widths": [0.25, 1.0], "embedding_dim": 16},
     "train": {"epochs": 3, "identities_per_batch": 8, "validate_every": 1, "conflicts_every": 2},
-    "methods": {"sfsc": {"loss": {"compatible_weight": 1.0}}},
+    "methods": {"sfsc": {"loss": {"terms": {"compatible": {"weight": 1.0}}}}},
     # One run more in each; those of params.yaml are dropped.
     "ablation": {
         **dict.fromkeys(DEFAULTS["ablation"]),
@@ -41,7 +42,9 @@ STUDY = {
     },
     "robustness": {
         **dict.fromkeys(DEFAULTS["robustness"]),
-        "kl_weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [0.01]},
+        "kl_weight": {
+            "methods": ["sfsc"], "vary": "loss.terms.compatible.kl.weight", "values": [0.01]
+        },
     },
 }  # fmt: skip
 
@@ -78,7 +81,7 @@ class Workspace:
     def make_smoke(cls, folder: Path) -> "Workspace":
         """Copy the sources, for the smoke study instead."""
         workspace = cls.make(folder)
-        workspace.study = yaml.safe_load((ROOT / "studies" / "smoke.yaml").read_text())
+        workspace.study = read_tree([ROOT / "studies" / "smoke.yaml"])
         return workspace
 
     def copy(self, folder: Path) -> Self:
@@ -200,7 +203,7 @@ class Repository(Workspace):
         (folder / ".dvc").mkdir()
         for name in DVC_SOURCES:
             shutil.copy2(ROOT / name, folder / name)
-        repository.write_params(merged(DEFAULTS, STUDY) | TWO_TRAININGS)
+        repository.write_params(merge(DEFAULTS, STUDY) | TWO_TRAININGS)
         repository.output("git", "init", "--quiet", "--initial-branch=main")
         repository.commit()
         return repository
@@ -259,16 +262,16 @@ class Repository(Workspace):
 
     def params(self) -> dict[str, Any]:
         """Return what params.yaml says."""
-        return yaml.safe_load((self.folder / "params.yaml").read_text())
+        return read_tree([self.folder / "params.yaml"])
 
     def write_params(self, params: dict[str, Any]) -> None:
         """Write params.yaml."""
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
     def weigh(self, weight: float) -> None:
-        """Change one parameter of SFSC: `methods.sfsc.loss.compatible_weight`."""
+        """Change one parameter of SFSC: `methods.sfsc.loss.terms.compatible.weight`."""
         params = self.params()
-        params["methods"]["sfsc"]["loss"]["compatible_weight"] = weight
+        params["methods"]["sfsc"]["loss"]["terms"]["compatible"]["weight"] = weight
         self.write_params(params)
 
     def files(self, *folders: str) -> dict[str, str]:
@@ -284,10 +287,3 @@ class Repository(Workspace):
             if path.is_file() and path.name not in of_this_machine
         ]
         return {str(path.relative_to(self.folder)): digest_of(path) for path in found}
-
-
-def merged(base: Any, overlay: Any) -> Any:
-    """Return nested values, those of the overlay over the others."""
-    if not (isinstance(base, dict) and isinstance(overlay, dict)):
-        return overlay
-    return base | {key: merged(base.get(key), value) for key, value in overlay.items()}

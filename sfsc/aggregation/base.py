@@ -1,4 +1,4 @@
-"""The contracts of aggregation: from M gradients to one update (DESIGN.md 2.3)."""
+"""What an aggregator is: a function of M gradients that returns one update (DESIGN.md 2.3)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.jacobian import NestedJacobian
+from sfsc.aggregation.jacobian import Names, NestedJacobian
 
 
 class Aggregator(ABC):
-    """A Jacobian to an update.
+    """Turns a Jacobian into an update.
 
-    Private parameters, and on the outermost shell those that only the full model owns, keep their
-    plain gradient unless an aggregator's definition says otherwise.
+    Private parameters keep their plain gradient, and so do the weights that only the full model
+    owns, unless an aggregator's definition says otherwise.
     """
 
     @abstractmethod
-    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
+    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[Names, Tensor]:
         """Return the weights of the rows, as `NestedJacobian.combine` takes them.
 
         Args:
-            jacobian: Gradients of M sub-models; one alone shares nothing and has no weights.
-            generator: Source of every random choice, on the CPU.
+            jacobian: Gradients of M sub-models.
+            generator: Source of all random choices, on the CPU.
         """
 
     def __call__(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
@@ -30,30 +30,31 @@ class Aggregator(ABC):
         return jacobian.combine(self.weights(jacobian, generator))
 
 
-def map_distinct(
-    solve: Callable[[Tensor], Tensor], compared: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Apply `solve` once to the Gramians of all parameters; one that several share goes in once.
-
-    On the CPU, where so little is computed sooner than a GPU is told to.
+def solve_groups(
+    solve: Callable[[Tensor], Tensor], gramians: Mapping[Names, Tensor]
+) -> dict[Names, Tensor]:
+    """Apply `solve` once to the Gramians of all groups.
 
     Args:
-        solve: Gramians (K, S, M, M) to weights (K, S, M), each kernel for itself.
-        compared: Parameter name to Gramians, from `NestedJacobian.gramians`.
+        solve: Gramians (K, S, M, M) to weights (K, S, M), each kernel on its own.
+        gramians: Names of a group to its Gramians, from `NestedJacobian.gramians`.
 
     Returns:
-        Parameter name to weights; one tensor for the parameters that share a Gramian.
+        Names of a group to its weights.
     """
-    distinct = {id(gramian): gramian for gramian in compared.values()}
-    if not distinct:
+    if not gramians:
         return {}
-    solved = solve(torch.cat(list(distinct.values())).cpu())
-    kernels = [len(gramian) for gramian in distinct.values()]
-    weights = dict(zip(distinct, torch.split(solved, kernels), strict=True))
-    return {name: weights[id(gramian)] for name, gramian in compared.items()}
+    kernels = [len(group) for group in gramians.values()]
+    solved = solve(torch.cat(list(gramians.values())))
+    return dict(zip(gramians, torch.split(solved, kernels), strict=True))
 
 
-def owner_share(jacobian: NestedJacobian) -> Tensor:
-    """Return 1 over the number of sub-models that own each shell: 1 / (M - k), shape (M, 1)."""
-    owners = torch.arange(len(jacobian.rows), 0, -1)
+def owner_share(m: int, device: torch.device) -> Tensor:
+    """Return 1 over the number of sub-models that own each shell, 1 / (M - k), shape (M, 1).
+
+    >>> owner_share(2, torch.device("cpu"))
+    tensor([[0.5000],
+            [1.0000]], dtype=torch.float64)
+    """
+    owners = torch.arange(m, 0, -1, device=device)
     return 1.0 / owners[:, None].double()

@@ -1,7 +1,7 @@
-"""Aggregators that see nothing but Gramians: TorchJD's weightings on nested sub-models.
+"""Aggregators that need only Gramians: TorchJD's weightings on nested sub-models.
 
-TorchJD's contract is a Gramian (M, M) to weights (M,), for objectives that all share all
-parameters. Nested sub-models do so on each shell among its owners (DESIGN.md 2.3): each shell is a
+A TorchJD weighting maps a Gramian (M, M) to weights (M,), for objectives that share all parameters.
+Nested sub-models do so shell by shell, among the shell's owners (DESIGN.md 2.3): each shell is a
 problem of its own, with the Gramian of its owners' rows.
 """
 
@@ -12,22 +12,38 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import Aggregator, map_distinct, owner_share
-from sfsc.aggregation.jacobian import Granularity, NestedJacobian
+from sfsc.aggregation.base import Aggregator, owner_share, solve_groups
+from sfsc.aggregation.jacobian import Granularity, Names, NestedJacobian
+from sfsc.settings.section import Part
+
+
+class GramianSettings(Part):
+    """The settings of TorchJD's aggregators."""
+
+    granularity: Literal["nested", "whole", "layer"] = "nested"
+    """What a Gramian runs over."""
+    reduction: Literal["sum", "mean"] = "mean"
+    """The weighted sum of the gradients, or its mean over the sub-models that own a weight."""
 
 
 class GramianWeighted(Aggregator):
-    """The rows with the weights that a function of their Gramian gives them.
+    """Weights the rows by a function of their Gramian.
 
-    The weights are on the plain sum's scale, so that a learning rate means the same: a weighting of
-    n owners whose weights are around 1 / n, as TorchJD's are, is multiplied by n. A shell with one
-    owner, and one on which all rows are zero, has weight 1.
+    The weights are on the scale of the plain sum, so that a learning rate keeps its meaning:
+    TorchJD's weights, about 1 / n for n owners, are multiplied by n. A shell with one owner, or
+    on which all rows are zero, has weight 1.
+
+    >>> from torchjd.aggregation import UPGradWeighting
+    >>> rows = [{"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([-1.0, 1.0])}]
+    >>> upgrad = GramianWeighted(UPGradWeighting(), "whole")
+    >>> upgrad(NestedJacobian(rows), torch.Generator())["w"].round(decimals=2)
+    tensor([0.5000, 1.5000])
 
     Args:
-        weighting: Gramian (n, n), float64, positive semi-definite, with a trace of 1, to weights
-            (n,) that are 1 / n where nothing conflicts or sum to 1.
+        weighting: Maps a Gramian (n, n), float64, positive semi-definite, of trace 1, to weights
+            (n,) that are 1 / n without conflict or sum to 1.
         granularity: What a Gramian runs over.
-        reduction: `sum`, or `mean` over the owners of each shell: the weights as TorchJD has them.
+        reduction: `sum`, or `mean` over the owners of each shell: TorchJD's own weights.
     """
 
     def __init__(
@@ -40,16 +56,17 @@ class GramianWeighted(Aggregator):
         self.granularity = granularity
         self.reduction = reduction
 
-    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the weights that the shells' Gramians have."""
+    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[Names, Tensor]:
+        """Return the weights, computed on the CPU, where the solvers run."""
         del generator  # nothing is random
-        scale = owner_share(jacobian) if self.reduction == "mean" else 1.0
-        return map_distinct(
-            lambda gramian: self._solve(gramian) * scale, jacobian.gramians(self.granularity)
+        cpu = torch.device("cpu")
+        scale = owner_share(len(jacobian.rows), cpu) if self.reduction == "mean" else 1.0
+        return solve_groups(
+            lambda gramian: self._solve(gramian.cpu()) * scale, jacobian.gramians(self.granularity)
         )
 
     def _solve(self, gramian: Tensor) -> Tensor:
-        """Weights (K, S, M) of Gramians (K, S, M, M)."""
+        """Return the weights (K, S, M) for Gramians (K, S, M, M)."""
         weights = torch.ones_like(gramian[..., 0])
         for kernel, shells in enumerate(gramian):
             for first, shell in enumerate(shells):  # rows before the first do not own the shell
@@ -62,10 +79,10 @@ class GramianWeighted(Aggregator):
 
 
 def _semi_definite(gramian: Tensor) -> Tensor:
-    """The nearest positive semi-definite matrix.
+    """Return the nearest positive semi-definite matrix.
 
-    A shell's Gramian is the difference of two blocks', so that rounding can leave one that no rows
-    have, on which solvers fail.
+    A shell's Gramian is the difference of two blocks' Gramians. Rounding can give it negative
+    eigenvalues, on which the solvers fail.
     """
     values, vectors = torch.linalg.eigh(gramian)
     nearest: Tensor = (vectors * values.clamp(min=0.0)) @ vectors.mT

@@ -1,19 +1,20 @@
 """The sub-models' gradients as one Jacobian whose rows live on nested blocks (DESIGN.md 2.3).
 
-Row i is the gradient of sub-model i's loss. Of a shared parameter it holds the leading block that
+Row i is the gradient of sub-model i's loss. For a shared parameter it covers the leading block that
 the sub-model uses; the blocks of larger sub-models contain those of smaller ones. *Shell* k of a
-parameter is what sub-model k uses and no smaller one does. All that an aggregator needs to know of
-the rows are their inner products on the shells: small (M, M) Gramians. The update is then one
-weighted sum of the rows on each shell.
+parameter is what sub-model k uses and no smaller one does. An aggregator sees nothing of the rows
+but their inner products on the shells, small (M, M) Gramians, and returns weights: on each shell
+the update is one weighted sum of the rows.
 
-Both are computed on matrices that hold, for each k, the rows on block k of all shared parameters,
-one parameter after the other: a few large products instead of some for each parameter, which on a
-GPU would take longer to launch than to compute.
+Both are computed on one matrix per block, which holds the rows on that block of all shared
+parameters, one parameter after another. A few large operations replace several per parameter,
+which on a GPU take longer to launch than to run.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from math import prod
 from typing import Literal
 
 import torch
@@ -23,8 +24,14 @@ from sfsc.networks.switchable import leading_block
 
 Granularity = Literal["nested", "whole", "layer", "kernel"]
 
+Names = tuple[str, ...]
+"""Parameters that are compared together: they share a Gramian and weights."""
+
+Shapes = tuple[torch.Size, ...]
+"""Shapes of one sub-model's blocks, one per shared parameter."""
+
 CHUNK = 1024
-"""Products of float32 that are added up in float32, the sums of chunks in float64."""
+"""Number of float32 products that are summed in float32; sums of chunks are added in float64."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class NestedJacobian:
     """
 
     rows: Sequence[Mapping[str, Tensor]]
-    """For each sub-model, ascending in width, its gradient by parameter name, on its block."""
+    """For each sub-model, in ascending order of width: parameter name to gradient of its block."""
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -53,129 +60,167 @@ class NestedJacobian:
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     @cached_property
-    def shared_names(self) -> list[str]:
+    def shared_names(self) -> Names:
         """Names of the parameters that all sub-models share; none if there is one sub-model."""
         first, *others = self.rows
-        return [name for name in first if others and all(name in row for row in others)]
+        return tuple(name for name in first if others and all(name in row for row in others))
+
+    @cached_property
+    def shapes(self) -> list[Shapes]:
+        """For each sub-model the shapes of its blocks of the shared parameters."""
+        return [tuple(row[name].shape for name in self.shared_names) for row in self.rows]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the gradients are."""
+        return next(iter(self.rows[-1].values())).device
 
     @cached_property
     def blocks(self) -> list[Tensor]:
-        """Of each sub-model k but the full one, rows k, k + 1, ... on its block, (M - k, N_k).
+        """For each sub-model k but the full one, rows k, k + 1, ... on its block, (M - k, N_k).
 
-        N_k runs over the shared parameters, each as it lies in memory channels last.
+        N_k runs over the shared parameters, each flat in the order of channels-last memory.
         """
         return self.gather_blocks()
 
     def gather_blocks(self) -> list[Tensor]:
-        """Return a copy of the gradients as `blocks`."""
+        """Compute `blocks` from the gradients as they are now."""
         if not self.shared_names:
             return []
-        gathered = []
-        for k, row in enumerate(self.rows[:-1]):
-            owned = [_in_memory_order(row[name]) for name in self.shared_names]
-            sizes = [part.numel() for part in owned]
-            block = owned[0].new_empty((len(self.rows) - k, sum(sizes)))
-            torch.cat([part.reshape(-1) for part in owned], out=block[0])
-            for target, larger in zip(block[1:], self.rows[k + 1 :], strict=True):
-                parts = [
-                    _in_memory_order(leading_block(larger[name], row[name].shape))
-                    for name in self.shared_names
-                ]
-                views = zip(target.split(sizes), parts, strict=True)
-                torch._foreach_copy_([view.view(part.shape) for view, part in views], parts)
-            gathered.append(block)
-        return gathered
+        blocks: list[Tensor] = []
+        for k in reversed(range(len(self.rows) - 1)):
+            own = [_channels_last(self.rows[k][name]) for name in self.shared_names]
+            size = sum(gradient.numel() for gradient in own)
+            block = own[0].new_empty((len(self.rows) - k, size))
+            torch.cat([gradient.reshape(-1) for gradient in own], out=block[0])
+            if blocks:  # the larger rows have been cropped to the next larger block
+                index = _positions(self.shapes[k], self.shapes[k + 1], self.device)
+                for target, source in zip(block[1:], blocks[0], strict=True):
+                    torch.index_select(source, 0, index, out=target)
+            else:
+                _copy(_views(block[1], self.shapes[k]), self._cropped(self.rows[-1], k))
+            blocks.insert(0, block)
+        return blocks
 
-    def gramians(self, granularity: Granularity) -> dict[str, Tensor]:
-        """Return, for each shared parameter, the Gramians that a granularity compares.
+    def gramians(self, granularity: Granularity) -> dict[Names, Tensor]:
+        """Return the rows' inner products, for each group of parameters that are compared together.
 
-        * `whole`: one Gramian of the zero-padded vectors of all shared parameters;
-        * `nested`: one per shell, of all shared parameters together;
-        * `layer`: one per shell, of each parameter tensor for itself;
-        * `kernel`: one per shell, of each output channel of each parameter for itself.
+        * `whole`: zero-padded vectors of all shared parameters;
+        * `nested`: shell by shell, all shared parameters together;
+        * `layer`: shell by shell, each parameter tensor on its own;
+        * `kernel`: shell by shell, each output channel of each parameter on its own.
 
         Returns:
-            Parameter name to float64 tensor (K, S, M, M): kernel, shell, row, row; K = 1 unless
-            `kernel`, S = 1 if `whole`, otherwise M. A row that does not own a shell has zeros
-            there. Parameters that are compared together have the same tensor.
+            Names of the group to its Gramians, float64, shape (K, S, M, M): kernel, shell, row,
+            row. K = 1 except for `kernel`; S = 1 for `whole`, otherwise M. Zero for a row that
+            does not own the shell.
         """
         if not self.shared_names:
             return {}
-        full = [_in_memory_order(self.rows[-1][name]) for name in self.shared_names]
+        full = [_channels_last(self.rows[-1][name]) for name in self.shared_names]
         if granularity in {"layer", "kernel"}:
             per_kernel = granularity == "kernel"
             parts = [self._parts(k, per_kernel=per_kernel) for k in range(len(self.blocks))]
             parts.append([g.reshape(len(g) if per_kernel else 1, 1, -1) for g in full])
-            shells = [
-                _shells(
-                    [_products(part) for part in blocks], [row[name].shape for row in self.rows]
+            return {
+                (name,): _shells([_products(part) for part in blocks], shapes)
+                for name, shapes, *blocks in zip(
+                    self.shared_names, zip(*self.shapes, strict=True), *parts, strict=True
                 )
-                for name, *blocks in zip(self.shared_names, *parts, strict=True)
-            ]
-            return dict(zip(self.shared_names, shells, strict=True))
-        squares = torch.stack(torch._foreach_norm(full)).double().square().sum()
+            }
+        norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in full])
+        squares = norms.double().square().sum()
         products = [*(_products(block[None]) for block in self.blocks), squares.reshape(1, 1, 1)]
-        sizes = [*(block.shape[1] for block in self.blocks), sum(g.numel() for g in full)]
-        total = _shells(products, sizes)
+        total = _shells(products, self.shapes)
         if granularity == "whole":
             total = total.sum(dim=1, keepdim=True)
-        return dict.fromkeys(self.shared_names, total)
+        return {self.shared_names: total}
 
-    def combine(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def combine(self, weights: Mapping[Names, Tensor]) -> dict[str, Tensor]:
         """Return the update: on each shell one weighted sum of the rows.
 
         Args:
-            weights: For each shared parameter a tensor that broadcasts to (K, M, M): kernel, shell,
-                row; on any device. A private parameter has no weights and keeps its gradient.
+            weights: Names of a group to its weights, on any device, of a shape that broadcasts to
+                (K, M, M): kernel, shell, row. The groups cover the shared parameters; a private
+                parameter keeps its gradient.
 
         Returns:
             Parameter name to update, of the parameter's shape.
         """
-        names, m = self.shared_names, len(self.rows)
-        private = {name: g for row in self.rows for name, g in row.items() if name not in names}
-        if not names:
-            return private
-        full = [self.rows[-1][name] for name in names]
+        shared, m = set(self.shared_names), len(self.rows)
+        update = {name: g for row in self.rows for name, g in row.items() if name not in shared}
+        if not shared:
+            return update
+        dtype = self.blocks[0].dtype
         moved = {
-            id(w): w.to(full[0].device, full[0].dtype).expand(-1, m, m) for w in weights.values()
+            names: group.to(self.device, dtype).expand(-1, m, m) for names, group in weights.items()
         }
-        own = [moved[id(weights[name])] for name in names]
-        is_common = len(moved) == 1 and len(own[0]) == 1
-        if is_common:
-            updates = list(torch._foreach_mul(full, own[0][0, -1, -1]))
-        else:
-            updates = [g * w[:, -1, -1].reshape(-1, *[1] * (g.dim() - 1))
-                       for g, w in zip(full, own, strict=True)]  # fmt: skip
-        # The largest block first, then what lies inside.
-        for k in reversed(range(m - 1)):
-            if is_common:
-                sizes = [self.rows[k][name].numel() for name in names]
-                sums = torch.split(own[0][0, k, k:] @ self.blocks[k], sizes)
-            else:
-                parts = self._parts(k, per_kernel=any(len(w) > 1 for w in own))
-                sums = tuple(w[: len(part), k, None, k:] @ part
-                             for w, part in zip(own, parts, strict=True))  # fmt: skip
-            targets = [
-                _in_memory_order(leading_block(update, self.rows[k][name].shape))
-                for name, update in zip(names, updates, strict=True)
-            ]
-            sources = [s.reshape(t.shape) for s, t in zip(sums, targets, strict=True)]
-            torch._foreach_copy_(targets, sources)
-        return private | dict(zip(names, updates, strict=True))
+        for names, group in moved.items():
+            for name in names:
+                gradient = self.rows[-1][name]
+                factor = group[:, -1, -1].reshape(-1, *[1] * (gradient.dim() - 1))
+                # Laid out like the gradient, as fused optimizers require.
+                update[name] = torch.mul(gradient, factor, out=torch.empty_like(gradient))
+        for k in reversed(range(m - 1)):  # the largest block first, then what lies inside
+            _copy(self._cropped(update, k), self._sums(k, moved))
+        return update
 
-    def _parts(self, k: int, *, per_kernel: bool) -> list[Tensor]:
-        """Return block k by parameters: (K, M - k, n) each, K = 1 unless `per_kernel`."""
-        shapes = [self.rows[k][name].shape for name in self.shared_names]
-        parts = torch.split(self.blocks[k], [shape.numel() for shape in shapes], dim=1)
+    def _sums(self, k: int, weights: Mapping[Names, Tensor]) -> list[Tensor]:
+        """Return the sums of the rows on block k with the weights of shell k, by parameter."""
+        kernels = {len(group) for group in weights.values()}
+        if len(weights) == 1 and kernels == {1}:
+            (group,) = weights.values()
+            return _views(group[0, k, k:] @ self.blocks[k], self.shapes[k])
+        by_name = {name: group for names, group in weights.items() for name in names}
+        parts = self._parts(k, per_kernel=kernels != {1})
         return [
-            part.view(len(part), shape[0] if per_kernel else 1, -1).transpose(0, 1)
-            for part, shape in zip(parts, shapes, strict=True)
+            _view(by_name[name][: len(part), k, None, k:] @ part, shape)
+            for name, part, shape in zip(self.shared_names, parts, self.shapes[k], strict=True)
         ]
 
+    def _parts(self, k: int, *, per_kernel: bool) -> list[Tensor]:
+        """Split block k by parameter: (K, M - k, n) each, K = 1 unless `per_kernel`."""
+        parts = torch.split(self.blocks[k], [prod(shape) for shape in self.shapes[k]], dim=1)
+        return [
+            part.view(len(part), shape[0] if per_kernel else 1, -1).transpose(0, 1)
+            for part, shape in zip(parts, self.shapes[k], strict=True)
+        ]
 
-def _in_memory_order(block: Tensor) -> Tensor:
-    """A view whose elements follow each other as channels-last weights lie in memory."""
-    return block.permute(0, 2, 3, 1) if block.dim() == 4 else block
+    def _cropped(self, tensors: Mapping[str, Tensor], k: int) -> list[Tensor]:
+        """Return views of the shared parameters' tensors on block k."""
+        named = zip(self.shared_names, self.shapes[k], strict=True)
+        return [leading_block(tensors[name], shape) for name, shape in named]
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Return a view whose row-major order is that of channels-last memory."""
+    return tensor.permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor
+
+
+def _views(flat: Tensor, shapes: Shapes) -> list[Tensor]:
+    """Return views of a flat block as tensors of the parameters' shapes."""
+    parts = torch.split(flat, [prod(shape) for shape in shapes])
+    return [_view(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _view(part: Tensor, shape: torch.Size) -> Tensor:
+    """Return a view of one parameter's elements, channels last, as a tensor of its shape."""
+    if len(shape) == 4:
+        return part.view(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
+    return part.view(shape)
+
+
+def _copy(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)
+
+
+@cache  # without limit: a CUDA graph reads an index at the address that it had when recorded
+def _positions(small: Shapes, large: Shapes, device: torch.device) -> Tensor:
+    """Return where a flat block's elements are in a larger flat block, int32, (N_small,)."""
+    places = torch.arange(sum(map(prod, large)), dtype=torch.int32, device=device)
+    blocks = map(leading_block, _views(places, large), small)
+    return torch.cat([_channels_last(block).reshape(-1) for block in blocks])
 
 
 def _products(rows: Tensor) -> Tensor:
@@ -190,17 +235,17 @@ def _products(rows: Tensor) -> Tensor:
     return products
 
 
-def _shells(products: Sequence[Tensor], sizes: Sequence[object]) -> Tensor:
-    """Return the inner products on shells, (K, M, M, M), of those on blocks.
+def _shells(products: Sequence[Tensor], shapes: Sequence[object]) -> Tensor:
+    """Return the inner products on shells, (K, M, M, M), from those on blocks.
 
     Args:
         products: For block k those of rows k, k + 1, ..., (K_k, M - k, M - k).
-        sizes: Equal for equal blocks, between which there is no shell.
+        shapes: Shapes of the blocks: the shell between two equal blocks is empty.
     """
     m = len(products)
     shells = products[-1].new_zeros((len(products[-1]), m, m, m))
     for k, block in enumerate(products):
-        if k and sizes[k] == sizes[k - 1]:
+        if k and shapes[k] == shapes[k - 1]:
             continue
         shells[: len(block), k, k:, k:] = block
         if k:

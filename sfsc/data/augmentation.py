@@ -10,7 +10,7 @@ from collections.abc import Callable
 import kornia.augmentation as kornia
 from torch import Tensor, nn
 
-from sfsc.config import Augmentation
+from sfsc.settings.sections import Augmentation
 from sfsc.data.sliced import Sliced
 from sfsc.data.transforms import normalise, to_unit
 

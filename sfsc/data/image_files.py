@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL import __version__ as pillow
 
-from sfsc.config import ImageFiles
+from sfsc.data.file_settings import ImageFiles
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
 from sfsc.data.packed import open_images
 from sfsc.data.packing import open_packing

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sfsc.config import PublishedImages
+from sfsc.data.file_settings import PublishedImages
 from sfsc.data.image_files import ImageFile
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import JUNK, Split

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sfsc import parts
-from sfsc.config import PrepareJob, validate
+from sfsc.settings import parts
+from sfsc.settings.jobs import PrepareJob
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
 from sfsc.data.packed import MappedImages
@@ -51,12 +51,12 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
 
 
 def _build(job: PrepareJob, raw_dir: Path, packed: Path, threads: int) -> PreparedSet:
-    data_set = parts.load("data.sets", job.dataset)
-    settings = validate(data_set.Settings, job.settings, source=f"data.{job.dataset}")
+    settings = job.settings
+    data_set = parts.load("data.sets", settings.name)
     fraction = job.validation_fraction
     prepared: PreparedSet = data_set.build(
         settings,
-        raw_dir / job.dataset,
+        raw_dir / settings.name,
         validation_fraction=fraction,
         packed=packed,
         threads=threads,
@@ -70,10 +70,10 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
     prepared.manifest.save(folder / MANIFEST)
     if not isinstance(prepared.images, MappedImages):  # a set of image files has written them
         np.save(folder / IMAGES, prepared.images)
-    write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.dataset)
+    write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.settings.name)
     summary = {
-        "dataset": job.dataset,
-        "settings": job.settings,
+        "dataset": job.settings.name,
+        "settings": job.settings.model_dump(mode="json", exclude={"name"}),
         "validation_fraction": job.validation_fraction,
         "image_shape": list(prepared.images.shape[1:]),
         "cameras": len(np.unique(prepared.manifest.camera)),

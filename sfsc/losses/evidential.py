@@ -1,38 +1,42 @@
 """Evidence and uncertainty of logits (Sensoy et al., arXiv 1806.01768; DESIGN.md 2.2).
 
-A sub-model's logits are evidence for each identity; evidence makes a Dirichlet distribution over
-the identities' probabilities, and what evidence is lacking is the uncertainty:
+A sub-model's logits are evidence for each identity. Evidence parametrises a Dirichlet distribution
+over the identities' probabilities; the mass that no evidence supports is the uncertainty:
 
     e = evidence(z),  alpha = e + 1,  S = sum_k alpha_k,
     b_k = e_k / S,  u = C / S,  so that sum_k b_k + u = 1
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+Evidence = Literal["softplus", "exp", "relu"]
+DEFAULT_EVIDENCE: Evidence = "exp"
+
 EXP_LIMIT = 15.0
-"""Largest logit of `exp` evidence: beyond what 1,041 identities need for a probability of 0.99
-(11.5), and far from where float32 loses S."""
+"""Largest logit of `exp` evidence: above what a probability of 0.99 among 1,041 identities needs
+(11.5), and well below where float32 loses precision in S."""
 
 
 def _clamped_exp(logits: Tensor) -> Tensor:
     return logits.clamp(max=EXP_LIMIT).exp()
 
 
-EVIDENCE: dict[str, Callable[[Tensor], Tensor]] = {
+EVIDENCE: dict[Evidence, Callable[[Tensor], Tensor]] = {
     "softplus": functional.softplus,
     "exp": _clamped_exp,
     "relu": functional.relu,
 }
 
 
-def dirichlet(logits: Tensor, *, evidence: str) -> Tensor:
+def dirichlet(logits: Tensor, *, evidence: Evidence) -> Tensor:
     """Return the Dirichlet parameters alpha = evidence(z) + 1.
 
-    Computed in float32 whatever the autocast, in float64 if the logits are.
+    Computed in float32 under any autocast, and in float64 if the logits are float64.
 
     Args:
         logits: z, shape (B, C).
@@ -40,6 +44,9 @@ def dirichlet(logits: Tensor, *, evidence: str) -> Tensor:
 
     Returns:
         Shape (B, C), at least 1.
+
+    >>> dirichlet(torch.tensor([[2.0, -1.0]]), evidence="relu")
+    tensor([[3., 1.]])
     """
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return EVIDENCE[evidence](wide) + 1.0
@@ -79,7 +86,7 @@ def cross_entropy_risk(alpha: Tensor, labels: Tensor) -> Tensor:
 def misleading_evidence(alpha: Tensor, labels: Tensor) -> Tensor:
     """Return `KL(Dir(alpha~) || Dir(1))` with `alpha~ = y + (1 - y) * alpha`.
 
-    It is 0 where no identity but the true one has evidence.
+    It is 0 if only the true identity has evidence.
 
         lgamma(S~) - lgamma(C) - sum_k lgamma(alpha~_k)
           + sum_k (alpha~_k - 1) (digamma(alpha~_k) - digamma(S~)),   S~ = sum_k alpha~_k

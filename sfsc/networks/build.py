@@ -10,7 +10,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sfsc import parts
 from sfsc.errors import ResultError
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.per_width import NetworkPerWidth
@@ -22,6 +21,7 @@ from sfsc.networks.switchable import (
     Widths,
     crop_channels,
 )
+from sfsc.settings import parts
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 

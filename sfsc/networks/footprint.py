@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sfsc.compute import best_device
-from sfsc.config import MeasureJob
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.files import replacing
@@ -28,6 +27,7 @@ from sfsc.networks.extract import extract
 from sfsc.networks.latency import Quartiles, time_in_turns
 from sfsc.networks.serving import save_submodel
 from sfsc.provenance import environment
+from sfsc.settings.jobs import MeasureJob
 
 THREADS = 1
 """Threads of torch's operators; on a phone, the network shares the processor."""
@@ -56,8 +56,7 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
     device = best_device()
     packed = PreparedSet.open(data_dir).images
     height, width, channels = packed.shape[1:]
-    settings = job.network.model_dump(mode="json", exclude={"pretrained"})
-    settings |= {"image_channels": channels}
+    settings = job.network.architecture() | {"image_channels": channels}
     network = EmbeddingNetwork(**settings).eval()
     rows = [
         {

@@ -134,8 +134,10 @@ class SwitchableConv2d(SwitchableLayer):
             Shape (B, out_channels[switch], H', W').
         """
         (weight,) = self.leading_blocks(switch)
-        if weight.is_cuda:  # once here instead of in the forward and in both backward kernels
-            weight = weight.contiguous(memory_format=torch.channels_last)
+        if weight.is_cuda:  # cropped and cast by one kernel, instead of cropped in each of its uses
+            is_mixed = torch.is_autocast_enabled("cuda")
+            dtype = torch.get_autocast_dtype("cuda") if is_mixed else weight.dtype
+            weight = weight.to(dtype, memory_format=torch.channels_last)
         padding, stride = self.kernel_size // 2, self.stride
         if self.kernel_size == 1 and stride > 1 and not _is_safe(x):
             x, stride = functional.avg_pool2d(x, 1, stride), 1

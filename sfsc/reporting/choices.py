@@ -1,8 +1,8 @@
-"""The stage `sfsc choices`: which hyper-parameters the validation identities choose (DESIGN.md 6).
+"""The stage `sfsc choices`: choose hyper-parameters on validation identities (DESIGN.md 6).
 
-A search is a variation whose conditions are the candidates. The rule: of each method, the
-candidate with the highest average mAP on the validation identities at the end of training, mean
-over data sets and seeds; of equal ones the first. No file of a test is read.
+The conditions of a search are its candidates. Each method gets the candidate with the highest
+average mAP on the validation identities at the end of training, mean over data sets and seeds; of
+equal candidates the first. No test file is read.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from sfsc.config import Condition, StudyJob
 from sfsc.errors import ResultError
-from sfsc.files import replacing
+from sfsc.files import write_texts
+from sfsc.reporting.markup import Cell, Table, mean_text, to_markdown
 from sfsc.reporting.names import in_words, method_colour, method_name, short_name
 from sfsc.reporting.runs import read_record, settings_of
-from sfsc.reporting.table import Cell, Table, mean_text, to_markdown
+from sfsc.settings.jobs import Condition, StudyJob
 
 NOTE = (
     "Average mAP on the validation identities at the end of training, percent: mean over data sets "
@@ -27,10 +27,10 @@ NOTE = (
 
 
 def write_choices(job: StudyJob, results: Path, output: Path) -> None:
-    """Write what each search of a study chooses: JSON, and CSV and Markdown beside it.
+    """Write the choices of a study's searches as JSON, and beside it as CSV and Markdown.
 
     Args:
-        job: Which searches the study has.
+        job: The study's searches.
         results: `results/<study>`.
         output: The JSON file.
 
@@ -51,16 +51,14 @@ def write_choices(job: StudyJob, results: Path, output: Path) -> None:
             choice_tables(choices), NOTE if choices else "This study searches nothing."
         ),
     }
-    for path, text in texts.items():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_texts(texts)
 
 
 def load_choices(path: Path) -> list[dict[str, Any]]:
-    """Read a file of `write_choices`.
+    """Read a file that `write_choices` wrote.
 
     Raises:
-        ResultError: If it is missing or damaged.
+        ResultError: If the file is missing or damaged.
     """
     try:
         choices: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
@@ -72,7 +70,7 @@ def load_choices(path: Path) -> list[dict[str, Any]]:
 
 
 def choice_tables(choices: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """Return a table per search as a reader sees it; the chosen candidates are bold."""
+    """Return a table per search; chosen candidates are bold."""
     return [
         Table(
             method_name(variation),
@@ -107,7 +105,7 @@ def _by_method(conditions: Sequence[Condition]) -> Iterator[list[Condition]]:
 def _choose(
     job: StudyJob, results: Path, variation: str, conditions: Sequence[Condition]
 ) -> dict[str, Any]:
-    """Return the candidates of one method with their validation, and the best."""
+    """Return the candidates of one method with their validation mAP, and the best of them."""
     settings = [_settings(job, results, condition.run) for condition in conditions]
     keys = dict.fromkeys(key for values in settings for key in values)
     varied = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
@@ -136,7 +134,7 @@ def _settings(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
 
 
 def _validation(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
-    """Return mean and deviation over seeds of the mean over data sets, percent."""
+    """Return mean and standard deviation over seeds of the mean over data sets, percent."""
     by_seed = [
         100
         * sum(

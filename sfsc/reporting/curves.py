@@ -1,6 +1,6 @@
-"""Curves over training: means over seeds with bands, smoothed, in small multiples or by method."""
+"""Curves over training: smoothed, mean over seeds, with the range of the seeds as a band."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,12 @@ from sfsc.errors import ResultError
 from sfsc.reporting.runs import Float64s, Group, Run
 
 POINTS = 200
-"""Of a drawn curve, at most."""
+"""Largest number of points of a curve."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One quantity over the training."""
+    """One quantity over training."""
 
     epoch: Float64s
     """(T,), epochs done."""
@@ -29,13 +29,13 @@ class Curve:
     """(T,), largest seed."""
 
     def draw(self, axes: Axes, colour: str, *, opacity: float = 0.18) -> None:
-        """Draw the mean as a line, the range of the seeds as a band."""
+        """Draw the mean as a line and the range of the seeds as a band."""
         axes.fill_between(self.epoch, self.low, self.high, color=colour, alpha=opacity, lw=0)
         axes.plot(self.epoch, self.mean, color=colour, solid_capstyle="round")
 
 
 def read_metric(run: Run, metric: str) -> pd.DataFrame:
-    """Return the finite records of one metric.
+    """Return the finite records of one metric of a training.
 
     Args:
         run: A finished run.
@@ -55,20 +55,25 @@ def read_metric(run: Run, metric: str) -> pd.DataFrame:
 
 
 def has_metric(group: Group, metric: str) -> bool:
-    """Whether the trainings of a method recorded a metric: separate networks have no pairs, say."""
+    """Whether all trainings of a method recorded a metric; separate networks have no cosines."""
     return all((run.curves["metric"] == metric).any() for run in group.runs)
 
 
-def curves_by_switch(group: Group, metric: str) -> list[Curve]:
-    """Return one curve for each sub-model of a method."""
-    records = [read_metric(run, metric) for run in group.runs]
+def read_switches(run: Run, metric: str) -> pd.DataFrame:
+    """Return a metric of the sub-models: a row per step, a column per switch."""
+    return read_metric(run, metric).pivot_table(index="step", columns="switch", values="value")
+
+
+def curves_by_switch(group: Group, read: Callable[[Run], pd.DataFrame]) -> list[Curve]:
+    """Return one curve for each sub-model of a method.
+
+    Args:
+        group: The runs of the method.
+        read: Returns a run's values: a row per step, a column per switch.
+    """
+    frames = [(read(run), run) for run in group.runs]
     return [
-        join_seeds(
-            [
-                smooth(of_seed[of_seed["switch"] == switch].set_index("step")["value"], run)
-                for of_seed, run in zip(records, group.runs, strict=True)
-            ]
-        )
+        join_seeds([smooth(frame[switch].dropna(), run) for frame, run in frames])
         for switch in range(len(group.widths))
     ]
 
@@ -81,13 +86,13 @@ def fit_epochs(panels: Iterable[Axes], groups: Sequence[Group]) -> None:
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def smooth(series: pd.Series, run: Run, *, window: float = 0.05) -> pd.Series:
-    """Return a series by step as its centred moving mean, by epochs done.
+def smooth(series: "pd.Series[float]", run: Run, *, window: float = 0.05) -> "pd.Series[float]":
+    """Return a series by step as its centred moving mean by epochs done.
 
     Args:
         series: Indexed by step.
         run: The run that recorded it.
-        window: Share of the training that a point is the mean of.
+        window: Share of the training that each point averages, 0 to 1.
     """
     size = max(1, round(window * len(series)))
     smoothed = series.sort_index().rolling(size, center=True, min_periods=1).mean()
@@ -95,7 +100,7 @@ def smooth(series: pd.Series, run: Run, *, window: float = 0.05) -> pd.Series:
     return smoothed
 
 
-def join_seeds(seeds: Sequence[pd.Series]) -> Curve:
+def join_seeds(seeds: Sequence["pd.Series[float]"]) -> Curve:
     """Return mean and range over seeds at the steps that all of them recorded, thinned out."""
     frame = pd.concat(seeds, axis=1, join="inner")
     frame = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, POINTS).astype(int))]

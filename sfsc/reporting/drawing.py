@@ -1,17 +1,29 @@
-"""What every figure is made of: the picture and the words that go with it."""
+"""The stage `sfsc figures`: the figures of one data set, as SVG and PNG, with their captions.
 
+A figure is a file of `sfsc/reporting/figures` with a function `draw(results) -> Drawing`.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sfsc.reporting.runs import Group, describe_reranking
-from sfsc.reporting.style import MUTED, PAGE
+from sfsc.errors import ResultError, SfscError
+from sfsc.files import replacing
+from sfsc.reporting.captions import describe_data
+from sfsc.reporting.runs import Group, Results
+from sfsc.reporting.style import MUTED, PAGE, theme
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
+
+PNG_DPI = 200
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A finished figure."""
+    """A figure and its words."""
 
     figure: Figure
     title: str
@@ -19,7 +31,72 @@ class Drawing:
     caption: str
     """What is shown, of which data, seeds and protocol."""
     alternative: str
-    """What a person who cannot see the picture needs to know."""
+    """The figure in words, for readers who cannot see it."""
+
+    def save(self, svg: Path, dataset: str) -> None:
+        """Write the figure as SVG and, beside it, as PNG and its words as JSON.
+
+        The same drawing gives the same bytes.
+
+        Args:
+            svg: The SVG file.
+            dataset: Name of the data set, for the words.
+        """
+        with replacing(svg) as temporary:
+            metadata = {"Date": None, "Creator": None}
+            self.figure.savefig(temporary, format="svg", metadata=metadata)
+        with replacing(svg.with_suffix(".png")) as temporary:
+            metadata = {"Software": None}
+            self.figure.savefig(temporary, format="png", dpi=PNG_DPI, metadata=metadata)
+        words = {
+            "dataset": dataset,
+            "title": self.title,
+            "caption": self.caption,
+            "alternative": self.alternative,
+        }
+        with replacing(svg.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(words, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_figures(
+    names: Sequence[str],
+    job: StudyJob,
+    results: Path,
+    *,
+    dataset: str,
+    output: Path,
+    data_dir: Path | None,
+) -> None:
+    """Draw figures of one data set; each is written as soon as it is drawn.
+
+    Args:
+        names: Files of `sfsc/reporting/figures`.
+        job: Which runs the study has.
+        results: `results/<study>`.
+        dataset: A data set of the study.
+        output: Folder for `<dataset>_<name>.svg`, `.png` and `.json`.
+        data_dir: The prepared set, for `retrieval`.
+
+    Raises:
+        ResultError: If a name is unknown, a result file is missing or damaged, or the runs do not
+            fit each other.
+        DataError: If the prepared set is damaged.
+    """
+    known = parts.names("reporting.figures")
+    for name in names:
+        if name not in known:
+            raise ResultError(f"A figure must be one of {', '.join(known)}. Found `{name}`.")
+    of_set = Results(job, results, dataset, data_dir)
+    for name in names:
+        try:
+            with theme():
+                drawing: Drawing = parts.load("reporting.figures", name).draw(of_set)
+                drawing.save(output / f"{dataset}_{name}.svg", dataset)
+        except SfscError as error:
+            raise type(error)(f"Figure `{name}` of {dataset}: {error}") from error
+        except Exception as error:
+            error.add_note(f"This happened in figure `{name}` of {dataset}.")
+            raise
 
 
 def draw_nothing(title: str, text: str, groups: Sequence[Group]) -> Drawing:
@@ -27,39 +104,3 @@ def draw_nothing(title: str, text: str, groups: Sequence[Group]) -> Drawing:
     figure = Figure(figsize=(PAGE, 0.6))
     figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
     return Drawing(figure, title, f"{text} {describe_data(groups)}", text)
-
-
-def describe_data(groups: Sequence[Group]) -> str:
-    """Return the sentence on data and seeds that ends a caption."""
-    first = groups[0].runs[0]
-    counts = {len(group.runs) for group in groups}
-    least, most = min(counts), max(counts)
-    number = f"{least}" if least == most else f"{least} to {most}"
-    return f"Data: {first.dataset}; {number} seed{'s' if most > 1 else ''} per method."
-
-
-def describe_protocol(groups: Sequence[Group]) -> str:
-    """Return the sentences on protocol, data and seeds that end a caption about accuracy."""
-    test = groups[0].runs[0].test
-    skipped = test["n_skipped_queries"]
-    protocol = (
-        f"mAP: {test['average_precision']} average precision, {test['n_query']:,} queries in a "
-        f"gallery of {test['n_gallery']:,}, test identities unseen in training, same identity and "
-        f"camera removed, {skipped:,} queries without a positive left out."
-    )
-    reranking = describe_reranking(groups[0].runs[0])
-    return " ".join(filter(None, (protocol, reranking, describe_data(groups))))
-
-
-def percent(values: Sequence[float], digits: int = 1) -> str:
-    """Return "mean ± standard deviation" of values in percent, the mean alone of one value.
-
-    >>> percent([50.0, 52.0]), percent([50.0])
-    ('51.0 ± 1.4', '50.0')
-    """
-    n = len(values)
-    mean = sum(values) / n
-    if n == 1:
-        return f"{mean:.{digits}f}"
-    deviation = (sum((value - mean) ** 2 for value in values) / (n - 1)) ** 0.5
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -5,31 +5,40 @@ from collections.abc import Callable
 import numpy as np
 
 from sfsc.errors import ResultError
-from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.runs import Float64s, Group, Run
+from sfsc.reporting.summaries import AVERAGE_MAP, self_test
 from sfsc.statistics.paired import Effect, paired_effect
 
 Value = Callable[[Run], Float64s]
-"""What a run is compared by: a value for each query, or a single one; (Q,) or (1,)."""
+"""Reads from a run what it is compared by: a value per query, (Q,), or a single one, (1,)."""
+
+TWIN_MARGIN = -1.0
+"""Points of mAP that a sub-model may lose to its independent twin (non-inferiority)."""
 
 
 def map_effect(ours: Group, theirs: Group) -> Effect:
-    """Return the effect on the average mAP, points: ours minus theirs."""
+    """Return the effect on the average mAP, ours minus theirs, in points."""
     return paired_effect(differences(ours, theirs, AVERAGE_MAP.of_queries))
+
+
+def twin_differences(ours: Group, twins: Group, width: float) -> Float64s:
+    """Return a sub-model's self-test minus that of its independent twin, points, (S, Q)."""
+    of_ours, of_twins = (self_test(g.widths.index(width)).of_queries for g in (ours, twins))
+    return differences(ours, twins, of_ours, of_twins)
 
 
 def differences(
     ours: Group, theirs: Group, value: Value, of_theirs: Value | None = None
 ) -> Float64s:
-    """Return ours minus theirs of each seed that both have and each query, (S, Q).
+    """Return ours minus theirs for each shared seed and each query, (S, Q).
 
-    The methods may have different numbers of sub-models: a query's value is a mean over cells.
+    The two methods may have different numbers of sub-models.
 
     Args:
         ours: Runs on a data set.
         theirs: Runs on the same data set.
-        value: Of a run.
-        of_theirs: Of a run of theirs, if another value is to be compared there.
+        value: Reads the value of a run.
+        of_theirs: Reads the value of a run of `theirs`, if it is another one.
 
     Raises:
         ResultError: If they share no seed or were tested with different queries.
@@ -40,8 +49,9 @@ def differences(
 def differences_by_seed(
     ours: Group, theirs: Group, value: Value, of_theirs: Value | None = None
 ) -> dict[int, Float64s]:
-    """Return the same by seed, (Q,) each."""
-    mine, other = values_by_seed(ours, value), values_by_seed(theirs, of_theirs or value)
+    """Return the differences of each shared seed, (Q,) each, seeds ascending."""
+    mine = {run.seed: value(run) for run in ours.runs}
+    other = {run.seed: (of_theirs or value)(run) for run in theirs.runs}
     common = sorted(mine.keys() & other.keys())
     if not common:
         raise ResultError(
@@ -57,8 +67,3 @@ def differences_by_seed(
                 "Evaluate them again."
             )
     return {seed: mine[seed] - other[seed] for seed in common}
-
-
-def values_by_seed(group: Group, value: Value) -> dict[int, Float64s]:
-    """Return the values of each seed."""
-    return {run.seed: value(run) for run in group.runs}

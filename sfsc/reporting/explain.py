@@ -1,8 +1,7 @@
 """The stage `sfsc explain`: from a row of a table to everything that it was made from.
 
-For each seed: the run's files, its parameters, data, code, git revision and environment, the MLflow
-run that shows it, and the commands that make it again. A file that is no longer the one that the
-run was made from is marked.
+For each seed: the run's files, its parameters, data, code, git revision and environment, its MLflow
+run, and the commands that make it again. Files that have changed since the training are marked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,32 +10,33 @@ from typing import Any
 
 import pandas as pd
 
-from sfsc.config import nearest
 from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
 from sfsc.reporting.runs import Run, load_run, read_record
-from sfsc.reporting.tables import read_frame
+from sfsc.reporting.tables.write import read_runs_table
+from sfsc.settings.problems import nearest
 from sfsc.tracking.stamp import mlflow_run
 
 DIGITS = 12
-"""Of a digest, as many as tell two apart."""
+"""Number of digits of a digest that are shown."""
 
 
 def explain(table: Path, row: str, *, dataset: str | None, results: Path | None) -> Iterator[str]:
-    """Yield the lines that say where the numbers of a table's row come from.
+    """Yield lines that say where the numbers of a table's row come from.
 
     Args:
         table: A CSV file of `reports/<study>/tables`.
-        row: A run: what the table's column `run` says or, if it has none, `method`.
-        dataset: Data set of the row; may be left out where the row is of one data set only.
-        results: `results/<study>`; found beside `reports` if None.
+        row: A value of the table's column `run` or, if it has none, `method`.
+        dataset: Data set of the row; None if only one data set has such a row.
+        results: `results/<study>`; None for the one beside `reports`.
 
     Raises:
-        ResultError: If there is no such row, or a result file behind it is missing or damaged.
+        ResultError: If there is no such row, or a result file is missing or damaged.
     """
-    record = _find(read_frame(table), table, row, dataset)
+    record = _find(read_runs_table(table), table, row, dataset)
     results = results or table.parents[3] / "results" / table.parents[1].name
     folder = results / str(record["dataset"]) / row
+    _check_is_here(folder, results)
     seeds = str(record["seeds"]).split() if "seeds" in record else _seeds(folder)
     mean, deviation = record["average_map_mean"], record["average_map_std"]
     yield (
@@ -49,7 +49,7 @@ def explain(table: Path, row: str, *, dataset: str | None, results: Path | None)
 
 
 def _find(frame: pd.DataFrame, table: Path, row: str, dataset: str | None) -> Mapping[Any, Any]:
-    """Return the one row that is meant."""
+    """Return the row that is asked for."""
     if "average_map_mean" not in frame:
         raise ResultError(
             f"{table} must be a table of runs: main, ablation or robustness. Found no column "
@@ -72,6 +72,16 @@ def _find(frame: pd.DataFrame, table: Path, row: str, dataset: str | None) -> Ma
     raise ResultError(f"`--row` must be a `{column}` of {table}: {names}. Found `{row}`.{near}")
 
 
+def _check_is_here(folder: Path, results: Path) -> None:
+    """Check that a run's results are on this machine; git has the reports alone."""
+    if not folder.is_dir():
+        study = "" if results.name == "default" else f" STUDY={results.name}"
+        raise ResultError(
+            f"The results of the row must be in {folder}. Found no such folder. `dvc pull "
+            f"{results}` fetches the study's results; `make reproduce{study}` computes them."
+        )
+
+
 def _seeds(folder: Path) -> list[str]:
     """Return the seeds of a run, ascending."""
     return sorted((p.name.removeprefix("seed") for p in folder.glob("seed*")), key=int)
@@ -79,17 +89,19 @@ def _seeds(folder: Path) -> list[str]:
 
 def _explain_run(run: Run, results: Path) -> Iterator[str]:
     """Yield the lines of one seed."""
-    networks = run.record.get("networks")
+    folder, networks = run.folder, run.record.get("networks", ())
     stage = "assemble" if networks else "train"
     data = results.parents[1] / "data" / "prepared" / results.name / run.dataset
-    yield f"seed {run.seed}: {run.folder}"
+    yield f"seed {run.seed}: {folder}"
     yield _line("average mAP", f"{100 * run.matrix('map').mean():.2f} %, of cross_test.json")
-    yield _line("MLflow", mlflow_run(results, run.folder))
-    yield from _origin(run.record, run.folder / "config" / f"{stage}.json", data)
+    yield _line("MLflow", mlflow_run(results, folder))
+    yield from _origin(run.record, folder / "config" / f"{stage}.json", data)
     if networks:
         yield _line("made of", ", ".join(networks))
-    yield from _commands(run, stage, data)
-    for network in networks or ():
+    first, *others = _commands(run, data)
+    yield _line("commands", first)
+    yield from (_line("", command) for command in others)
+    for network in networks:
         folder = results / run.dataset / network
         record = read_record(folder)
         yield f"  network {network}:"
@@ -98,7 +110,7 @@ def _explain_run(run: Run, results: Path) -> Iterator[str]:
 
 
 def _origin(record: Mapping[str, Any], config: Path, data: Path) -> Iterator[str]:
-    """Yield what a training was made from, and whether that is what lies there now."""
+    """Yield what a training was made from, and whether the files are still the same."""
     yield _line("parameters", _checked(config, record["config_digest"]))
     yield _line("data", _checked(data / "manifest.csv", record["data_digest"]))
     clean = "sources clean" if record["git_clean"] else "sources CHANGED against it"
@@ -112,7 +124,7 @@ def _origin(record: Mapping[str, Any], config: Path, data: Path) -> Iterator[str
 
 
 def _checked(path: Path, digest: str) -> str:
-    """Return a file with the digest that it had, and whether it still has it."""
+    """Return a file, the digest that it had when it was used, and whether it still has it."""
     if not path.is_file():
         state = "not here"
     else:
@@ -120,36 +132,31 @@ def _checked(path: Path, digest: str) -> str:
     return f"{path}, sha256 {digest[:DIGITS]}, {state}"
 
 
-def _commands(run: Run, stage: str, data: Path) -> Iterator[str]:
+def _commands(run: Run, data: Path) -> Iterator[str]:
     """Yield the commands that make a run and its tests again."""
     folder, config = run.folder, run.folder / "config"
-    if stage == "train":
-        yield _line("commands", _train_command(folder, data, run.record))
-    else:
-        networks = " ".join(str(folder.parents[1] / name) for name in run.record["networks"])
-        yield _line(
-            "commands",
-            f"sfsc assemble --config {config / 'assemble.json'} --networks {networks} "
-            f"--data {data} --output {folder}",
+    if networks := run.record.get("networks"):
+        folders = " ".join(str(folder.parents[1] / name) for name in networks)
+        yield (
+            f"sfsc assemble --config {config / 'assemble.json'} --networks {folders} "
+            f"--data {data} --output {folder}"
         )
-    embeddings = folder / "embeddings.safetensors"
-    yield _line("", f"sfsc embed --run {folder} --data {data} --output {embeddings}")
-    yield _line(
-        "",
-        f"sfsc evaluate --config {config / 'evaluate.json'} --embeddings {embeddings} "
-        f"--data {data} --output {folder / 'cross_test.json'} "
-        f"--queries {folder / 'query_metrics.safetensors'}",
+    else:
+        yield _train_command(folder, data, run.record)
+    yield (
+        f"sfsc evaluate --config {config / 'evaluate.json'} --run {folder} --data {data} "
+        f"--output {folder}"
     )
 
 
 def _train_command(folder: Path, data: Path, record: Mapping[str, Any]) -> str:
-    reference = record["settings"].get("reference")
     command = (
         f"sfsc train --config {folder / 'config' / 'train.json'} --data {data} --output {folder}"
     )
+    reference = record["settings"].get("reference")
     if reference is None:
         return command
-    # <dataset>/<run>/seed<k>/width<w>, beside which the reference's full network lies
+    # `folder` is <dataset>/<run>/seed<k>/width<w>; the reference's full network is beside <run>.
     full = folder.parents[2] / reference / folder.parent.name / "width1"
     return f"{command} --reference {full}"
 

@@ -1,4 +1,4 @@
-"""What a reader needs to judge whether a comparison is fair, from the runs' own records."""
+"""Notes on the fairness of a comparison: equal settings, changed settings, recorded searches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,16 +10,16 @@ SHARED = (
     "train.epochs", "train.optimizer", "train.learning_rate", "train.schedule",
     "train.weight_decay", "train.warmup", "train.gradient_clip", "train.identities_per_batch",
     "train.images_per_identity", "network.backbone", "network.embedding_dim", "loss.base",
-    "loss.label_smoothing", "loss.triplet_weight", "loss.classifier_gradient",
+    "loss.base.label_smoothing", "loss.terms.triplet.weight", "loss.submodels.classifier_gradient",
 )  # fmt: skip
-"""Settings that a fair comparison holds equal, besides the whole augmentation."""
+"""Settings that a fair comparison keeps equal, besides all of the augmentation."""
 
 
 def budget(groups: Sequence[Group]) -> str:
-    """Return the sentences on what is equal for all compared methods, and on what is not.
+    """Return sentences on the settings that all compared methods share, and on those they do not.
 
     Args:
-        groups: The compared rows, of one or several data sets.
+        groups: The compared rows of one or several data sets.
     """
     settings = [(group, group.runs[0].settings) for group in groups]
     differences = _different_keys(settings)
@@ -39,9 +39,9 @@ def budget(groups: Sequence[Group]) -> str:
 
 
 def _different_keys(settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> list[str]:
-    """Return the settings that should be equal and are not, on some data set.
+    """Return the settings that should be equal and differ on some data set.
 
-    A method for which a setting is idle differs from none.
+    A method that ignores a setting does not count as different.
     """
     keys = [*SHARED, *(key for key in settings[0][1] if key.startswith("augmentation."))]
     found = dict.fromkeys(
@@ -58,7 +58,7 @@ def _n_values(key: str, rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
-    """Say which methods have which value; the most common one is that of the others."""
+    """Return in words which methods have which value; the most common one is `the others`."""
     methods: dict[str, list[str]] = {}
     for group, values in settings:
         if key in values:
@@ -73,20 +73,30 @@ def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
 
 
 def _short(key: str) -> str:
-    return f"`{key.partition('.')[2]}`"
+    return f"`{key.partition('.')[2].removeprefix('terms.') or key}`"
 
 
 def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return what settings differ from others, in words; one that is idle in either does not.
+    """Return in words what differs from other settings: values, and loss terms more or less.
 
-    >>> changes({"loss.evidence": "exp"}, {"loss.evidence": "relu"})
-    '`evidence` exp (not relu)'
+    >>> base = {"aggregation": "mean", "loss.terms.triplet": "triplet"}
+    >>> changes({"aggregation": "sum"}, base)
+    '`aggregation` sum (not mean), no `triplet`'
     """
-    return ", ".join(
+    values = [
         f"{_short(key)} {_text(value)} (not {_text(base[key])})"
         for key, value in settings.items()
         if key in base and value != base[key]
-    )
+    ]
+    more = [f"with `{name}`" for name in _terms(settings) if name not in _terms(base)]
+    less = [f"no `{name}`" for name in _terms(base) if name not in _terms(settings)]
+    return ", ".join([*values, *more, *less])
+
+
+def _terms(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of the loss terms."""
+    names = (key.removeprefix("loss.terms.") for key in settings if key.startswith("loss.terms."))
+    return [name for name in names if "." not in name]
 
 
 def _text(value: object) -> str:
@@ -96,11 +106,11 @@ def _text(value: object) -> str:
 
 
 def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None) -> str:
-    """Return the sentences on where the hyper-parameters of the compared methods are from.
+    """Return sentences on where the hyper-parameters of the compared methods come from.
 
     Args:
         groups: The compared rows.
-        choices: Content of the file of `sfsc choices`, None if there is none.
+        choices: Content of the file that `sfsc choices` wrote, None if there is none.
     """
     if not choices:
         return "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
@@ -115,7 +125,7 @@ def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None)
 
 
 def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """Say what was chosen among what for a row, and whether the row has it."""
+    """Return in words what was chosen among which candidates, and whether the row uses it."""
     chosen = {key: value for key, value in choice["chosen_values"].items() if key in settings}
     tried = ", ".join(candidate["condition"] for candidate in choice["candidates"])
     value = ", ".join(f"{_short(key)} {_text(value)}" for key, value in chosen.items())

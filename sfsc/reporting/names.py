@@ -1,12 +1,13 @@
-"""What methods, conditions and sub-models are called; the colour and marker of each method."""
+"""Display names of methods, conditions and sub-models; colour and marker of each method."""
 
 import re
 import zlib
+from collections.abc import Sequence
 from fractions import Fraction
 
 OURS, RIVAL, TWINS = "sfsc", "bct_s", "independent"
-"""Rows of `methods` that have a part in a claim: the paper's, the one it is measured by, and the
-networks that its sub-models are measured by."""
+"""Rows of `methods` that claims name: the paper's method, its main rival, and the independently
+trained networks that its sub-models are compared with."""
 
 METHODS = {
     "full_alone": ("Full alone", "#595959", "s"),
@@ -27,7 +28,8 @@ METHODS = {
     "sfsc@parts=without_compatible": ("SFSC without compatible loss", "#332288", "$c$"),
     "sfsc@parts=without_projection": ("SFSC without projection", "#44AA99", "$p$"),
 }
-"""Display name, colour (Okabe and Ito's palette, safe for the colour-blind, and shades), marker."""
+"""Display name, colour and marker of each known method. The colours are Okabe and Ito's palette,
+which is safe for the colour-blind, and shades of it."""
 OTHER_COLOURS = ("#117733", "#7B5EA7", "#A0522D", "#4E6E81", "#B5306A")
 OTHER_MARKERS = ("$1$", "$2$", "$3$", "$4$", "$5$")
 SPELLINGS = {
@@ -35,29 +37,28 @@ SPELLINGS = {
     "cosface": "CosFace", "resnet": "ResNet", "resnet18": "ResNet-18", "mobilenet": "MobileNet",
     "v2": "V2", "dim": "dimension",
 }  # fmt: skip
-"""Words of `params.yaml` that a reader sees otherwise."""
+"""Words of `params.yaml` and how readers see them."""
 
 
 def method_name(method: str) -> str:
-    """Return the name that a reader sees, of a row of `methods` or of a condition of a variation.
+    """Return the display name of a row of `methods` or of a condition of a variation.
 
     >>> method_name("bct_s"), method_name("my_idea")
     ('BCT-S', 'My idea')
     >>> method_name("sfsc@kl_weight=0.005")
     'SFSC, KL weight: 0.005'
     """
-    known = METHODS.get(method)
+    if method in METHODS:
+        return METHODS[method][0]
     row, _, condition = method.partition("@")
-    if known:
-        return known[0]
-    if condition:
-        variation, _, value = condition.partition("=")
-        return f"{short_name(row)}, {in_words(variation)}: {in_words(value)}"
-    return heading(method)
+    if not condition:
+        return heading(method)
+    variation, _, value = condition.partition("=")
+    return f"{short_name(row)}, {in_words(variation)}: {in_words(value)}"
 
 
 def short_name(method: str) -> str:
-    """Return the name without the mark of the paper's method.
+    """Return the display name without the "(ours)" of the paper's method.
 
     >>> short_name("sfsc"), short_name("asymmetric_triplet")
     ('SFSC', 'Asymmetric (triplet)')
@@ -66,7 +67,7 @@ def short_name(method: str) -> str:
 
 
 def name_lines(method: str) -> tuple[str, str]:
-    """Return a method's name and, for a second line, what follows its first word or so.
+    """Return a method's display name in two lines, the second of which may be empty.
 
     >>> name_lines("bct_s_classifier_all")
     ('BCT-S', '(classifier moved by all)')
@@ -84,7 +85,7 @@ def name_lines(method: str) -> tuple[str, str]:
 
 
 def in_words(name: str) -> str:
-    """Return a name of `params.yaml`, or a list of widths, as a reader sees it.
+    """Return a name of `params.yaml`, or a list of widths, as readers see it.
 
     >>> in_words("kl_weight"), in_words("0.25-0.5-1")
     ('KL weight', '1/4, 1/2, 1')
@@ -95,7 +96,7 @@ def in_words(name: str) -> str:
 
 
 def heading(name: str) -> str:
-    """Return `in_words` with a capital.
+    """Return `in_words` with a capital letter.
 
     >>> heading("base_loss")
     'Base loss'
@@ -105,19 +106,19 @@ def heading(name: str) -> str:
 
 
 def method_colour(method: str) -> str:
-    """Return the colour that a method has in every figure; of an unknown one by its name."""
+    """Return a method's colour, the same in every figure."""
     known = METHODS.get(method)
-    return known[1] if known else OTHER_COLOURS[_stable_index(method, len(OTHER_COLOURS))]
+    return known[1] if known else _pick(method, OTHER_COLOURS)
 
 
 def method_marker(method: str) -> str:
-    """Return the marker that a method has in every figure: the second cue beside the colour."""
+    """Return a method's marker, a second cue beside the colour."""
     known = METHODS.get(method)
-    return known[2] if known else OTHER_MARKERS[_stable_index(method, len(OTHER_MARKERS))]
+    return known[2] if known else _pick(method, OTHER_MARKERS)
 
 
 def width_name(width: float) -> str:
-    """Return a width as a reader sees it: a simple fraction where it is one.
+    """Return a width as readers see it, as a fraction if that is simple.
 
     >>> width_name(0.125), width_name(1.0), width_name(0.3)
     ('1/8', '1', '0.3')
@@ -127,5 +128,6 @@ def width_name(width: float) -> str:
     return str(fraction) if is_simple else f"{width:g}"
 
 
-def _stable_index(name: str, n: int) -> int:
-    return zlib.crc32(name.encode()) % n
+def _pick(method: str, choices: Sequence[str]) -> str:
+    """Return one of the choices, always the same for the same method."""
+    return choices[zlib.crc32(method.encode()) % len(choices)]

@@ -1,9 +1,9 @@
-"""The README's results, copied from the generated tables: no number in it is typed.
+"""The README's results, copied from the reports; no number in it is typed by hand.
 
     python -m sfsc.reporting.readme README.md
 
-replaces what stands between `<!-- results: <study> -->` and `<!-- end -->` by what the study's
-`reports/<study>/` says: its main table in words and as a table, and the verdicts on the claims.
+replaces the text between `<!-- results: <study> -->` and `<!-- end -->` by the results in
+`reports/<study>/`: a sentence per data set, the verdicts on the claims, and the main table.
 """
 
 import re
@@ -15,16 +15,17 @@ from typing import Any
 import pandas as pd
 
 from sfsc.files import replacing
-from sfsc.reporting.claims import load_claims, verdict_tables
-from sfsc.reporting.main_table import REFERENCES
-from sfsc.reporting.table import to_markdown
-from sfsc.reporting.tables import read_frame
+from sfsc.reporting.claims.entries import load_claims
+from sfsc.reporting.claims.prose import verdict_tables
+from sfsc.reporting.markup import to_markdown
+from sfsc.reporting.tables.main import REFERENCES
+from sfsc.reporting.tables.write import read_runs_table
 
 BLOCK = re.compile(r"<!-- results: (?P<study>\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def render(readme: Path) -> str:
-    """Return the README with its result blocks as the reports beside it have them.
+    """Return the README with its blocks of results renewed from the reports beside it.
 
     Args:
         readme: The README; its folder holds `reports/`.
@@ -33,11 +34,11 @@ def render(readme: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         report = reports / match["study"]
-        frame = read_frame(report / "tables" / "main.csv")
+        frame = read_runs_table(report / "tables" / "main.csv")
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
         tables = verdict_tables(load_claims(report / "claims.json"))
         verdicts = to_markdown(tables, "").strip()
-        table = (report / "tables" / "main.md").read_text().strip()
+        table, _, _caption = (report / "tables" / "main.md").read_text().strip().rpartition("\n\n")
         content = "\n\n".join([*sentences, verdicts, table])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 
@@ -45,7 +46,7 @@ def render(readme: Path) -> str:
 
 
 def _finding(dataset: object, rows: pd.DataFrame) -> str:
-    """SFSC's average mAP against the unified network's and the best other compatible method's."""
+    """Compare SFSC's average mAP with the unified network's and the best other method's."""
     by_method = {str(record["method"]): record for record in rows.to_dict("records")}
     ours, unified = by_method.pop("sfsc"), by_method.pop("unified")
     rivals = {name: row for name, row in by_method.items() if name not in REFERENCES}

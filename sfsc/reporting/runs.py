@@ -1,7 +1,7 @@
 """The finished runs of a study, read from their result files and checked against each other."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from sfsc.config import StudyJob, TrainJob, validate
 from sfsc.errors import ConfigError, ResultError
-from sfsc.idle_settings import idle_settings
+from sfsc.settings.jobs import StudyJob, TrainJob
+from sfsc.settings.problems import validate
 
 Float64s = NDArray[np.float64]
 
@@ -36,9 +36,9 @@ class Run:
 
     folder: Path
     record: dict[str, Any]
-    """`run.json`."""
+    """Content of `run.json`."""
     test: dict[str, Any]
-    """`cross_test.json`."""
+    """Content of `cross_test.json`."""
 
     @property
     def dataset(self) -> str:
@@ -62,19 +62,19 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """See `settings_of`."""
+        """Settings of the training, "section.key" to value (`settings_of`)."""
         return settings_of(self.record, self.folder)
 
     @property
     def reranking(self) -> str:
-        """The re-ranking of its tests by the paper's names, "none" if there is none."""
+        """The re-ranking of its tests in the paper's symbols; "none" if there is none."""
         settings = self.test["reranking"]
         if settings is None:
             return "none"
         return f"k1 {settings['k1']}, k2 {settings['k2']}, lambda {settings['original_weight']:g}"
 
     def matrix(self, metric: str) -> Float64s:
-        """Return a matrix of the cross-tests, (M, M), as fractions; rows: query sub-model.
+        """Return a matrix of the cross-tests as fractions, (M, M); rows: query sub-model.
 
         Args:
             metric: A key of `matrices`; `map` is the definition that the study reports.
@@ -82,7 +82,7 @@ class Run:
         return np.array(self.test["matrices"][self._key(metric)], dtype=np.float64)
 
     def queries(self, metric: str) -> Float64s:
-        """Return what a matrix is the mean of: each valid query in each cell, (M, M, Q)."""
+        """Return a metric of each valid query, whose mean is the matrix, (M, M, Q)."""
         path = self.folder / "query_metrics.safetensors"
         try:
             values = self._query_metrics[self._key(metric)].astype(np.float64)
@@ -109,7 +109,7 @@ class Run:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """What the training recorded, in long form (`sfsc.training.records`)."""
+        """Everything that the training recorded, in long form (`sfsc.training.records`)."""
         path = self.folder / "training.parquet"
         try:
             return pd.read_parquet(path)
@@ -153,8 +153,19 @@ class Group:
 
     @property
     def map_percent(self) -> Float64s:
-        """Mean average precisions of every seed, percent, (seeds, M, M)."""
+        """Mean average precisions of every seed, percent, (S, M, M) for S seeds."""
         return 100 * np.stack([run.matrix("map") for run in self.runs])
+
+    @property
+    def self_tests(self) -> Float64s:
+        """Mean average precisions of the self-tests, percent, (S, M)."""
+        return self.map_percent.diagonal(axis1=1, axis2=2)
+
+    @property
+    def average_map(self) -> Float64s:
+        """Mean of `map_percent` over all pairs of sub-models, percent, (S,)."""
+        means: Float64s = self.map_percent.mean(axis=(1, 2))
+        return means
 
 
 @dataclass(frozen=True)
@@ -167,7 +178,7 @@ class Results:
     """`results/<study>`."""
     dataset: str
     data_dir: Path | None = None
-    """Its prepared set, for what shows images."""
+    """The prepared set, for figures that show images."""
     _groups: dict[str, Group] = field(default_factory=dict, repr=False)
 
     def __contains__(self, run: str) -> bool:
@@ -184,13 +195,14 @@ class Results:
             ResultError: If a file is missing or damaged or the runs do not fit each other.
         """
         if run not in self._groups:
-            seeds = sorted(self.job.runs()[run])
             folder = self.folder / self.dataset / run
-            runs = tuple(load_run(folder / f"seed{seed}") for seed in seeds)
-            _check_widths(runs)
-            first = next(iter(self._groups.values()), Group(runs)).runs[0]
-            _check_protocol([first, *runs])
-            self._groups[run] = Group(runs)
+            seeds = sorted(self.job.runs()[run])
+            group = Group(tuple(load_run(folder / f"seed{seed}") for seed in seeds))
+            _check_widths(group)
+            first = next(iter(self._groups.values()), group).runs[0]
+            for one in group.runs:
+                _check_protocol(first, one)
+            self._groups[run] = group
         return self._groups[run]
 
     def compared(self) -> list[Group]:
@@ -218,10 +230,10 @@ def load_run(folder: Path) -> Run:
     """Read one finished run.
 
     Args:
-        folder: With `run.json` and `cross_test.json`.
+        folder: The folder of `run.json` and `cross_test.json`.
 
     Raises:
-        ResultError: If a file is missing, damaged or does not fit the other.
+        ResultError: If a file is missing or damaged, or they do not fit each other.
     """
     record = read_record(folder)
     test = _read(folder / "cross_test.json", TEST_KEYS, mend="Evaluate it again.")
@@ -246,26 +258,41 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def settings_of(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what a training resolved from `params.yaml` and read, as "section.key" to value.
+    """Return the settings of a training, as dotted key to value.
+
+    A part's name is the value of the part's own key: `loss.base` is `softmax`.
 
     Args:
         record: Content of `run.json`.
-        folder: Where it is, for the message.
+        folder: Its folder, for the message.
 
     Raises:
         ResultError: If they are not those of a training of this version.
     """
     try:
-        job = validate(TrainJob, record["settings"], source=f"{folder / 'run.json'}: settings")
+        validate(TrainJob, record["settings"], source=f"{folder / 'run.json'}: settings")
     except ConfigError as error:
         raise ResultError(f"{error}\nTrain it again.") from error
-    idle = idle_settings(job, is_alone=record["network"].get("kind") == "each")
-    return {
-        f"{section}.{key}": value
-        for section in ("network", "loss", "aggregation", "train", "augmentation")
-        for key, value in record["settings"][section].items()
-        if key not in idle.get(section, ())
-    }
+    sections = ("network", "loss", "aggregation", "train", "augmentation")
+    return dict(_flatten({section: record["settings"][section] for section in sections}))
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            if "name" in value:
+                yield prefix + key, value["name"]
+            inner = {k: v for k, v in value.items() if k != "name"}
+            yield from _flatten(inner, f"{prefix}{key}.")
+        elif value is not None:
+            yield prefix + key, value
+
+
+def describe_reranking(run: Run) -> str:
+    """Return the sentence that must stand beside re-ranked numbers, empty without re-ranking."""
+    if run.reranking == "none":
+        return ""
+    return f"All tests re-ranked by k-reciprocal neighbours ({run.reranking})."
 
 
 def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
@@ -279,39 +306,25 @@ def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
     return dict(content)
 
 
-def describe_reranking(run: Run) -> str:
-    """Return the sentence that all numbers of re-ranked tests need, empty without re-ranking."""
-    if run.reranking == "none":
-        return ""
-    return f"All tests re-ranked by k-reciprocal neighbours ({run.reranking})."
-
-
-def _check_protocol(runs: Sequence[Run]) -> None:
-    """Numbers are comparable only under one definition of average precision and one ranking."""
-    first = runs[0]
-    for run in runs:
-        if run.test["average_precision"] != first.test["average_precision"]:
+def _check_protocol(first: Run, run: Run) -> None:
+    """Check that two runs have comparable numbers: one average precision, one re-ranking."""
+    definitions = [f"`{one.test['average_precision']}`" for one in (first, run)]
+    rankings = [one.reranking for one in (first, run)]
+    for name, found in (("definition of average precision", definitions), ("re-ranking", rankings)):
+        if found[0] != found[1]:
             raise ResultError(
-                "All runs must be evaluated with one definition of average precision. Found "
-                f"`{first.test['average_precision']}` in {first.folder} and "
-                f"`{run.test['average_precision']}` in {run.folder}. Evaluate them again."
-            )
-        if run.reranking != first.reranking:
-            raise ResultError(
-                "All runs must be evaluated with one re-ranking. Found "
-                f"{first.reranking} in {first.folder} and {run.reranking} in {run.folder}. "
-                "Evaluate them again."
+                f"All runs must be evaluated with one {name}. Found {found[0]} in {first.folder} "
+                f"and {found[1]} in {run.folder}. Evaluate them again."
             )
 
 
-def _check_widths(runs: Sequence[Run]) -> None:
-    """Seeds of a method are averaged: all have the same sub-models."""
-    first = runs[0]
-    for run in runs:
-        if run.widths != first.widths:
+def _check_widths(group: Group) -> None:
+    """Check that all seeds, which are averaged, have the same sub-models."""
+    for run in group.runs:
+        if run.widths != group.widths:
             raise ResultError(
-                f"All seeds of `{first.method}` on `{first.dataset}` must have the same widths. "
-                f"Found {list(first.widths)} in {first.folder} and {list(run.widths)} in "
+                f"All seeds of `{group.method}` on `{group.dataset}` must have the same widths. "
+                f"Found {list(group.widths)} in {group.runs[0].folder} and {list(run.widths)} in "
                 f"{run.folder}."
             )
 

@@ -1,19 +1,22 @@
-"""How figures look: colours, sizes, and files that are the same bytes on every run."""
+"""How figures look: theme, colours, points and labels."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
-from sfsc.files import replacing
-from sfsc.reporting.names import method_colour, name_lines
+from sfsc.reporting.names import method_colour, method_marker, name_lines
 from sfsc.reporting.runs import Group
 
 mpl.use("agg")
@@ -24,7 +27,8 @@ HEAT_MAP = "YlGnBu"
 
 PAGE = 7.1
 """Width of a figure across both columns of a paper, inches."""
-PNG_DPI = 200
+LINE_POINTS = 8.4
+"""Distance of the lines of small text."""
 
 _THEME: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -51,18 +55,18 @@ _THEME: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "sfsc",
     "text.color": INK,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "xtick.labelsize": 7,
-    "xtick.major.size": 2.5,
-    "xtick.major.width": 0.6,
-    "xtick.minor.size": 0,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
-    "ytick.labelsize": 7,
-    "ytick.major.size": 2.5,
-    "ytick.major.width": 0.6,
-    "ytick.minor.size": 0,
+    **{
+        f"{axis}tick.{key}": value
+        for axis in ("x", "y")
+        for key, value in {
+            "color": MUTED,
+            "labelcolor": INK,
+            "labelsize": 7,
+            "major.size": 2.5,
+            "major.width": 0.6,
+            "minor.size": 0,
+        }.items()
+    },
 }
 
 
@@ -82,7 +86,7 @@ def width_colours(n: int) -> list[str]:
 
 
 def readable(colour: str) -> str:
-    """Return a colour for words on white: darkened until its contrast is 4.5, as WCAG asks.
+    """Return a colour darkened until words on white have a contrast of 4.5, as WCAG asks.
 
     >>> readable("#1A1A1A"), readable("#56B4E9")
     ('#1a1a1a', '#3c7da2')
@@ -103,45 +107,63 @@ def add_axes(figure: Figure, place: tuple[float, float, float, float]) -> Axes:
     )
 
 
+class EndLabels(Artist):
+    """Names of lines beside the right edge of a panel, moved apart where they would overlap.
+
+    They are placed whenever the figure is drawn, when the panel's limits are final: panels that
+    share an axis change each other's limits until then.
+    """
+
+    def __init__(self, panel: Axes, heights: Sequence[float], texts: Sequence[Text]) -> None:
+        super().__init__()
+        self._panel = panel
+        self._heights = heights
+        self._texts = texts
+
+    def get_children(self) -> list[Artist]:
+        """Return the names."""
+        return list(self._texts)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Place the names and draw them."""
+        to_axes = self._panel.transData + self._panel.transAxes.inverted()
+        pixels = self._panel.get_window_extent().height
+        gap = LINE_POINTS / 72 * self._panel.figure.dpi / pixels
+        wanted = [to_axes.transform((1.0, height))[1] for height in self._heights]
+        wanted += [max(wanted) + gap] * (len(self._texts) - len(wanted))
+        for text, place in zip(self._texts, spread(np.array(wanted), gap), strict=True):
+            text.set_y(place)
+            text.draw(renderer)
+
+
 def label_ends(
     axes: Axes,
     heights: Sequence[float],
-    texts: Sequence[str],
+    names: Sequence[str],
     colours: Sequence[str],
     *,
     heading: str = "",
 ) -> None:
-    """Write the names of lines beside the right edge, moved apart where they would overlap.
+    """Write the names of lines beside the right edge of a panel.
 
     Args:
-        axes: Its limits and place must be final.
+        axes: The panel.
         heights: Where each line ends, data coordinates.
-        texts: Names, one line each.
-        colours: Of the names.
-        heading: Written above them.
+        names: Name of each line, one line of text each.
+        colours: Colour of each line.
+        heading: Written above the names, if any.
     """
-    to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = [to_axes.transform((1.0, height))[1] for height in heights]
-    gap = 8.4 / 72 / axes.get_window_extent().height * axes.figure.dpi
-    texts, colours = list(texts), list(colours)
-    if heading:
-        wanted.append(max(wanted) + gap)
-        texts.append(heading)
-        colours.append(MUTED)
-    for place, text, colour in zip(spread(np.array(wanted), gap), texts, colours, strict=True):
-        axes.text(
-            1.02,
-            place,
-            text,
-            color=readable(colour),
-            transform=axes.transAxes,
-            va="center_baseline",
-            size=7,
-        )
+    words = [*zip(names, colours, strict=True), *([(heading, MUTED)] if heading else [])]
+    texts = [
+        Text(1.02, 0, name, color=readable(colour), va="center_baseline", size=7,
+             transform=axes.transAxes, figure=axes.figure)
+        for name, colour in words
+    ]  # fmt: skip
+    axes.add_artist(EndLabels(axes, heights, texts)).set_clip_on(False)
 
 
 def label_methods(axes: Axes, groups: Sequence[Group], heights: Sequence[float]) -> None:
-    """Write the names of methods beside the ends of their lines; see `label_ends`."""
+    """Write the names of methods beside the ends of their lines (`label_ends`)."""
     lines = [
         (height, line, method_colour(group.method))
         for group, height in zip(groups, heights, strict=True)
@@ -152,40 +174,31 @@ def label_methods(axes: Axes, groups: Sequence[Group], heights: Sequence[float])
 
 
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
-    """Return places near the wanted ones, in the same order, at least `gap` apart.
+    """Return the places nearest to the wanted ones (least squares), in order and `gap` apart.
 
     >>> spread(np.array([0.0, 0.0, 1.0]), 0.2).round(2).tolist()
     [-0.1, 0.1, 1.0]
     """
     order = np.argsort(wanted, kind="stable")
-    clusters: list[list[float]] = []  # of wanted places, each cluster evenly spaced about its mean
-    for place in wanted[order]:
-        clusters.append([float(place)])
-        while len(clusters) > 1 and _low(clusters[-1], gap) < _high(clusters[-2], gap) + gap:
-            last = clusters.pop()
-            clusters[-1] += last
-    spaced = [_low(c, gap) + gap * index for c in clusters for index in range(len(c))]
+    steps = gap * np.arange(len(wanted))
     places = np.empty_like(wanted)
-    places[order] = spaced
+    places[order] = isotonic_regression(wanted[order] - steps).x + steps
     return places
 
 
-def _low(cluster: list[float], gap: float) -> float:
-    return sum(cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
-
-
-def _high(cluster: list[float], gap: float) -> float:
-    return sum(cluster) / len(cluster) + gap * (len(cluster) - 1) / 2
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as `path` (SVG) and as PNG beside it, the same bytes for the same figure.
+def draw_points(axes: Axes, method: str, x: ArrayLike, y: ArrayLike, **style: Any) -> None:
+    """Draw points in a method's colour and marker, with error bars.
 
     Args:
-        figure: Drawn within `theme`.
-        path: Ends with `.svg`.
+        axes: The panel.
+        method: Name of the method.
+        x: Horizontal places.
+        y: Heights.
+        style: `xerr`, `yerr` and any other argument of `Axes.errorbar`.
     """
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
-    with replacing(path.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, format="png", dpi=PNG_DPI, metadata={"Software": None})
+    defaults = {
+        "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "capsize": 2,
+        "elinewidth": 0.9,
+    }  # fmt: skip
+    look = {"color": method_colour(method), "marker": method_marker(method), **defaults, **style}
+    axes.errorbar(x, y, **look)

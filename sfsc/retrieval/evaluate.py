@@ -1,86 +1,140 @@
-"""The stage `sfsc evaluate`: cached embeddings to the matrices of self- and cross-tests."""
+"""The stage `sfsc evaluate`: embeds the test images and tests every pair of sub-models."""
 
 import json
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import save_file
 
-from sfsc.compute import timed
-from sfsc.config import Evaluate
+from sfsc.compute import best_device, keep_freed_memory, make_deterministic, timed
 from sfsc.data.manifest import Manifest, Split
-from sfsc.data.prepared import MANIFEST
+from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
 from sfsc.files import replacing
-from sfsc.retrieval.cross_test import CrossTest, Search, evaluate_matrix, index_by_cosine
-from sfsc.retrieval.products import Float32s, Float64s
-from sfsc.retrieval.ranking import Labels
-from sfsc.retrieval.reranking import RerankedGallery
-from sfsc.retrieval.stored import load_embeddings
+from sfsc.networks.build import load_network
+from sfsc.retrieval.arrays import Float32s, Float64s
+from sfsc.retrieval.embed import extract_embeddings
+from sfsc.retrieval.matrix import CrossTest, evaluate_matrix
+from sfsc.retrieval.ranking import Index, index_by_cosine
+from sfsc.retrieval.relevance import Labels
+from sfsc.settings import parts
+from sfsc.settings.sections import Evaluate
 
-WORTH_A_GPU = 2**24
-"""Scores of a pair of sub-models; Market-1501's, VeRi-776's and MSMT17's test splits have more."""
+SPLITS: tuple[Split, ...] = ("query", "gallery")
 
 
 def evaluate(
-    section: Evaluate, embeddings: Path, data_dir: Path, output: Path, queries: Path
+    section: Evaluate, run_dir: Path, data_dir: Path, output_dir: Path, *, threads: int
 ) -> None:
-    """Write `cross_test.json`: metrics of every pair of sub-models, as fractions.
+    """Test a run on the query and gallery splits; on a GPU where there is one.
+
+    Writes three files:
+
+    * `embeddings.safetensors`: `query` (M, Q, D) and `gallery` (M, G, D), float32 unit vectors in
+      the order of the manifest.
+    * `cross_test.json`: the metrics of every pair of sub-models, as fractions.
+    * `query_metrics.safetensors`: the same metrics of each query, for paired statistics.
 
     Args:
-        section: Definition of average precision behind the summaries; ranks; re-ranking.
-        embeddings: File written by `sfsc embed`.
-        data_dir: The prepared set that was embedded.
-        output: The JSON file.
-        queries: The safetensors file of the same metrics of each query, for paired statistics.
+        section: Definition of average precision for the summaries; ranks; re-ranking.
+        run_dir: Folder of a finished training.
+        data_dir: Prepared set that the run was trained on.
+        output_dir: Folder of the files.
+        threads: Threads of torch's operators.
 
     Raises:
-        ResultError: If the embeddings are damaged or do not fit the set.
-        DataError: If the manifest is damaged.
+        ResultError: If the run is damaged or its embeddings cannot be tested.
+        DataError: If the prepared set is damaged.
     """
-    stored = load_embeddings(embeddings)
-    manifest = Manifest.load(data_dir / MANIFEST)
-    query, gallery = _labels(manifest, "query"), _labels(manifest, "gallery")
-    try:
-        with timed("ranking"):
-            result = evaluate_matrix(
-                stored.query,
-                stored.gallery,
-                query,
-                gallery,
-                ranks=section.ranks,
-                index=_index(section, len(query.identity) * len(gallery.identity)),
+    keep_freed_memory()
+    device = best_device()
+    make_deterministic(threads, device)
+    prepared = PreparedSet.open(data_dir)
+    network = load_network(run_dir).to(device)
+    run = _read_run(run_dir / "run.json")
+    with timed("embedding and ranking"):
+        embeddings = {
+            split: extract_embeddings(
+                network, prepared.images, prepared.manifest.rows(split), device=device
             )
-    except ValueError as error:
-        raise ResultError(
-            f"{embeddings} must fit the prepared set {data_dir}. {error} Embed it again."
-        ) from error
-    content = {**stored.run, **_describe(result, section)}
-    with replacing(queries) as temporary:
-        save_file(result.queries, temporary, metadata={"run": json.dumps(stored.run)})
-    with replacing(output) as temporary:
+            for split in SPLITS
+        }
+        try:
+            result = _test(section, embeddings, prepared.manifest, device)
+        except ValueError as error:
+            raise ResultError(
+                f"{run_dir} must be a run that can be tested on {data_dir}. {error}"
+            ) from error
+    with replacing(output_dir / "embeddings.safetensors") as temporary:
+        tensors = {"query": embeddings["query"], "gallery": embeddings["gallery"]}
+        save_file(tensors, temporary, metadata=_metadata(run))
+    write_test(result, section, run, output_dir)
+
+
+def write_test(result: CrossTest, section: Evaluate, run: dict[str, Any], output_dir: Path) -> None:
+    """Write `cross_test.json` and `query_metrics.safetensors`.
+
+    Args:
+        result: The matrices.
+        section: How they were computed.
+        run: `dataset`, `method`, `seed` and `widths` of the run.
+        output_dir: Folder of the files.
+    """
+    content = {**run, **_describe(result, section)}
+    with replacing(output_dir / "query_metrics.safetensors") as temporary:
+        save_file(result.queries, temporary, metadata=_metadata(run))
+    with replacing(output_dir / "cross_test.json") as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def _index(section: Evaluate, n_scores: int) -> Callable[[Float32s], Search]:
-    """Return what searches a gallery: a GPU where there is one and the scores are many."""
-    reranking = section.reranking and section.reranking.model_dump()
-    if n_scores >= WORTH_A_GPU:
-        # Here, as small galleries are searched sooner than torch is imported.
-        from sfsc.compute import best_device  # noqa: PLC0415
-        from sfsc.retrieval.gpu import GalleryOnGPU  # noqa: PLC0415
-
-        if (device := best_device()).type == "cuda":
-            on_gpu = partial(GalleryOnGPU, device=device)
-            return partial(RerankedGallery, **reranking, cosines=on_gpu) if reranking else on_gpu
-    return partial(RerankedGallery, **reranking) if reranking else index_by_cosine
+def _read_run(path: Path) -> dict[str, Any]:
+    """Return what identifies a run wherever its tests are shown."""
+    try:
+        run = json.loads(path.read_text())
+        return {key: run[key] for key in ("dataset", "method", "seed", "widths")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(
+            f"{path} must be the record of a finished training. Found: {error!r}. Train it again."
+        ) from error
 
 
-def _labels(manifest: Manifest, split: Split) -> Labels:
-    rows = manifest.rows(split)
-    return Labels(manifest.identity[rows], manifest.camera[rows])
+def _metadata(run: dict[str, Any]) -> dict[str, str]:
+    """Return the metadata of a file of tensors.
+
+    One key, as safetensors writes several in no fixed order: the file would differ between runs.
+    """
+    return {"run": json.dumps(run)}
+
+
+def build_index(section: Evaluate) -> Index:
+    """Return what makes a gallery searchable: by cosine unless the settings name a re-ranking."""
+    if section.reranking is None:
+        return index_by_cosine
+    part = parts.load("retrieval.rerankings", section.reranking.name)
+    index: Index = part.build(section.reranking)
+    return index
+
+
+def _test(
+    section: Evaluate,
+    embeddings: Mapping[Split, Float32s],
+    manifest: Manifest,
+    device: torch.device,
+) -> CrossTest:
+    rows = [manifest.rows(split) for split in SPLITS]
+    query, gallery = (Labels(manifest.identity[of], manifest.camera[of]) for of in rows)
+    return evaluate_matrix(
+        embeddings["query"],
+        embeddings["gallery"],
+        query,
+        gallery,
+        ranks=section.ranks,
+        index=build_index(section),
+        device=device,
+    )
 
 
 def _describe(result: CrossTest, section: Evaluate) -> dict[str, object]:

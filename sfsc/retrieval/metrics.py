@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from sfsc.retrieval.products import Float64s
-from sfsc.retrieval.ranking import Ragged
+from sfsc.retrieval.arrays import Float64s
+from sfsc.retrieval.relevance import Ragged
 
 Definition = Literal["step", "trapezoidal"]
 

@@ -1,290 +1,224 @@
-"""Where the positives of a query land in the ranked gallery (DESIGN.md 3).
+"""The ranks of each query's positives in its gallery, without sorting the gallery (DESIGN.md 3).
 
-Protocol: of a query's gallery, junk (identity -1) and images of the same identity *and* the same
-camera are removed; the positives are the remaining images of its identity; everything else,
-distractors included, stays as negatives. Equal scores keep the order of the gallery.
-
-Every metric of `sfsc.retrieval.metrics` follows from the ranks of the positives alone, and a rank
-is a count: one plus the images ahead. So nothing is sorted, and the scores exist only for one
-block of queries at a time.
-
-Floating point: a block of scores is one float32 matrix product, whose last bits depend on the
-block's shape, on an image's place in the gallery and on the machine; two copies of one image may
-differ. Scores closer than `TOLERANCE` are therefore compared again in float64, one fixed way. The
-ranks are those of float64 scores: the same for every block size, and copies are true ties.
+Every metric of `sfsc.retrieval.metrics` follows from the ranks of the positives, and a rank is a
+count: one plus the images ahead. Images ahead score higher, or equally and come first in the
+gallery. The counts are those of exact scores (`sfsc.retrieval.inner_products`), so the ranks are
+the same on every device and for every block size, and copies of an image are true ties.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from sfsc.retrieval.products import Float32s, Float64s, Integers, exact_products
+from sfsc.retrieval.arrays import Float32s, Integers
+from sfsc.retrieval.inner_products import (
+    TOLERANCE,
+    exact_products,
+    fast_products,
+    order_by_score,
+)
+from sfsc.retrieval.relevance import Ragged, Relevance
 
 BLOCK_QUERIES = 256
-"""Queries scored at once: enough for the matrix product to run at full speed."""
-BLOCK_SCORES = 2**24
-"""Most scores at once, whatever the gallery's size; up to 35 bytes of memory each."""
-TOLERANCE = np.float32(2.0**-19)
-"""Several times the error of a float32 product of unit vectors. Larger is as right, only slower."""
+"""Queries ranked at once: enough for the matrix product to run at full speed."""
+BLOCK_SCORES = 2**23
+"""Most scores computed at once, whatever the size of the gallery; up to 60 bytes of memory each."""
 
-_PARALLEL_POSITIVES = 64
-
-Mask = NDArray[np.bool_]
+_SPACING = 4.0
+"""Distance between the keys of successive queries; larger than a range of scores, [-1, 1]."""
 
 
-class Labels(NamedTuple):
-    """What the protocol knows of the rows of a set of embeddings."""
+class Block(NamedTuple):
+    """Scores in [-1, 1] of some successive queries with each gallery image; higher is better."""
 
-    identity: Integers
-    """(rows,), -1 for junk."""
-    camera: Integers
-    """(rows,)."""
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """One array of integers per query, stored end to end."""
-
-    values: Integers
-    """(total,)."""
-    offsets: Integers
-    """(Q + 1,): query i owns `values[offsets[i]:offsets[i + 1]]`."""
-
-    def __getitem__(self, query: int) -> Integers:
-        """Return the integers of one query."""
-        return self.values[self.offsets[query] : self.offsets[query + 1]]
-
-    @cached_property
-    def counts(self) -> Integers:
-        """Number of integers of each query, (Q,)."""
-        return np.diff(self.offsets)
-
-    @cached_property
-    def owners(self) -> Integers:
-        """Query of each integer, (total,)."""
-        return np.repeat(np.arange(len(self.counts)), self.counts)
-
-    def block(self, start: int, stop: int) -> "Ragged":
-        """Return the part of some successive queries, numbered from 0."""
-        first, last = self.offsets[start], self.offsets[stop]
-        return Ragged(self.values[first:last], self.offsets[start : stop + 1] - first)
+    fast: Tensor
+    """(B, G), each within `TOLERANCE` / 2 of the exact score."""
+    exact: Callable[[Tensor, Tensor], Tensor]
+    """From rows and columns of the block, (pairs,) each, to their float64 scores, (pairs,)."""
 
 
-@dataclass(frozen=True)
-class Relevance:
-    """What each gallery image is to each query: the same for every pair of sub-models."""
-
-    positives: Ragged
-    """Ascending gallery indices of the same identity in other cameras."""
-    removed: Ragged
-    """Gallery indices of the same identity in the same camera."""
-    junk: Integers
-    """Gallery indices removed for every query."""
-
-    def block(self, start: int, stop: int) -> "Relevance":
-        """Return the part of some successive queries, numbered from 0."""
-        return Relevance(
-            self.positives.block(start, stop), self.removed.block(start, stop), self.junk
-        )
+Scores = Callable[[int, int], Block]
+"""From the first query of a block and the first after it to the block."""
+Search = Callable[[Tensor], Scores]
+"""From queries (Q, D) to their scores with the images of one gallery."""
+Index = Callable[[Tensor], Search]
+"""From a gallery (G, D) to the search in it; what depends on the gallery alone is done once."""
 
 
-def find_relevant(query: Labels, gallery: Labels) -> Relevance:
-    """Apply the protocol to the labels.
-
-    A junk query has no positives.
-
-    Args:
-        query: Labels of the Q queries.
-        gallery: Labels of the G gallery images.
-    """
-    order = np.argsort(gallery.identity, kind="stable")
-    ordered = gallery.identity[order]
-    start = np.searchsorted(ordered, query.identity, side="left")
-    stop = np.searchsorted(ordered, query.identity, side="right")
-    counts = np.where(query.identity >= 0, stop - start, 0)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    same_identity = order[start[owner] + within]
-    is_removed = gallery.camera[same_identity] == query.camera[owner]
-
-    def select(mask: Mask) -> Ragged:
-        sizes = np.bincount(owner[mask], minlength=len(counts))
-        return Ragged(same_identity[mask], np.concatenate([[0], np.cumsum(sizes)]))
-
-    return Relevance(select(~is_removed), select(is_removed), np.flatnonzero(gallery.identity < 0))
+def index_by_cosine(gallery: Tensor) -> Search:
+    """Return the search by cosine among unit vectors (G, D)."""
+    return partial(cosine_scores, gallery=gallery)
 
 
-BlockRanks = Callable[[int, int, Relevance], Integers]
+def cosine_scores(query: Tensor, gallery: Tensor) -> Scores:
+    """Return the cosines of unit vectors (Q, D) and (G, D)."""
 
+    def score(start: int, stop: int) -> Block:
+        block = query[start:stop]
+        return Block(fast_products(block, gallery), partial(exact_products, block, gallery))
 
-class Scores(Protocol):
-    """How well each gallery image answers each query: higher is better."""
-
-    n_gallery: int
-
-    def write_block(self, start: int, stop: int, out: Float32s) -> None:
-        """Write float32 scores of some successive queries, (stop - start, G).
-
-        They are within a small part of `TOLERANCE` of the exact ones.
-        """
-        ...
-
-    def exact(self, query: int, images: Integers) -> Float64s:
-        """Return float64 scores of one query and some images, the same in every call."""
-        ...
-
-
-class InnerProducts:
-    """Scores of unit vectors: their cosines.
-
-    Args:
-        query: (Q, D).
-        gallery: (G, D).
-    """
-
-    def __init__(self, query: Float32s, gallery: Float32s) -> None:
-        self.query, self.gallery = query, gallery
-        self.n_gallery = len(gallery)
-
-    def write_block(self, start: int, stop: int, out: Float32s) -> None:
-        """See `Scores`."""
-        np.matmul(self.query[start:stop], self.gallery.T, out=out)
-
-    def exact(self, query: int, images: Integers) -> Float64s:
-        """Return float64 scores of some images; copies of an image score the same to the bit."""
-        return exact_products(self.query[query], self.gallery, images)
+    return score
 
 
 def positive_ranks(
     query: Float32s, gallery: Float32s, relevance: Relevance, *, block_queries: int = BLOCK_QUERIES
 ) -> Ragged:
-    """Return the ranks of every query's positives by cosine (`rank_positives`).
+    """Return the ranks of every query's positives by cosine, computed on the CPU.
 
     Args:
         query: Unit vectors, (Q, D).
         gallery: Unit vectors, (G, D).
-        relevance: Of these queries and this gallery.
-        block_queries: Queries scored at once; the ranks do not depend on it.
+        relevance: Relevance of the G gallery images to the Q queries.
+        block_queries: Queries ranked at once; the ranks do not depend on it.
     """
-    return rank_positives(InnerProducts(query, gallery), relevance, block_queries=block_queries)
+    scores = cosine_scores(torch.from_numpy(query), torch.from_numpy(gallery))
+    return rank_positives(scores, relevance, block_queries=block_queries)
 
 
 def rank_positives(
     scores: Scores, relevance: Relevance, *, block_queries: int = BLOCK_QUERIES
 ) -> Ragged:
-    """Return the ranks of every query's positives, best first, from 1.
-
-    Memory: `block_queries` x G scores and flags. Time: the scores', and per positive two
-    comparisons with every image that is ahead of the query's worst positive.
+    """Return the ranks of every query's positives, ascending, counted from 1.
 
     Args:
-        scores: Of the Q queries and G gallery images.
-        relevance: Of these queries and this gallery.
-        block_queries: Queries scored at once; the ranks do not depend on it.
-    """
-    n_queries = len(relevance.positives.counts)
-    block_queries = max(1, min(block_queries, n_queries, BLOCK_SCORES // scores.n_gallery))
-    return rank_in_blocks(_Counter(scores, block_queries).ranks, relevance, block_queries)
-
-
-def rank_in_blocks(count: BlockRanks, relevance: Relevance, block_queries: int) -> Ragged:
-    """Return the ranks of every query's positives, best first, found block by block.
-
-    Args:
-        count: From the first query of a block, the one behind its last, and what is relevant to
-            them, to the ranks of their positives in the order of these.
-        relevance: Of all queries.
-        block_queries: Queries of a block.
+        scores: Scores of the Q queries and G gallery images.
+        relevance: Relevance of the G gallery images to the Q queries.
+        block_queries: Queries ranked at once; the ranks do not depend on it.
     """
     positives = relevance.positives
     n_queries = len(positives.counts)
+    block_queries = max(1, min(block_queries, BLOCK_SCORES // relevance.n_gallery))
     ranks = np.empty_like(positives.values)
     for start in range(0, n_queries, block_queries):
         stop = min(start + block_queries, n_queries)
         span = slice(positives.offsets[start], positives.offsets[stop])
-        ranks[span] = count(start, stop, relevance.block(start, stop))
+        ranks[span] = _rank_block(scores(start, stop), relevance.block(start, stop))
     return Ragged(ranks[np.lexsort((ranks, positives.owners))], positives.offsets)
 
 
-class _Counter:
-    """Counts the images ahead of each positive; its arrays are too large to allocate per block."""
+class _Pairs(NamedTuple):
+    """Pairs of a query of the block and a gallery image.
 
-    def __init__(self, source: Scores, block_queries: int) -> None:
-        self.source = source
-        self.scores = np.empty((block_queries, source.n_gallery), dtype=np.float32)
-        self.is_rival = np.empty(self.scores.shape, dtype=np.bool_)
-        self.flags = np.empty((2, _PARALLEL_POSITIVES * source.n_gallery), dtype=np.bool_)
+    The key is the fast score plus `_SPACING` times the query: ascending keys sort by query, then by
+    score, and one search among them serves all queries of the block.
+    """
 
-    def ranks(self, first: int, stop: int, relevance: Relevance) -> Integers:
-        """Return the ranks of the positives of a block of queries, in their order."""
-        positives = relevance.positives
-        scores = self._score(first, stop, relevance)
-        own = scores[positives.owners, positives.values]
-        rivals, rival_scores = self._find_rivals(scores, own, positives)
-        ranks = np.empty_like(positives.values)
-        for row in np.flatnonzero(positives.counts).tolist():
-            mine = slice(positives.offsets[row], positives.offsets[row + 1])
-            theirs = slice(rivals.offsets[row], rivals.offsets[row + 1])
-            for start in range(mine.start, mine.stop, _PARALLEL_POSITIVES):
-                part = slice(start, min(start + _PARALLEL_POSITIVES, mine.stop))
-                ahead, level = self._compare(rival_scores[theirs], own[part])
-                # Row by row: numpy counts a contiguous row faster than along an axis.
-                counts = [np.count_nonzero(flags) + 1 for flags in ahead]
-                ranks[part] = counts
-                if np.count_nonzero(level) > sum(counts):  # not only each positive with itself
-                    is_close = np.not_equal(level, ahead, out=level)
-                    ranks[part] += self._ahead_among_close(
-                        first + row, positives.values[part], rivals.values[theirs], is_close
-                    )
-        return ranks
+    places: Tensor
+    """query * G + image, (pairs,)."""
+    keys: Tensor
+    """(pairs,)."""
 
-    def _score(self, first: int, stop: int, relevance: Relevance) -> Float32s:
-        """Return the scores (B, G) of a block, what is removed at -inf."""
-        scores = self.scores[: stop - first]
-        self.source.write_block(first, stop, scores)
-        scores[:, relevance.junk] = -np.inf
-        scores[relevance.removed.owners, relevance.removed.values] = -np.inf
-        return scores
 
-    def _find_rivals(
-        self, scores: Float32s, own: Float32s, positives: Ragged
-    ) -> tuple[Ragged, Float32s]:
-        """Return the images that may be ahead of a positive of a query, and their scores.
+def _pair(scores: Tensor, places: Tensor) -> _Pairs:
+    """Return pairs with the keys that follow from the scores (B, G)."""
+    queries = places // scores.shape[1]
+    return _Pairs(places, scores.flatten()[places] + _SPACING * queries.double())
 
-        They are those level with its worst positive, the positives themselves among them.
-        """
-        n, width = scores.shape
-        worst = np.full(n, np.inf, dtype=np.float32)
-        has_positive = positives.counts > 0
-        if len(own):
-            worst[has_positive] = np.minimum.reduceat(own, positives.offsets[:-1][has_positive])
-        is_rival = self.is_rival[:n]
-        np.greater_equal(scores, (worst - TOLERANCE)[:, None], out=is_rival)
-        places = np.flatnonzero(is_rival)
-        offsets = np.searchsorted(places, np.arange(n + 1) * width)
-        images = places - np.repeat(np.arange(n) * width, np.diff(offsets))
-        return Ragged(images, offsets), scores.ravel()[places]
 
-    def _compare(self, scores: Float32s, own: Float32s) -> tuple[Mask, Mask]:
-        """Return which scores (R,) are ahead of each of `own` (P,), and which at least level."""
-        shape = (len(own), len(scores))
-        ahead, level = (flags[: shape[0] * shape[1]].reshape(shape) for flags in self.flags)
-        np.greater(scores, (own + TOLERANCE)[:, None], out=ahead)
-        np.greater_equal(scores, (own - TOLERANCE)[:, None], out=level)
-        return ahead, level
+def _rank_block(block: Block, relevance: Relevance) -> Integers:
+    """Return the ranks of the positives of a block of queries, in the order of the positives."""
+    if not len(relevance.positives.values):
+        return relevance.positives.values
+    scores = block.fast
+    lookup = partial(_places, n_gallery=relevance.n_gallery, device=scores.device)
+    scores[:, torch.from_numpy(relevance.junk).to(scores.device)] = -torch.inf
+    scores.view(-1)[lookup(relevance.removed)] = -torch.inf
+    positives = _pair(scores, lookup(relevance.positives))
+    order = positives.keys.argsort()
+    ranks = torch.empty_like(order)
+    ranks[order] = 1 + _count_ahead(block, _Pairs(*(of[order] for of in positives)))
+    return ranks.numpy(force=True)
 
-    def _ahead_among_close(
-        self, query: int, positives: Integers, images: Integers, is_close: Mask
-    ) -> Integers:
-        """Count the images ahead of each positive among those close to it, a mask (P, images)."""
-        owner, column = np.divmod(np.flatnonzero(is_close), len(images))
-        rivals, pair = np.unique(images[column], return_inverse=True)  # positives among them
-        exact = self.source.exact(query, rivals)
-        own = exact[np.searchsorted(rivals, positives)][owner]
-        is_ahead = exact[pair] > own
-        is_ahead |= (exact[pair] == own) & (rivals[pair] < positives[owner])
-        return np.bincount(owner[is_ahead], minlength=len(positives))
+
+def _places(ragged: Ragged, n_gallery: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(ragged.owners * n_gallery + ragged.values).to(device)
+
+
+def _count_ahead(block: Block, positives: _Pairs) -> Tensor:
+    """Return the number of images ahead of each positive, (P,).
+
+    Args:
+        block: The block of scores, removed images at minus infinity.
+        positives: Ascending keys.
+    """
+    n_gallery = block.fast.shape[1]
+    rivals = _find_rivals(block.fast, positives)
+    behind = torch.searchsorted(positives.keys, rivals.keys - TOLERANCE)
+    query_ends = (positives.places // n_gallery + 1) * n_gallery
+    ahead = _count_clearly_ahead(query_ends, rivals.places, behind)
+    contested, doubtful = _find_doubtful(positives, rivals, behind)
+    if len(doubtful):
+        few = rivals.places[doubtful]
+        ahead -= contested * _count_clearly_ahead(query_ends, few, behind[doubtful])
+        exact = block.exact(few // n_gallery, few % n_gallery)
+        ahead[contested] += _count_exactly_ahead(positives.places[contested], few, exact, n_gallery)
+    return ahead
+
+
+def _find_rivals(scores: Tensor, positives: _Pairs) -> _Pairs:
+    """Return the images that may be ahead of a positive of their query, positives included.
+
+    Their places ascend.
+    """
+    own = scores.flatten()[positives.places]
+    worst = own.new_full((len(scores),), torch.inf)
+    worst = worst.scatter_reduce(0, positives.places // scores.shape[1], own, "amin")
+    is_rival = scores >= (worst - TOLERANCE)[:, None]
+    return _pair(scores, is_rival.flatten().nonzero().squeeze(1))
+
+
+def _count_clearly_ahead(query_ends: Tensor, rivals: Tensor, behind: Tensor) -> Tensor:
+    """Return the number of rivals more than `TOLERANCE` ahead of each positive, (P,).
+
+    Args:
+        query_ends: First place after the query of each positive.
+        rivals: Places, ascending.
+        behind: Number of positives, earlier queries' included, clearly behind each rival.
+    """
+    return torch.searchsorted(rivals, query_ends) - _count_up_to(behind, len(query_ends))
+
+
+def _count_up_to(values: Tensor, n: int) -> Tensor:
+    """Return how many values are 0, at most 1, ..., at most n - 1; (n,). No value is above n."""
+    return values.bincount(minlength=n + 1).cumsum(0)[:n]
+
+
+def _find_doubtful(positives: _Pairs, rivals: _Pairs, behind: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which comparisons need exact scores.
+
+    Returns:
+        A mask of the positives that are close to an image besides themselves, (P,), and the indices
+        of the rivals close to them, themselves included.
+    """
+    n = len(positives.keys)
+    next_key = functional.pad(positives.keys, (0, 1), value=torch.inf)[behind]
+    close = (next_key <= rivals.keys + TOLERANCE).nonzero().squeeze(1)
+    first = behind[close]  # rival `close[i]` is close to the positives first[i] to last[i] - 1
+    last = torch.searchsorted(positives.keys, rivals.keys[close] + TOLERANCE, right=True)
+    is_contested = _count_up_to(first, n) - _count_up_to(last, n) > 1
+    contested_before = functional.pad(is_contested.cumsum(0), (1, 0))
+    return is_contested, close[contested_before[last] > contested_before[first]]
+
+
+def _count_exactly_ahead(
+    positives: Tensor, rivals: Tensor, exact: Tensor, n_gallery: int
+) -> Tensor:
+    """Return the number of rivals ahead of each positive by exact score, (P,).
+
+    Args:
+        positives: Places, all among the rivals'.
+        rivals: Places, ascending.
+        exact: Exact scores of the rivals.
+        n_gallery: Gallery images G.
+    """
+    order = order_by_score(rivals // n_gallery, exact)
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(order), device=order.device)
+    query_starts = positives // n_gallery * n_gallery
+    mine = torch.searchsorted(rivals, positives)
+    return ranks[mine] - torch.searchsorted(rivals, query_starts)

@@ -1,1 +1,1 @@
-"""Statistics: paired effects with intervals and tests, and the correction for many of them."""
+"""Statistics: paired effects, their intervals and tests, and the correction for many tests."""

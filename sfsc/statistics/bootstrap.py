@@ -1,10 +1,9 @@
-"""The hierarchical bootstrap: seeds are drawn anew, and within each drawn seed its queries.
+"""The hierarchical bootstrap: draw seeds, and within each drawn seed its queries.
 
-What varies when an experiment is repeated is the training (seeds) and the test (queries). Each
-draw takes as many seeds as there are, with replacement, and of each drawn seed as many queries as
-there are, with replacement; a seed drawn twice gets its queries drawn twice. The percentiles of
-the draws' means are the interval. With few seeds it is somewhat too narrow, as a sample of seeds
-varies less than the population: a verdict therefore also asks for a t-test over seeds.
+Each draw takes S of S seeds with replacement, and for each of them Q of Q queries with replacement;
+a seed that is drawn twice gets two draws of queries. The interval is made of percentiles of the
+draws' means. With few seeds it is too narrow, as a sample varies less than its population: a
+verdict therefore also needs a t-test over seeds.
 """
 
 from functools import lru_cache
@@ -15,20 +14,20 @@ from numpy.typing import NDArray
 Float64s = NDArray[np.float64]
 
 DRAWS = 10_000
-"""Of one interval: its ends then vary by about a hundredth of its width."""
+"""Draws per interval: its ends then vary by about 1 % of its width."""
 _BLOCK = 2**20
-"""Random numbers made at once."""
+"""Random numbers generated at once."""
 
 
 def bootstrap_means(values: Float64s, *, draws: int = DRAWS) -> Float64s:
     """Return the mean of each bootstrap draw; the same for the same values.
 
-    Drawing queries is weighting them with multinomial counts, so the means of one set of counts
-    over all seeds are a matrix product. Slot j of draw b uses set b + j of the counts: within a
-    draw all sets are different, hence independent, and each is used once for each slot.
+    To draw queries is to weight them with multinomial counts, so the means of all seeds under one
+    set of counts are a matrix product. Slot j of draw b uses set b + j of the counts: the sets
+    within a draw differ, hence are independent, and each set is used once per slot.
 
     Args:
-        values: Of each seed and query, (S, Q).
+        values: One per seed and query, (S, Q).
         draws: Number of draws, at least S.
 
     Returns:
@@ -52,9 +51,9 @@ def interval(means: Float64s, *, level: float = 0.95) -> tuple[float, float]:
 
 @lru_cache(maxsize=2)
 def query_counts(n_queries: int, draws: int) -> NDArray[np.uint8]:
-    """Return how often each query is in each set of Q drawn queries, (draws, Q).
+    """Return how often each query occurs in each set of Q drawn queries, (draws, Q).
 
-    The comparisons of a study share one set of test queries, so the counts are made once for all.
+    Cached, as all comparisons of a study share their test queries.
     """
     generator = np.random.default_rng([0, n_queries])
     counts = np.empty((draws, n_queries), dtype=np.uint8)
@@ -69,12 +68,12 @@ def query_counts(n_queries: int, draws: int) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=8)
 def seed_picks(n_seeds: int, draws: int) -> NDArray[np.int64]:
-    """Return the seeds of each draw, (draws, S)."""
+    """Return the seeds of each draw as indices, (draws, S)."""
     return np.random.default_rng([1, n_seeds]).integers(n_seeds, size=(draws, n_seeds))
 
 
 def _weighted_means(values: Float64s, counts: NDArray[np.uint8]) -> Float64s:
-    """Return the means of each seed under each set of counts, (draws, S)."""
+    """Return the mean of each seed under each set of counts, (draws, S)."""
     n_queries = values.shape[1]
     size = max(1, _BLOCK // n_queries)
     blocks = (counts[start : start + size] for start in range(0, len(counts), size))

@@ -6,11 +6,11 @@ import numpy as np
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the adjusted p-values, in the order of the given ones.
+    """Return the adjusted p-values in the given order.
 
-    The k-th smallest of m is multiplied by m - k + 1; none is smaller than one before it or larger
-    than 1. To reject where it is below 0.05 keeps the chance of any false rejection below 0.05,
-    however the comparisons depend on each other.
+    The k-th smallest of m is multiplied by m - k + 1, raised to the adjusted one before it and cut
+    at 1. Rejecting where the result is below 0.05 keeps the probability of any false rejection
+    below 0.05, however the tests depend on each other.
 
     >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]

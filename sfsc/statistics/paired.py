@@ -1,8 +1,8 @@
-"""The paired effect of two methods: by how much, how sure, and whether by chance."""
+"""The paired effect of two methods: its size, its interval and its test."""
 
 from dataclasses import dataclass
 
-from scipy.special import stdtr  # scipy.stats would take longer to import than to run
+from scipy import stats
 
 from sfsc.statistics.bootstrap import Float64s, bootstrap_means, interval
 
@@ -26,7 +26,7 @@ def paired_effect(differences: Float64s, *, bound: float = 0.0) -> Effect:
     """Return the effect that paired differences show.
 
     Args:
-        differences: Of each seed and query, (S, Q); Q = 1 for what has no queries.
+        differences: One per seed and query, (S, Q); Q = 1 where there are no queries.
         bound: The effect under the null hypothesis of the test.
     """
     low, high = interval(bootstrap_means(differences))
@@ -40,16 +40,16 @@ def paired_effect(differences: Float64s, *, bound: float = 0.0) -> Effect:
 
 
 def t_test(values: Float64s, *, bound: float = 0.0) -> float | None:
-    """Return the two-sided p-value of Student's t-test that a mean is `bound`.
+    """Return the two-sided p-value of Student's t-test, S - 1 degrees of freedom.
 
-    Of paired differences, one for each seed, this is the paired t-test; S - 1 degrees of freedom.
+    For paired differences, one per seed, this is the paired t-test.
 
     Args:
         values: Shape (S,).
         bound: The mean under the null hypothesis.
 
     Returns:
-        None for a single value: it has no spread.
+        The p-value, None for a single value, which has no spread.
 
     >>> from numpy import array
     >>> round(t_test(array([1.0, 2.0, 3.0])), 4)
@@ -60,4 +60,4 @@ def t_test(values: Float64s, *, bound: float = 0.0) -> float | None:
     excess, error = values.mean() - bound, values.std(ddof=1) / len(values) ** 0.5
     if error == 0:
         return float(excess == 0)
-    return float(2 * stdtr(len(values) - 1, -abs(excess / error)))
+    return float(2 * stats.t.sf(abs(excess / error), df=len(values) - 1))

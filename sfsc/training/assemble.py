@@ -1,7 +1,7 @@
 """The stage `sfsc assemble`: networks trained one per width become one run.
 
-The run has the three files of a switchable training, so that nothing behind it knows the
-difference: sub-model i is the network of width i.
+The run has the same three files as a switchable training, so that later stages treat both alike:
+sub-model i is the network of width i.
 """
 
 import json
@@ -17,20 +17,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sfsc.compute import best_device, make_deterministic
-from sfsc.config import TrainJob, load_slice
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
 from sfsc.networks.per_width import NetworkPerWidth
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
+from sfsc.settings.jobs import TrainJob, load_slice
 from sfsc.training.validation import validate
 
 
 def assemble(
     config: Path, networks: Sequence[Path], *, data_dir: Path, output_dir: Path, threads: int
 ) -> None:
-    """Write `model.safetensors`, `training.parquet` and `run.json` of a run that has networks.
+    """Write `model.safetensors`, `training.parquet` and `run.json` of a run made of networks.
 
     Args:
         config: Fingerprint file with the `TrainJob` of the whole run.
@@ -89,7 +89,8 @@ class Trained:
 
 def _check(trained: Sequence[Trained], job: TrainJob, data_digest: str) -> None:
     """Refuse networks of other widths, another seed, other data or another kind than the run's."""
-    kind = job.network.model_dump(include={"backbone", "embedding_dim", "pooling"})
+    architecture = job.network.architecture()
+    kind = {key: value for key, value in architecture.items() if key != "widths"}
     expected = [([width], job.seed, data_digest, kind) for width in job.network.widths]
     found = [
         (
@@ -101,9 +102,9 @@ def _check(trained: Sequence[Trained], job: TrainJob, data_digest: str) -> None:
     if found != expected:
         widths = ", ".join(f"{width:g}" for width in job.network.widths)
         raise ResultError(
-            f"Run `{job.method}` must be made of networks of the widths {widths}, all of backbone "
-            f"{job.network.backbone}, {job.network.embedding_dim} dimensions and seed {job.seed}, "
-            "and trained on the prepared set at hand. Found "
+            f"Run `{job.method}` must be made of networks of widths {widths}, all with backbone "
+            f"{job.network.backbone.name}, {job.network.embedding_dim} dimensions, seed {job.seed} "
+            "and trained on the given prepared set. Found "
             f"{', '.join(str(t.folder) for t in trained)}."
         )
 

@@ -1,6 +1,5 @@
-"""What a training consists of at its start: data, model, optimizer, aggregator."""
+"""Builds a training from its settings: data, model, criterion, aggregator, optimizer."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,25 +8,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from sfsc import parts
+from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.aggregation.base import Aggregator
-from sfsc.aggregation.build import build_aggregator
 from sfsc.compute import seed_of
-from sfsc.config import Train, TrainJob
 from sfsc.data.augmentation import Augment, build_augmentation
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.samplers import epoch_length
 from sfsc.errors import ConfigError
+from sfsc.losses.base import BaseLoss
+from sfsc.losses.objective import Criterion, WeightedTerm
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.pretrained import load_pretrained
 from sfsc.networks.recompute import recompute_activations
+from sfsc.settings import parts
+from sfsc.settings.jobs import TrainJob
+from sfsc.settings.sections import Loss, Train
 from sfsc.training.model import IdentityModel
 from sfsc.training.parallel import Processes
 from sfsc.training.precision import LossScale
 from sfsc.training.reference import load_reference
 from sfsc.training.replay import ReplayedGradients
-from sfsc.training.sgd import NesterovSGD, Optimizer
 from sfsc.training.step import Compute, compute_gradients
 
 CPU = torch.device("cpu")
@@ -36,7 +38,7 @@ ALONE = Processes()
 
 @dataclass(frozen=True)
 class Training:
-    """Everything that the steps of one training work on."""
+    """Everything that the steps of one training use."""
 
     job: TrainJob
     model: IdentityModel
@@ -44,7 +46,7 @@ class Training:
     aggregator: Aggregator
     augmentation: Augment
     images: NDArray[np.uint8]
-    """Packed images of the data set, memory-mapped, (N, H, W, C)."""
+    """The packed images of the data set, memory-mapped, (N, H, W, C)."""
     rows: NDArray[np.int64]
     """Indices of the training images in `images`."""
     labels: Tensor
@@ -52,14 +54,14 @@ class Training:
     device: torch.device
     """Where it trains."""
     compute: Compute
-    """Gradients of a batch."""
+    """Losses and gradients of a batch."""
     loss_scale: LossScale
     processes: Processes
-    """Which share the batches."""
+    """The processes that share each batch."""
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches of an epoch."""
         train = self.job.train
         return epoch_length(
             len(self.rows), identities=train.identities_per_batch, images=train.images_per_identity
@@ -67,7 +69,7 @@ class Training:
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole training."""
+        """Number of steps of the whole training."""
         return self.job.train.epochs * self.steps_per_epoch
 
 
@@ -84,9 +86,9 @@ def build_training(
     Args:
         job: The settings.
         prepared: The data set.
-        reference_dir: Folder of the finished training whose network the job refers to.
+        reference_dir: Folder of the finished training that is the reference, if there is one.
         device: Where it trains.
-        processes: Which share the batches.
+        processes: The processes that share each batch.
 
     Raises:
         ResultError: If the reference is damaged or does not fit.
@@ -96,7 +98,10 @@ def build_training(
     rows = prepared.manifest.rows("train")
     _, labels = np.unique(prepared.manifest.identity[rows], return_inverse=True)
     identities = int(labels.max()) + 1
-    model = _build_model(job, identities, image_channels=prepared.images.shape[3]).to(device)
+    criterion = build_criterion(job.loss)
+    model = _build_model(
+        job, identities, criterion.base_loss, image_channels=prepared.images.shape[3]
+    ).to(device)
     reference = None
     if reference_dir:
         reference = load_reference(
@@ -105,14 +110,21 @@ def build_training(
             embedding_dim=job.network.embedding_dim,
             device=device,
         )
-    compute: Compute = partial(compute_gradients, model, loss=job.loss, reference=reference)
-    if device.type == "cuda" and job.train.cuda_graphs:
+    submodels = job.loss.submodels
+    compute: Compute = partial(
+        compute_gradients,
+        model,
+        criterion=criterion,
+        all_move_classifier=submodels is not None and submodels.classifier_gradient == "all",
+        reference=reference,
+    )
+    if job.train.cuda_graphs:
         compute = ReplayedGradients(compute, model)
     return Training(
         job=job,
         model=model,
-        optimizer=OPTIMIZERS[job.train.optimizer](model, job.train),
-        aggregator=build_aggregator(job.aggregation),
+        optimizer=build_optimizer(model, job.train),
+        aggregator=build_aggregator(job),
         augmentation=build_augmentation(job.augmentation, prepared.images.shape[1:3]),
         images=prepared.images,
         rows=rows,
@@ -124,20 +136,39 @@ def build_training(
     )
 
 
-def _build_model(job: TrainJob, identities: int, *, image_channels: int) -> IdentityModel:
+def build_criterion(loss: Loss) -> Criterion:
+    """Return the objective of the sub-models.
+
+    Args:
+        loss: The section; `submodels` is null if there are none.
+    """
+    terms = {
+        name: WeightedTerm(settings.weight, parts.load("losses.terms", name).build(settings))
+        for name, settings in loss.terms.items()
+    }
+    base_loss = parts.load("losses.bases", loss.base.name).build(loss.base)
+    return Criterion(base_loss, terms, loss.submodels.base_weight if loss.submodels else 1.0)
+
+
+def build_aggregator(job: TrainJob) -> Aggregator:
+    """Return the aggregator that a job names; one gradient alone needs no other than the sum."""
+    if job.aggregation is None:
+        return Sum()
+    part = parts.load("aggregation.aggregators", job.aggregation.name)
+    aggregator: Aggregator = part.build(job.aggregation)
+    return aggregator
+
+
+def _build_model(
+    job: TrainJob, identities: int, base_loss: BaseLoss, *, image_channels: int
+) -> IdentityModel:
     """Return the model with its first weights, channels last."""
     section = job.network
     try:
-        network = EmbeddingNetwork(
-            section.backbone,
-            widths=section.widths,
-            embedding_dim=section.embedding_dim,
-            image_channels=image_channels,
-            pooling=section.pooling,
-        )
-    except ValueError as error:  # of a backbone of groups
+        network = EmbeddingNetwork(**section.architecture(), image_channels=image_channels)
+    except ValueError as error:  # a backbone with groups cannot have every width
         raise ConfigError(
-            f"`network.widths` must be possible for backbone {section.backbone}. Found "
+            f"`network.widths` must be possible for backbone {section.backbone.name}. Found "
             f"{list(section.widths)}. {error}"
         ) from error
     if section.pretrained:
@@ -146,7 +177,7 @@ def _build_model(job: TrainJob, identities: int, *, image_channels: int) -> Iden
         network,
         embedding_dim=section.embedding_dim,
         identities=identities,
-        base_loss=parts.load("losses.base_losses", job.loss.base).build(job.loss),
+        base_loss=base_loss,
         precision=job.train.precision,
     )
     if job.train.gradient_checkpointing:
@@ -154,17 +185,14 @@ def _build_model(job: TrainJob, identities: int, *, image_channels: int) -> Iden
     return channels_last(model)
 
 
-def _sgd(model: nn.Module, train: Train) -> Optimizer:
-    return NesterovSGD(model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay)
-
-
-def _adam(model: nn.Module, train: Train) -> Optimizer:
-    return torch.optim.Adam(
-        model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
+def build_optimizer(model: nn.Module, train: Train) -> Optimizer:
+    """Return the optimizer of all parameters of a model."""
+    rate, decay, parameters = train.learning_rate, train.weight_decay, model.parameters()
+    if train.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+    sgd = torch.optim.SGD(
+        parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True
     )
-
-
-OPTIMIZERS: dict[str, Callable[[nn.Module, Train], Optimizer]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-}
+    for parameter in model.parameters():  # torch leaves them unwritten if the first step is skipped
+        sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd

@@ -14,10 +14,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from sfsc.files import replacing
 from sfsc.provenance import digest_of
-from sfsc.training.sgd import Optimizer
 
 LOGGER = logging.getLogger(__name__)
 KEPT = 2

@@ -1,4 +1,4 @@
-"""Starts the processes of one training with torchrun's launcher; its reports are left out."""
+"""Starts the processes of one training with torchrun's launcher, without the launcher's reports."""
 
 import logging
 import sys
@@ -13,16 +13,16 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 
 def launch(count: int, command: Sequence[str]) -> None:
-    """Run a command in several processes of this machine, as torchrun does, to its end.
+    """Run a command in several processes on this machine, as torchrun does, until it ends.
 
     Args:
         count: Number of processes.
-        command: Says itself what is wrong where it fails.
+        command: Program and arguments; it reports its own errors.
 
     Raises:
         SystemExit: If one of them fails; the others are then stopped.
     """
-    logging.disable(logging.ERROR)  # the launcher's report of what a process has said itself
+    logging.disable(logging.ERROR)  # the launcher repeats what a process has reported
     program, *arguments = command
     try:
         with TemporaryDirectory(prefix="sfsc-") as folder:
@@ -39,13 +39,13 @@ def launch(count: int, command: Sequence[str]) -> None:
             elastic_launch(config, program)(*arguments)
     except ChildFailedError as error:
         failures = list(error.failures.items())
-        # SIGTERM is what the launcher stops the others with.
+        # The launcher itself stops the others with SIGTERM.
         killed = [(rank, f) for rank, f in failures if f.exitcode < 0 and f.exitcode != -SIGTERM]
         if killed or all(failure.exitcode < 0 for _, failure in failures):
             rank, failure = (killed or failures)[0]
             sys.exit(
-                f"All {count} processes of a training must live to its end. Found process {rank} "
-                f"killed by {failure.signal_name()}; start it again to go on behind the last "
+                f"All {count} processes of a training must stay alive. Found process {rank} "
+                f"killed by {failure.signal_name()}; start it again to resume after the last "
                 "checkpoint."
             )
         sys.exit(1)

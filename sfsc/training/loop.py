@@ -9,9 +9,8 @@ from torch import Tensor
 from sfsc.compute import generator_for, seed_of
 from sfsc.data.packed import read_images
 from sfsc.data.samplers import pk_batches
-from sfsc.losses.compatible import rising_kl_weight
 from sfsc.training.build import Training
-from sfsc.training.records import Record, conflict_record, step_record
+from sfsc.training.records import Record, conflict_record, read_values, step_values
 from sfsc.training.schedule import learning_rate
 from sfsc.training.step import Gradients, apply_update, check_finite
 
@@ -26,7 +25,7 @@ def train_epoch(
     """Run one epoch.
 
     Args:
-        training: Its model and optimizer move.
+        training: Its model and optimizer change.
         epoch: Number of the epoch, counted from 0.
         write: Receives the record of each step.
         report: Receives the number of the epoch, from 1, and the losses of each step.
@@ -46,29 +45,29 @@ def train_epoch(
     training.model.train()
     step, batch = epoch * training.steps_per_epoch, next(loaded, None)
     while batch:
-        gradients = differentiate(training, step, batch)
-        batch = next(loaded, None)  # while a GPU is still busy with the one before
-        record = {"step": step, "epoch": epoch, **move(training, step, gradients, surgery)}
+        gradients = batch_gradients(training, step, batch)
+        batch = next(loaded, None)  # while a GPU still works on the one before
+        record = {"step": step, "epoch": epoch, **update(training, step, gradients, surgery)}
         write(record)
         report(epoch + 1, record["loss"])
         step += 1
 
 
 class Batch(NamedTuple):
-    """What one step is computed on."""
+    """The images that one step is computed on."""
 
     images: Tensor
-    """Changed at random, (B, C, H, W)."""
+    """Augmented, (B, C, H, W)."""
     labels: Tensor
     """Identities, (B,)."""
 
 
 def load_batch(training: Training, positions: Tensor) -> Batch:
-    """Read and change images; a GPU is not waited for.
+    """Read and augment images, without waiting for a GPU.
 
     Args:
-        training: Its images.
-        positions: Among the training images, (B,).
+        training: The training whose images are read.
+        positions: Indices among its training images, (B,).
     """
     packed = torch.from_numpy(read_images(training.images, training.rows[positions.numpy()]))
     labels = training.labels[positions]
@@ -78,30 +77,33 @@ def load_batch(training: Training, positions: Tensor) -> Batch:
     return Batch(images, labels.to(training.device, non_blocking=True))
 
 
-def differentiate(training: Training, step: int, batch: Batch) -> Gradients:
-    """Return what the sub-models of all processes say of a batch.
+def batch_gradients(training: Training, step: int, batch: Batch) -> Gradients:
+    """Return losses and gradients of every sub-model, averaged over all processes.
 
     Args:
-        training: Its running statistics move.
+        training: Its running statistics change.
         step: Index of the step in the whole training.
         batch: This process's share.
     """
-    section, progress = training.job.loss, step / training.total_steps
-    kl_weight = rising_kl_weight(progress, kl_weight=section.kl_weight, ramp=section.kl_ramp)
     gradients = training.compute(
-        batch.images, batch.labels, kl_weight=kl_weight, loss_scale=training.loss_scale.factor
+        batch.images,
+        batch.labels,
+        progress=step / training.total_steps,
+        loss_scale=training.loss_scale.factor,
     )
     training.processes.average(gradients, training.model)
     return gradients
 
 
-def move(training: Training, step: int, gradients: Gradients, generator: torch.Generator) -> Record:
-    """Move the weights and return the step's record.
+def update(
+    training: Training, step: int, gradients: Gradients, generator: torch.Generator
+) -> Record:
+    """Update the weights and return the step's record.
 
     Args:
-        training: Its model and optimizer move.
+        training: Its model and optimizer change.
         step: Index of the step in the whole training.
-        gradients: Of the step's batch.
+        gradients: From `batch_gradients`.
         generator: Source of the aggregator's random choices.
 
     Returns:
@@ -111,22 +113,34 @@ def move(training: Training, step: int, gradients: Gradients, generator: torch.G
         DivergenceError: If a loss is not finite; the weights are then those before the step.
     """
     job = training.job
-    rate = learning_rate(step, training.total_steps, job.train)
+    rate = learning_rate(
+        step,
+        training.total_steps,
+        peak=job.train.learning_rate,
+        warmup=job.train.warmup,
+        milestones=job.train.milestones,
+    )
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    record: dict[str, Any] = {"learning_rate": rate, **step_record(gradients)}
-    check_finite(record["loss"], step=step, widths=job.network.widths)
-    if not training.loss_scale.accepts(record["gradient_norm"]):
-        del record["gradient_norm"]
-        return record
-    update = apply_update(
+    # All of a step is launched before its numbers are read: a GPU is waited for once.
+    values = step_values(gradients)
+    checked = [values["loss"]]
+    if training.loss_scale.is_dynamic:
+        checked.append(values["gradient_norm"])
+    applied = apply_update(
         training.model,
         gradients.jacobian,
         aggregator=training.aggregator,
         optimizer=training.optimizer,
         gradient_clip=job.train.gradient_clip,
         generator=generator,
+        is_finite=torch.isfinite(torch.cat(checked)).all(),
     )
+    record: dict[str, Any] = {"learning_rate": rate, **read_values(values)}
+    check_finite(record["loss"], step=step, widths=job.network.widths)
+    if not training.loss_scale.accepts(record["gradient_norm"]):
+        del record["gradient_norm"]
+        return record
     if step % job.train.conflicts_every == 0:
-        record |= conflict_record(gradients.jacobian, update)
+        record |= conflict_record(gradients.jacobian, applied)
     return record

@@ -21,8 +21,8 @@ class IdentityModel(nn.Module):
         network: The switchable network.
         embedding_dim: D.
         identities: C, the number of training identities.
-        base_loss: Says what logits are.
-        precision: Of the network's activations: float32, bf16 or fp16.
+        base_loss: Defines the logits.
+        precision: Type of the network's activations: float32, bf16 or fp16.
     """
 
     def __init__(

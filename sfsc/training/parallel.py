@@ -1,11 +1,11 @@
 """One training in several processes: each takes a share of every batch.
 
-Each process differentiates the sub-models on its share; the mean of these gradients, sub-model by
-sub-model, is what all of them then aggregate alike, as conflicts of half a batch are not those of
-the whole. One collective per step carries gradients, losses and the batch norms' statistics.
+Each process differentiates the sub-models on its share. The gradients are averaged, sub-model by
+sub-model, before they are aggregated: conflicts on half a batch are not those on the whole. One
+collective per step carries gradients, losses and the batch norms' statistics.
 
-As everywhere in data parallelism a process normalises, and mines its triplets, within its share:
-a share has whole identities. The mean over processes is exact for all other losses.
+As usual in data parallelism, a process normalises within its share and mines triplets there; a
+share has whole identities. For all other losses the mean over processes is exact.
 """
 
 import logging
@@ -23,14 +23,14 @@ from sfsc.errors import ConfigError
 from sfsc.training.step import Gradients
 
 TIMEOUT = timedelta(hours=6)
-"""What the others wait for the first one, which validates and saves."""
+"""How long the others wait for the first one, which validates and saves."""
 
 
 class Processes:
     """The processes of a training.
 
     Args:
-        rank: Which of them this one is; the first one writes the files.
+        rank: Index of this process; the first one writes the files.
         count: Number of processes.
     """
 
@@ -47,16 +47,17 @@ class Processes:
         """Replace gradients, losses and running statistics by their means over the processes.
 
         Args:
-            gradients: Of this process's share; changed.
+            gradients: On this process's share; changed in place.
             model: Its buffers change.
         """
         if self.count == 1:
             return
         if os.getppid() != self._parent:
-            sys.exit("The launcher was killed; this process of its training stops, too.")
+            sys.exit("The launcher of this training was killed; this process stops, too.")
         tensors = [
             *(gradient for row in gradients.jacobian.rows for gradient in row.values()),
-            *(value for objective in gradients.objectives for value in vars(objective).values()),
+            *(loss for o in gradients.objectives for loss in (o.total, *o.losses.values())),
+            *(o.uncertainty for o in gradients.objectives),
             *(buffer for buffer in model.buffers() if buffer.is_floating_point()),
         ]
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -64,7 +65,7 @@ class Processes:
             dist.all_reduce(flat)
         except RuntimeError as error:
             found = " ".join(str(error).split())
-            sys.exit(f"The processes of a training go on together. Found one lost: {found}")
+            sys.exit(f"All processes of a training must stay alive. Found one lost: {found}")
         flat /= self.count
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -76,8 +77,8 @@ def joined_processes(count: int, device: torch.device) -> Iterator[Processes]:
     """Yield the processes that share a training, this one among them.
 
     Args:
-        count: As many as `train.processes` says.
-        device: Of this process.
+        count: The setting `train.processes`.
+        device: Device of this process.
 
     Raises:
         ConfigError: If it was started with another number of processes.
@@ -94,7 +95,7 @@ def joined_processes(count: int, device: torch.device) -> Iterator[Processes]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         processes = Processes(dist.get_rank(), count)
-        if processes.rank > 0:  # all would say the same
+        if processes.rank > 0:  # all would log the same
             logging.getLogger("sfsc").setLevel(logging.ERROR + 1)
         yield processes
     finally:

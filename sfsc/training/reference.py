@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sfsc.errors import ResultError
-from sfsc.losses.objective import Target
+from sfsc.losses.term import Target
 from sfsc.networks.build import load_network
 from sfsc.retrieval.embed import Embedder
 from sfsc.training.model import CLASSIFIER
@@ -17,7 +17,7 @@ from sfsc.training.model import CLASSIFIER
 
 @dataclass(frozen=True)
 class Reference:
-    """A trained network and its classifier; nothing of it moves."""
+    """A trained network and its classifier, both frozen."""
 
     network: Embedder
     """In evaluation mode; its last sub-model is the reference."""
@@ -26,7 +26,7 @@ class Reference:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Target:
-        """Return what a network must be compatible with on these images, (B, C, H, W)."""
+        """Return the target for a batch of images, (B, C, H, W)."""
         embedding = self.network(images, len(self.network.widths) - 1).embedding
         return Target(embedding, self.classifier)
 
@@ -34,13 +34,13 @@ class Reference:
 def load_reference(
     folder: Path, *, identities: int, embedding_dim: int, device: torch.device
 ) -> Reference:
-    """Return the reference that lies in the folder of a finished training.
+    """Load the reference from the folder of a finished training.
 
     Args:
-        folder: With `run.json` and `model.safetensors`.
-        identities: C of the training that refers to it.
+        folder: Holds `run.json` and `model.safetensors`.
+        identities: C of the training that uses the reference.
         embedding_dim: D of that training.
-        device: Where it trains.
+        device: Device of that training.
 
     Raises:
         ResultError: If a file is missing or damaged, or its classifier is of another shape.

@@ -1,38 +1,39 @@
-"""A step's kernels recorded once and launched together from then on (CUDA graphs).
+"""A step's kernels, recorded once and launched together from then on (CUDA graphs).
 
-A step of four sub-models is thousands of short kernels. A GPU of today runs them in a third of the
-time that Python takes to launch them one by one.
+A step of four sub-models consists of thousands of short kernels. A modern GPU runs them in a third
+of the time that Python takes to launch them one by one.
 
-What is recorded has fixed places in memory: a result is overwritten by the next call.
+A recording reads and writes fixed addresses: each call overwrites the results of the call before.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from sfsc.aggregation.jacobian import Granularity, NestedJacobian
+from sfsc.aggregation.jacobian import Granularity, Names, NestedJacobian
 from sfsc.errors import ConfigError
 from sfsc.training.step import Compute, Gradients
 
 T = TypeVar("T")
 
 WARM_UPS = 2
-"""Calls before the recording, in which libraries allocate what they keep."""
+"""Calls before the recording, in which libraries allocate their workspaces."""
 
 
 class Replay(Generic[T]):
-    """The kernels of a call.
+    """The recorded kernels of a function.
 
     Args:
-        function: Waits for no value of a GPU; what it reads stays where it is in memory. It is
-            called a few times.
-        buffers: What it changes in place and the first calls must not.
+        function: Must not wait for a value of the GPU; its inputs must stay at their addresses. It
+            is called a few times.
+        buffers: Tensors that the function changes in place; they keep their values until the first
+            replay.
 
     Raises:
-        ConfigError: If it waits for a value.
+        ConfigError: If the function waits for a value.
     """
 
     def __init__(self, function: Callable[[], T], buffers: Iterable[Tensor] = ()) -> None:
@@ -52,7 +53,7 @@ class Replay(Generic[T]):
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            first = error.__context__ or error  # of the call, of which the recording's end fails
+            first = error.__context__ or error  # the cause; the second says that recording failed
             raise ConfigError(
                 "With `train.cuda_graphs` nothing in a step may wait for a value of the GPU, as "
                 f"`.item()` does. Found: {str(first).splitlines()[0]} Rewrite the part that does, "
@@ -60,17 +61,17 @@ class Replay(Generic[T]):
             ) from error
 
     def __call__(self) -> T:
-        """Launch them; return the same tensors in each call."""
+        """Launch the kernels; return the same tensors in each call."""
         self._graph.replay()
         return self._result
 
 
 class ReplayedGradients:
-    """`compute_gradients` of batches of one shape.
+    """`compute_gradients`, recorded for batches of one shape.
 
     Args:
-        compute: Of images, labels, weight and scale, the model being that of training.
-        model: Its running statistics move once in each call.
+        compute: Computes gradients from images, labels, weight and scale with `model`.
+        model: The model in training; its running statistics move once in each call.
     """
 
     def __init__(self, compute: Compute, model: nn.Module) -> None:
@@ -78,17 +79,17 @@ class ReplayedGradients:
         self._replay: Replay[Gradients] | None = None
 
     def __call__(
-        self, images: Tensor, labels: Tensor, *, kl_weight: float, loss_scale: float | None = None
+        self, images: Tensor, labels: Tensor, *, progress: float, loss_scale: float | None = None
     ) -> Gradients:
         """See `sfsc.training.step.compute_gradients`."""
         if self._replay is None:
             self._images, self._labels = images.clone(), labels.clone()
-            self._kl_weight = images.new_tensor(kl_weight)
+            self._progress = images.new_tensor(progress, dtype=torch.float64)
             self._loss_scale = None if loss_scale is None else images.new_tensor(loss_scale)
             self._replay = Replay(self._function, self._model.buffers())
         self._images.copy_(images)
         self._labels.copy_(labels)
-        self._kl_weight.fill_(kl_weight)
+        self._progress.fill_(progress)
         if self._loss_scale is not None and loss_scale is not None:
             self._loss_scale.fill_(loss_scale)
         gradients = self._replay()
@@ -98,50 +99,51 @@ class ReplayedGradients:
 
     def _function(self) -> Gradients:
         found = self._compute(
-            self._images, self._labels, kl_weight=self._kl_weight, loss_scale=self._loss_scale
+            self._images, self._labels, progress=self._progress, loss_scale=self._loss_scale
         )
         return Gradients(found.objectives, ReplayedJacobian(found.jacobian.rows))
 
 
 @dataclass(frozen=True)
 class ReplayedJacobian(NestedJacobian):
-    """Rows that are overwritten in each step, with the kernels that aggregate them."""
+    """Rows that each step overwrites, with recordings of the kernels that aggregate them."""
 
-    _replays: dict[object, Any] = field(default_factory=dict)
+    _replays: dict[Hashable, Any] = field(default_factory=dict)
+    _weights: dict[Hashable, dict[Names, Tensor]] = field(default_factory=dict)
+    """The weights that each recording of `combine` reads."""
 
     def renew(self) -> None:
-        """Take notice of new gradients."""
+        """Forget what was computed from the gradients of the step before."""
         vars(self).pop("blocks", None)
 
     def gather_blocks(self) -> list[Tensor]:
         """See `NestedJacobian`."""
         return self._replayed("blocks", super().gather_blocks) if self.shared_names else []
 
-    def gramians(self, granularity: Granularity) -> dict[str, Tensor]:
+    def gramians(self, granularity: Granularity) -> dict[Names, Tensor]:
         """See `NestedJacobian`."""
         if not self.blocks:
             return {}
         gramians = super().gramians
         return self._replayed(granularity, lambda: gramians(granularity))
 
-    def combine(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def combine(self, weights: Mapping[Names, Tensor]) -> dict[str, Tensor]:
         """See `NestedJacobian`."""
+        combine = super().combine
         if not self.blocks:
-            return super().combine(weights)
-        distinct = {id(w): w for w in weights.values()}
-        numbers = {key: number for number, key in enumerate(distinct)}
-        shared_by = tuple((name, numbers[id(w)]) for name, w in weights.items())
-        shapes = tuple(w.shape for w in distinct.values())
-        combine, device = super().combine, self.blocks[0].device
-        fixed = self._replays.setdefault(
-            ("weights", shared_by, shapes), [w.to(device) for w in distinct.values()]
-        )
-        for place, w in zip(fixed, distinct.values(), strict=True):
-            place.copy_(w)
-        named = {name: fixed[number] for name, number in shared_by}
-        return self._replayed(("update", shared_by, shapes), lambda: combine(named))
+            return combine(weights)
+        key = tuple((names, group.shape) for names, group in weights.items())
+        if key not in self._weights:
+            self._weights[key] = {
+                names: torch.empty_like(group, device=self.device)
+                for names, group in weights.items()
+            }
+        read = self._weights[key]
+        for names, group in weights.items():
+            read[names].copy_(group)
+        return self._replayed(key, lambda: combine(read))
 
-    def _replayed(self, key: object, function: Callable[[], T]) -> T:
+    def _replayed(self, key: Hashable, function: Callable[[], T]) -> T:
         if key not in self._replays:
             self._replays[key] = Replay(function)
         result: T = self._replays[key]()

@@ -13,13 +13,13 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from sfsc.compute import keep_freed_memory, make_deterministic, named_device
-from sfsc.config import TrainJob, load_slice
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
 from sfsc.networks.weight_files import digest_of_weights
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
+from sfsc.settings.jobs import TrainJob, load_slice
 from sfsc.training.build import Training, build_training
 from sfsc.training.checkpoint import Progress, as_saved, restore_checkpoint, save_checkpoint
 from sfsc.training.loop import train_epoch
@@ -165,7 +165,7 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
         "widths": list(job.network.widths),
         "network": {
             "kind": "switchable",
-            **job.network.model_dump(mode="json", exclude={"pretrained"}),
+            **job.network.architecture(),
             "image_channels": image_shape[0],
         },
         "settings": job.model_dump(mode="json"),

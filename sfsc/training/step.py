@@ -1,5 +1,6 @@
-"""One optimisation step: batch, losses of the sub-models, Jacobian, update (DESIGN.md 2.2, 2.3)."""
+"""One optimisation step: losses of the sub-models, Jacobian, update (DESIGN.md 2.2, 2.3)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -10,19 +11,16 @@ from torch.func import functional_call
 
 from sfsc.aggregation.base import Aggregator
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Loss
 from sfsc.errors import DivergenceError
-from sfsc.losses.objective import Objective, Target, objective
+from sfsc.losses.objective import Criterion, Objective
+from sfsc.losses.term import Outputs, Target
 from sfsc.training.model import CLASSIFIER, IdentityModel
 from sfsc.training.reference import Reference
-from sfsc.training.sgd import Optimizer
-
-_AIM = "full sub-model's embedding"
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """What the sub-models say of one batch."""
+    """Losses and gradients of every sub-model on one batch."""
 
     objectives: Sequence[Objective]
     """One per sub-model."""
@@ -31,10 +29,10 @@ class Gradients:
 
 
 class Compute(Protocol):
-    """`compute_gradients` of a training's model."""
+    """`compute_gradients` with a training's model and criterion."""
 
     def __call__(
-        self, images: Tensor, labels: Tensor, *, kl_weight: Any, loss_scale: Any = None
+        self, images: Tensor, labels: Tensor, *, progress: Any, loss_scale: Any = None
     ) -> Gradients:
         """Differentiate every sub-model's objective."""
         ...
@@ -45,110 +43,65 @@ def compute_gradients(
     images: Tensor,
     labels: Tensor,
     *,
-    loss: Loss,
-    kl_weight: float | Tensor,
+    criterion: Criterion,
+    progress: float | Tensor,
+    all_move_classifier: bool = False,
     reference: Reference | None = None,
     loss_scale: float | Tensor | None = None,
 ) -> Gradients:
     """Differentiate every sub-model's objective with respect to the blocks that it may move.
 
-    The full model first, as the others may be drawn to its embeddings; then one after the other:
-    the activations of one are freed before the next, and only its gradient, as large as its
-    blocks, stays.
+    The full model comes first, because its embeddings may be the target of the others. The others
+    follow one by one: the activations of one are freed before the next, and only its gradient, as
+    large as its blocks, stays.
 
     Args:
         model: In training mode.
         images: Shape (B, C, H, W), normalised.
         labels: Identities, int64 in [0, C), shape (B,).
-        loss: The loss section of the method.
-        kl_weight: lambda_t of this step.
+        criterion: The objective of a sub-model.
+        progress: Share of the training that is done, in [0, 1].
+        all_move_classifier: Whether the losses of all sub-models move the classifier, or only the
+            full model's.
         reference: The frozen network of a one-to-one method.
         loss_scale: Factor of the objectives while they are differentiated (fp16), if any.
     """
-    frozen = reference(images) if reference else None
 
-    def forward(switch: int, target: Target | None) -> _Submodel:
-        return _forward(
-            model, switch, images, labels, loss=loss, kl_weight=kl_weight, target=target
+    def differentiate(switch: int, target: Target | None) -> _Submodel:
+        is_full = switch == model.switches - 1
+        leaves = model.leaves(switch, moves_classifier=is_full or all_move_classifier)
+        fixed = {} if CLASSIFIER in leaves else {CLASSIFIER: model.classifier.detach()}
+        embeddings, logits = functional_call(
+            model, leaves | fixed, (images, switch), tie_weights=False
         )
-
-    full = forward(model.switches - 1, frozen)
-    is_drawn_too = loss.asymmetric_weight > 0 and not loss.asymmetric_detach and not frozen
-    total = _scaled(full.objective.total, loss_scale)
-    full_row = _differentiate(total, full.leaves, retain_graph=is_drawn_too)
-    aim = full.embedding.detach().requires_grad_(is_drawn_too)
-    target = frozen or Target(aim, model.classifier.detach())
-    rows, objectives = [], []
-    for switch in range(model.switches - 1):
-        submodel = forward(switch, target)
-        inputs = submodel.leaves | ({_AIM: aim} if is_drawn_too else {})
-        rows.append(_differentiate(_scaled(submodel.objective.total, loss_scale), inputs))
-        objectives.append(submodel.objective.detach())
-    if is_drawn_too:
-        pulls = [row.pop(_AIM) for row in rows]
-        drawn = _differentiate(full.embedding, full.leaves, torch.stack(pulls).sum(dim=0))
-        full_row = {name: full_row[name] + drawn[name] for name in full_row}
-    rows.append(full_row)
-    if loss_scale is not None:
-        for row in rows:
+        objective = criterion(Outputs(embeddings, logits, labels, is_full, target, progress))
+        total = objective.total if loss_scale is None else objective.total * loss_scale
+        row = _gradient(total, leaves)
+        if loss_scale is not None:
             torch._foreach_div_(list(row.values()), loss_scale)
-    return Gradients([*objectives, full.objective.detach()], NestedJacobian(rows))
+        return _Submodel(row, objective.detach(), embeddings.embedding.detach())
 
-
-def _scaled(objective: Tensor, loss_scale: float | Tensor | None) -> Tensor:
-    return objective if loss_scale is None else objective * loss_scale
+    frozen = reference(images) if reference else None
+    full = differentiate(model.switches - 1, frozen)
+    target = frozen or Target(full.embedding, model.classifier.detach())
+    submodels = [*(differentiate(s, target) for s in range(model.switches - 1)), full]
+    return Gradients([s.objective for s in submodels], NestedJacobian([s.row for s in submodels]))
 
 
 class _Submodel(NamedTuple):
-    leaves: dict[str, Tensor]
+    row: dict[str, Tensor]
     objective: Objective
     embedding: Tensor
 
 
-def _forward(
-    model: IdentityModel,
-    switch: int,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    loss: Loss,
-    kl_weight: float | Tensor,
-    target: Target | None,
-) -> _Submodel:
-    """Return the objective of one sub-model and the leaves to differentiate it with respect to."""
-    is_full = switch == model.switches - 1
-    leaves = model.leaves(switch, moves_classifier=is_full or loss.classifier_gradient == "all")
-    fixed = {} if CLASSIFIER in leaves else {CLASSIFIER: model.classifier.detach()}
-    embeddings, logits = functional_call(model, leaves | fixed, (images, switch), tie_weights=False)
-    terms = objective(
-        embeddings,
-        logits,
-        labels,
-        loss=loss,
-        base_loss=model.base_loss,
-        is_full=is_full,
-        kl_weight=kl_weight,
-        target=target,
-    )
-    return _Submodel(leaves, terms, embeddings.embedding)
-
-
-def _differentiate(
-    output: Tensor,
-    inputs: Mapping[str, Tensor],
-    grad_output: Tensor | None = None,
-    *,
-    retain_graph: bool = False,
-) -> dict[str, Tensor]:
+def _gradient(output: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
     gradients = torch.autograd.grad(
         output,
-        list(inputs.values()),
-        grad_output,
-        retain_graph=retain_graph,
-        allow_unused=True,  # the classifier has no part in an embedding
+        list(leaves.values()),
+        allow_unused=True,  # an asymmetric loss alone does not use the classifier
         materialize_grads=True,
     )
-    return dict(zip(inputs, gradients, strict=True))
+    return dict(zip(leaves, gradients, strict=True))
 
 
 def apply_update(
@@ -156,19 +109,24 @@ def apply_update(
     jacobian: NestedJacobian,
     *,
     aggregator: Aggregator,
-    optimizer: Optimizer,
+    optimizer: torch.optim.Optimizer,
     gradient_clip: float,
     generator: torch.Generator,
+    is_finite: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Aggregate the rows, clip the update's norm and let the optimizer step.
 
+    Nothing waits for a GPU, unless the aggregator's solver does.
+
     Args:
-        model: Its parameters move.
+        model: Its parameters change.
         jacobian: From `compute_gradients`.
         aggregator: Rows to update.
         optimizer: Over all parameters of the model.
         gradient_clip: Largest norm of the update; 0 turns clipping off.
         generator: Source of the aggregator's random choices.
+        is_finite: Whether to make the step, 0-d, on the model's device: if false, a fused optimizer
+            leaves the weights and its own state as they are. None always makes it.
 
     Returns:
         The update of each parameter, clipped.
@@ -179,6 +137,8 @@ def apply_update(
         parameter.grad = update[name]
     if gradient_clip > 0:
         torch.nn.utils.clip_grad_norm_(parameters.values(), gradient_clip)
+    # What torch's own `GradScaler` hands to fused optimizers.
+    optimizer.found_inf = None if is_finite is None else (~is_finite).float()  # type: ignore[attr-defined]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return update
@@ -196,7 +156,7 @@ def check_finite(losses: Sequence[float], *, step: int, widths: Sequence[float])
         DivergenceError: If a loss is NaN or infinite; it names step, loss and sub-model.
     """
     for switch, loss in enumerate(losses):
-        if not torch.isfinite(torch.tensor(loss)):
+        if not math.isfinite(loss):
             raise DivergenceError(
                 f"Every loss must stay finite. Found `loss = {loss}` of sub-model {switch} (width "
                 f"{widths[switch]}) at step {step}; lower `train.learning_rate` or raise "

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sfsc.config import Aggregation, Augmentation, Network, PrepareJob, Synthetic, TrainJob
 from sfsc.data.prepare import prepare
+from sfsc.data.sets.synthetic import Settings as Synthetic
+from sfsc.settings.jobs import PrepareJob, TrainJob
+from sfsc.settings.sections import Augmentation, Network
 
 from sections import loss_section, train_section
 
@@ -22,7 +24,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images_per_camera=2,
         image_size=16,
     )
-    job = PrepareJob(dataset="synthetic", validation_fraction=0.25, settings=settings.model_dump())
+    job = PrepareJob(validation_fraction=0.25, settings=settings)
     folder = tmp_path_factory.mktemp("data") / "synthetic"
     prepare(job, raw_dir=folder, output_dir=folder)
     return folder
@@ -43,8 +45,8 @@ def job() -> TrainJob:
             pooling="average",
             pretrained=None,
         ),
-        loss=loss_section(triplet_weight=0.0),
-        aggregation=Aggregation(aggregator="projection", granularity="nested", reduction="sum"),
+        loss=loss_section(terms={"triplet": None}),
+        aggregation={"name": "projection", "granularity": "nested", "reduction": "sum"},
         train=train_section(
             epochs=4,
             identities_per_batch=4,

@@ -1,7 +1,6 @@
 """What a GPU computes against what the CPU does. Skipped where there is none."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,37 +12,43 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from sfsc.aggregation.build import build_aggregator
 from sfsc.cli import main
 from sfsc.compute import generator_for, make_deterministic
-from sfsc.config import Aggregation, Augmentation, Loss, TrainJob
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.prepared import PreparedSet
-from sfsc.losses.base_losses.softmax import build as softmax
 from sfsc.networks.build import EmbeddingNetwork, channels_last, load_network
 from sfsc.networks.recompute import recompute_activations
 from sfsc.provenance import write_fingerprint
 from sfsc.retrieval.embed import extract_embeddings
-from sfsc.retrieval.gpu import GalleryOnGPU
-from sfsc.retrieval.ranking import Labels, find_relevant, positive_ranks
-from sfsc.retrieval.reranking import find_nearest
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.nearest import find_nearest
+from sfsc.retrieval.ranking import cosine_scores, rank_positives
+from sfsc.retrieval.relevance import Labels, find_relevant
+from sfsc.retrieval.rerankings.k_reciprocal import Settings, build
+from sfsc.settings.jobs import TrainJob
+from sfsc.settings.sections import Augmentation, Loss
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.replay import ReplayedGradients
 from sfsc.training.step import apply_update, compute_gradients
 
+import sections
 from sections import loss_section
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 RECIPES = {
     "softmax": loss_section(),
-    "influence": loss_section(influence_weight=1.0, classifier_gradient="all"),
-    "asymmetric": loss_section(asymmetric_weight=1.0, asymmetric_detach=False),
+    "influence": loss_section(terms={"influence": {}}),
+    "asymmetric": loss_section(terms={"asymmetric": {}}),
     "triplet": loss_section(
-        asymmetric="triplet", asymmetric_weight=1.0, asymmetric_detach=False, evidence="exp"
+        terms={"asymmetric": {"kind": "triplet", "margin": 0.3}, "compatible": {"evidence": "exp"}}
     ),
     "contrastive": loss_section(
-        asymmetric="contrastive", asymmetric_weight=1.0, compatible_on="all", evidence="relu"
+        terms={
+            "asymmetric": {"kind": "contrastive", "margin": 0.3},
+            "compatible": {"evidence": "relu"},
+        }
     ),
 }
 AUGMENTATION = Augmentation(
@@ -72,7 +77,11 @@ def build_model(device: torch.device, backbone: str, precision: str, loss: Loss)
     torch.manual_seed(0)
     network = EmbeddingNetwork(backbone, widths=(0.5, 1.0), embedding_dim=16, image_channels=3)
     model = IdentityModel(
-        network, embedding_dim=16, identities=8, base_loss=softmax(loss), precision=precision
+        network,
+        embedding_dim=16,
+        identities=8,
+        base_loss=build_criterion(loss).base_loss,
+        precision=precision,
     )
     return channels_last(model).to(device).train()
 
@@ -92,11 +101,12 @@ def step_on(
     if is_recomputed:
         recompute_activations(model.network.backbone)
     gradients = compute_gradients(
-        model, images, labels, loss=loss, kl_weight=1e-3,
+        model, images, labels, criterion=build_criterion(loss), progress=0.5,
         loss_scale=2.0**8 if precision == "fp16" else None,
     )  # fmt: skip
-    section = Aggregation(aggregator=aggregator, granularity="nested", reduction="sum")
-    update = build_aggregator(section)(gradients.jacobian, generator_for(0))
+    update = sections.aggregator(aggregator, granularity="nested", reduction="sum")(
+        gradients.jacobian, generator_for(0)
+    )
     losses = torch.stack([objective.total for objective in gradients.objectives])
     return Outcome([flat(row) for row in gradients.jacobian.rows], flat(update), losses.cpu())
 
@@ -150,16 +160,18 @@ def states_of_a_training(
     """Return the state behind each of three steps on batches of their own."""
     loss = RECIPES[recipe]
     model = build_model(GPU, "small_resnet", precision, loss)
-    section = Aggregation(aggregator=aggregator, granularity="nested", reduction="mean")
-    aggregate, optimizer = build_aggregator(section), torch.optim.Adam(model.parameters(), 1e-3)
-    compute = partial(compute_gradients, model, loss=loss)
+    aggregate, optimizer = (
+        sections.aggregator(aggregator, granularity="nested", reduction="mean"),
+        torch.optim.Adam(model.parameters(), 1e-3),
+    )
+    compute = partial(compute_gradients, model, criterion=build_criterion(loss))
     if is_replayed:
         compute = ReplayedGradients(compute, model)
     labels, states = torch.arange(16).to(GPU) // 2, []
     for number in range(3):
         images = torch.randn(16, 3, 32, 32).to(GPU)
         scale = 2.0 ** (8 + number) if precision == "fp16" else None
-        gradients = compute(images, labels, kl_weight=1e-3 * number, loss_scale=scale)
+        gradients = compute(images, labels, progress=0.2 * number, loss_scale=scale)
         apply_update(
             model, gradients.jacobian, aggregator=aggregate, optimizer=optimizer,
             gradient_clip=1.0, generator=generator_for(number),
@@ -260,42 +272,28 @@ def test_a_batch_is_changed_on_the_gpu(changes: dict[str, float]):
     assert torch.allclose(changed[1].cpu(), changed[0], atol=1e-3)
 
 
-def stage_files(run: Path, data_dir: Path, folder: Path, is_large: Callable[[], None]) -> bytes:
-    """Embed and evaluate a run; return what was evaluated."""
-    folder.mkdir()
-    embeddings = folder / "embeddings.safetensors"
-    data = ["--data", str(data_dir)]
-    assert main(["embed", "--run", str(run), *data, "--output", str(embeddings),
-                 "--threads", "1"]) == 0  # fmt: skip
-    is_large()
-    section = {"average_precision": "step", "ranks": [1, 5], "reranking": None}
-    config = folder / "evaluate.json"
-    config.write_text(json.dumps({"config": section, "code": ""}))
-    outputs = ["--output", str(folder / "test.json"), "--queries", str(folder / "q.safetensors")]
-    arguments = ["--config", str(config), "--embeddings", str(embeddings), *data, *outputs]
-    assert main(["evaluate", *arguments]) == 0
-    return (folder / "test.json").read_bytes() + (folder / "q.safetensors").read_bytes()
-
-
-def test_a_run_is_embedded_and_evaluated(
-    gpu_job: TrainJob, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Embeddings are those of the CPU up to rounding; the files of evaluation are the CPU's."""
-    from sfsc.retrieval import evaluate
-
+def test_a_run_is_evaluated(gpu_job: TrainJob, data_dir: Path, tmp_path: Path):
+    """Embeddings are those of the CPU up to rounding; their tests are the CPU's to the bit."""
     run = train(gpu_job, data_dir, tmp_path / "run")
     prepared = PreparedSet.open(data_dir)
-    by_cpu = stage_files(run, data_dir, tmp_path / "cpu", lambda: None)
-    by_gpu = stage_files(
-        run, data_dir, tmp_path / "gpu", lambda: monkeypatch.setattr(evaluate, "WORTH_A_GPU", 1)
-    )
-    assert by_cpu == by_gpu
-    found = load_file(tmp_path / "gpu" / "embeddings.safetensors")
-    for split in ("query", "gallery"):
-        expected = extract_embeddings(
-            load_network(run), prepared.images, prepared.manifest.rows(split)
-        )
+    section = {"average_precision": "step", "ranks": [1, 5], "reranking": None}
+    config = tmp_path / "evaluate.json"
+    config.write_text(json.dumps({"config": section, "code": ""}))
+    arguments = ["--config", str(config), "--run", str(run), "--data", str(data_dir)]
+    assert main(["evaluate", *arguments, "--output", str(tmp_path), "--threads", "1"]) == 0
+    found = load_file(tmp_path / "embeddings.safetensors")
+    rows = {split: prepared.manifest.rows(split) for split in ("query", "gallery")}
+    for split, of_split in rows.items():
+        expected = extract_embeddings(load_network(run), prepared.images, of_split)
         assert np.abs(found[split] - expected).max() < 1e-5
+    labels = [
+        Labels(prepared.manifest.identity[of_split], prepared.manifest.camera[of_split])
+        for of_split in rows.values()
+    ]
+    by_cpu = evaluate_matrix(found["query"], found["gallery"], *labels, ranks=(1, 5))
+    queries = load_file(tmp_path / "query_metrics.safetensors")
+    assert queries.keys() == by_cpu.queries.keys()
+    assert all(np.array_equal(queries[name], by_cpu.queries[name]) for name in queries)
 
 
 def test_ranks_and_neighbours_are_those_of_the_cpu():
@@ -309,8 +307,35 @@ def test_ranks_and_neighbours_are_those_of_the_cpu():
         Labels(generator.integers(-1, 200, n), generator.integers(0, 6, n)) for n in (1_000, 8_000)
     )
     relevance = find_relevant(query_labels, gallery_labels)
-    on_gpu = GalleryOnGPU(gallery, GPU)
-    expected = positive_ranks(query, gallery, relevance)
-    assert np.array_equal(on_gpu(query, relevance).values, expected.values)
-    found = find_nearest(gallery, gallery, 20, is_same=True, cosines=lambda _: on_gpu)
-    assert np.array_equal(found.images, find_nearest(gallery, gallery, 20, is_same=True).images)
+    on_cpu = [torch.from_numpy(of) for of in (query, gallery)]
+    on_gpu = [of.to(GPU) for of in on_cpu]
+    by_cpu, by_gpu = (rank_positives(cosine_scores(*of), relevance) for of in (on_cpu, on_gpu))
+    assert np.array_equal(by_cpu.values, by_gpu.values)
+    nearest = [find_nearest(of[1], of[1], 20, is_same=True) for of in (on_cpu, on_gpu)]
+    assert np.array_equal(nearest[0].images, nearest[1].images)
+    assert np.array_equal(nearest[0].scores, nearest[1].scores)
+
+
+def test_a_dead_network_is_ranked_as_on_the_cpu():
+    """All scores are ties: every comparison is an exact one."""
+    vectors = torch.full((600, 64), 0.125)
+    labels = [Labels(np.arange(n) % 7, np.arange(n) % 3) for n in (100, 500)]
+    relevance = find_relevant(*labels)
+    by_cpu, by_gpu = (
+        rank_positives(cosine_scores(of[:100], of[100:]), relevance)
+        for of in (vectors, vectors.to(GPU))
+    )
+    assert np.array_equal(by_cpu.values, by_gpu.values)
+
+
+def test_a_re_ranked_test_is_that_of_the_cpu():
+    """Neighbours, encodings and ranks."""
+    vectors = torch.nn.functional.normalize(torch.randn(700, 32), dim=1).numpy()
+    labels = [Labels(np.arange(n) % 20, np.arange(n) % 3) for n in (100, 600)]
+    found = [
+        evaluate_matrix(
+            vectors[None, :100], vectors[None, 100:], *labels, index=build(Settings()), device=of
+        ).queries["map_step"]
+        for of in (CPU, GPU)
+    ]
+    assert np.array_equal(*found)

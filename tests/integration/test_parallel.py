@@ -16,8 +16,8 @@ import two_processes
 from safetensors.torch import load_file
 
 from sfsc.cli import main
-from sfsc.config import TrainJob
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.jobs import TrainJob
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 DEADLINE = 300.0

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sfsc.config import TrainJob
 from sfsc.errors import DivergenceError
 from sfsc.networks.build import load_network
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.jobs import TrainJob
 from sfsc.training import run
 from sfsc.training.checkpoint import save_checkpoint
 
@@ -95,12 +95,11 @@ def test_records_are_complete(finished):
         "loss",
         "base_loss",
         "compatible_loss",
-        "target_loss",
         "uncertainty",
         "gradient_norm",
     ]
     counts = frame.groupby("metric", observed=True).size()
-    assert [counts[name] for name in per_switch] == [2 * steps] * 6
+    assert [counts[name] for name in per_switch] == [2 * steps] * 5
     assert counts["cosine_update"] == 2 * (steps // 2)
     assert counts["learning_rate"] == steps
     assert counts["cosine_whole"] == counts["cosine_nested"] == steps // 2

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfsc import parts
 from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.aggregation.base import Aggregator
-from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.settings import parts
+
+import sections
 
 SCALES = (0.0, 1e-10, 1e-3, 1.0, 1e5, 1e10, 1e15)
 ALL = (
@@ -23,8 +23,7 @@ ALL = (
 
 def build(name: str, granularity: str) -> Aggregator:
     """Return a part with a granularity."""
-    section = Aggregation(aggregator=name, granularity=granularity, reduction="sum")
-    return build_aggregator(section)
+    return sections.aggregator(name, granularity=granularity, reduction="sum")
 
 
 @st.composite
@@ -100,6 +99,6 @@ def test_on_equal_blocks_nested_is_whole(jacobian: NestedJacobian):
 @given(jacobian=jacobians())
 def test_upgrad_conflicts_with_no_row(jacobian: NestedJacobian):
     """Up to the solver's regularisation, the update agrees with every row of the matrix."""
-    weights = build("upgrad", "whole").weights(jacobian, torch.Generator())["w"].squeeze()
-    gramian = jacobian.gramians("whole")["w"].squeeze()
+    weights = build("upgrad", "whole").weights(jacobian, torch.Generator())["w",].squeeze()
+    gramian = jacobian.gramians("whole")["w",].squeeze()
     assert (gramian @ weights >= -1.01e-4 * gramian.trace() * weights).all()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfsc.retrieval.metrics import average_precision, cumulative_match, inverse_negative_penalty
-from sfsc.retrieval.ranking import Ragged
+from sfsc.retrieval.relevance import Ragged
 
 queries = st.lists(st.sets(st.integers(1, 60), max_size=8), min_size=1, max_size=6)
 """Ranks of some queries, e.g. [{1, 4}, {}, {2}]: a hit at 1 and 4, no positive, a hit at 2."""

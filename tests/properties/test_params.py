@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sfsc.errors import ConfigError
-from sfsc.params import Params, load_params, parse_params
+from sfsc.settings.experiment import Params, load_params, parse_params
+from sfsc.settings.reading import read_tree
 
 ROOT = Path(__file__).parents[2]
-TREE = yaml.safe_load((ROOT / "params.yaml").read_text())
+TREE = read_tree([ROOT / "params.yaml"])
 SCALARS = (
     st.none()
     | st.booleans()
@@ -63,8 +63,8 @@ def check(tree: Any) -> None:
         params = parse_params(tree)
     except ConfigError as error:
         first, *problems = str(error).splitlines()
-        assert first.startswith("params.yaml is not valid (")
-        assert problems
+        assert first.startswith("params.yaml is not valid (") == bool(problems)
+        assert problems or first.startswith("params.yaml must hold all sections")
     else:
         assert isinstance(params, Params)
         params.runs()

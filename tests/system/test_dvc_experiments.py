@@ -17,7 +17,7 @@ import yaml
 
 from workspaces import STUDY_FOLDERS, Repository
 
-WEIGHT = "methods.sfsc.loss.compatible_weight"
+WEIGHT = "methods.sfsc.loss.terms.compatible.weight"
 METRICS = "reports/default/metrics.json"
 MAP = "synthetic.sfsc.average_map_mean"
 SMOKE = "studies/dvc/dvc.yaml:study@smoke"

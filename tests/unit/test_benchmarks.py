@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import aggregation, evaluate_stage, loading, pipeline, step, tracking
 from benchmarks.cells import Size
-from sfsc.params import load_params
+from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,13 +56,13 @@ def test_tracking_measures_a_training_beside_a_hung_server(
 
 
 @pytest.mark.parametrize("is_reranked", [False, True])
-def test_evaluator_measures_the_whole_stage(is_reranked: bool):
+def test_evaluator_measures_all_tests_of_a_run(is_reranked: bool):
     """A small test split: its time, its peak memory, and a result."""
     size = Size(queries=40, gallery=300, identities=20, cameras=4, distractors=10)
     result = evaluate_stage.measure(size, is_reranked=is_reranked)
     assert set(evaluate_stage.LIMITS) < set(result)
     assert result["seconds"] > 0
-    assert result["stored_bytes"] > 4 * 340 * 512 * 4
+    assert result["embeddings_bytes"] == 4 * 340 * 512 * 4
     assert 2**24 < result["peak_bytes"] < 2**30
     assert result["mean_average_precision"] > (0.5 if is_reranked else 0.05)
 

@@ -11,14 +11,13 @@ from sfsc import provenance
 
 STAGE = '''"""A stage."""
 
-from sfsc.room import part
 
 
 def run(value: int) -> int:
     """Return twice the value."""
     return part.twice(value)  # plainly
 '''
-NOT_HASHED = ("config.py", "cli.py", "errors.py", "params.py", "parts.py", "provenance.py")
+NOT_HASHED = ("cli.py", "errors.py", "provenance.py", "settings/__init__.py", "settings/section.py")
 PART = "def twice(value):\n    return 2 * value\n"
 
 
@@ -27,6 +26,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package `sfsc` with stage.py, room/part.py and alone.py."""
     root = tmp_path / "sfsc"
     (root / "room").mkdir(parents=True)
+    (root / "settings").mkdir()
     for name in ("__init__.py", "room/__init__.py", "alone.py", *NOT_HASHED):
         (root / name).write_text("")
     (root / "stage.py").write_text(STAGE)
@@ -91,9 +91,10 @@ def test_a_part_is_hashed_where_it_is_named(package: Path):
 
 
 def test_configuration_is_not_followed(package: Path):
-    """Neither `sfsc.config` nor what only it imports is in a closure."""
-    (package / "config.py").write_text("import sfsc.alone\n")
-    assert closure("import sfsc.config, sfsc.errors", package) == {"sfsc", "sfsc.stage"}
+    """Neither `sfsc.settings` nor what only it imports is in a closure."""
+    (package / "settings" / "section.py").write_text("import sfsc.alone\n")
+    source = "import sfsc.errors\nfrom sfsc.settings import section\n"
+    assert closure(source, package) == {"sfsc", "sfsc.stage"}
 
 
 def test_cycle_of_imports_ends(package: Path):
@@ -130,7 +131,7 @@ def test_digest_follows_code(name: str, package: Path):
 @pytest.mark.parametrize("name", ["alone.py", *NOT_HASHED])
 def test_digest_does_not_follow_other_code(name: str, package: Path):
     """Modules that are not imported or cannot change a result do not count."""
-    imports = "import sfsc.config, sfsc.errors, sfsc.params, sfsc.parts, sfsc.provenance\n"
+    imports = "import sfsc.cli, sfsc.errors, sfsc.provenance, sfsc.settings.section\n"
     (package / "stage.py").write_text(f"{STAGE}{imports}")
     before = digest()
     (package / name).write_text("MORE = 1\n")

@@ -19,14 +19,14 @@ def test_the_study_at_hand_is_measured(changed: Workspace):
     result = pipeline.measure(changed.folder, OVERLAYS)
     kinds = result["kinds"]
     assert kinds.keys() == {
-        *("prepare", "train", "assemble", "embed", "evaluate", "figure", "tables", "claims"),
+        *("prepare", "train", "assemble", "evaluate", "figures", "tables", "claims"),
         *("measure", "cost", "report", "track", "snakemake"),
     }
-    assert (kinds["train"]["jobs"], kinds["embed"]["jobs"]) == (7, 6)
-    assert all(kinds[kind]["useful_seconds"] > 0 for kind in ("train", "assemble", "embed"))
+    assert (kinds["train"]["jobs"], kinds["evaluate"]["jobs"]) == (7, 6)
+    assert all(kinds[kind]["useful_seconds"] > 0 for kind in ("train", "assemble", "evaluate"))
     assert all(kind["useful_seconds"] < kind["core_seconds"] for kind in kinds.values())
     assert 0 < result["useful_share"] < 1
-    assert result["measured"] == "study at hand"
+    assert result["measured"] == "finished study"
 
 
 def test_a_study_that_is_not_complete_is_sampled(
@@ -44,8 +44,8 @@ def test_a_study_that_is_not_complete_is_sampled(
     result = pipeline.measure(changed.folder, OVERLAYS)
     assert result["measured"] == "one seed of the study"
     kinds = result["kinds"]
-    assert {kind: kinds[kind]["jobs"] for kind in ("train", "assemble", "embed", "report")} == {
-        "train": 12, "assemble": 4, "embed": 10, "report": 1
+    assert {kind: kinds[kind]["jobs"] for kind in ("train", "assemble", "evaluate", "report")} == {
+        "train": 12, "assemble": 4, "evaluate": 10, "report": 1
     }  # fmt: skip
 
 

@@ -9,10 +9,15 @@ from workspaces import Workspace
 pytestmark = pytest.mark.slow
 
 FILES = {
-    "losses/base_losses/hinge.py": '''
+    "losses/bases/hinge.py": '''
 from torch.nn import functional
 
 from sfsc.losses.base import BaseLoss
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """No settings."""
 
 
 class Hinge(BaseLoss):
@@ -27,7 +32,7 @@ class Hinge(BaseLoss):
         return functional.multi_margin_loss(logits, labels)
 
 
-def build(section):
+def build(settings):
     """Return the loss."""
     return Hinge()
 ''',
@@ -35,6 +40,11 @@ def build(section):
 import torch
 
 from sfsc.aggregation.base import Aggregator
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """No settings."""
 
 
 class Half(Aggregator):
@@ -45,12 +55,17 @@ class Half(Aggregator):
         return dict.fromkeys(jacobian.shared_names, torch.full((1, 1, 1), 0.5))
 
 
-def build(section):
+def build(settings):
     """Return the aggregator."""
     return Half()
 ''',
     "networks/backbones/tiny_resnet.py": '''
 from sfsc.networks.resnet import ResNet
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """No settings."""
 
 
 def build(image_channels, widths):
@@ -68,7 +83,7 @@ def build(image_channels, widths):
 import numpy as np
 from pydantic import Field
 
-from sfsc.config import Section
+from sfsc.settings.section import Part
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.prepared import PreparedSet
@@ -77,7 +92,7 @@ RAW = ("periods.txt",)
 CAMERAS = 4
 
 
-class Settings(Section):
+class Settings(Part):
     """Noisy stripes; an identity is a period."""
 
     identities: int = Field(ge=12)
@@ -116,11 +131,8 @@ def expected_counts(settings, *, validation_fraction):
     }
 ''',
 }
-METHOD = {"mine": {"networks": "switchable", "loss": {"triplet_weight": 1.0}}}
-AUGMENTATION = {
-    "flip": False, "rotation": 0.0, "translation": 0.0, "scale": [1.0, 1.0], "shear": 0.0,
-    "pad": 0, "colour": 0.0, "erasing": 0.0,
-}  # fmt: skip
+METHOD = {"mine": {"networks": "switchable", "loss": {"terms": {"triplet": {}}}}}
+AUGMENTATION = {"flip": True}
 
 
 def write_files(workspace: Workspace, *names: str) -> None:
@@ -142,12 +154,16 @@ def test_a_method_is_a_row(plain: Workspace):
     plain.study["methods"] |= METHOD
     plain.study["compare"] += ["mine"]
     jobs = plain.planned()
-    assert (jobs["train_method"], jobs["embed"]) == (1, 3)
+    assert (jobs["train_method"], jobs["evaluate"]) == (1, 3)
 
 
 def test_a_one_to_one_method_is_a_row(plain: Workspace):
     """A row with one network per width and a reference is trained and assembled."""
-    row = {"networks": "each", "reference": "independent", "loss": {"influence_weight": 0.5}}
+    row = {
+        "networks": "each",
+        "reference": "independent",
+        "loss": {"terms": {"influence": {"weight": 0.5}}},
+    }
     plain.study["methods"] |= {"mine": row}
     plain.study["compare"] += ["mine"]
     jobs = plain.planned()
@@ -158,24 +174,24 @@ def test_a_one_to_one_method_is_a_row(plain: Workspace):
 def test_a_variation_is_a_row(kind: str, plain: Workspace):
     """A new ablation or robustness study needs no rule; runs of one network per width neither."""
     plain.study[kind]["smoothing"] = {
-        "methods": ["sfsc", "independent"], "vary": "loss.label_smoothing", "values": [0.0]
+        "methods": ["sfsc", "independent"], "vary": "loss.base.label_smoothing", "values": [0.0]
     }  # fmt: skip
     jobs = plain.planned()
-    assert (jobs["train_variation"], jobs["assemble_variation"], jobs["embed"]) == (3, 1, 4)
+    assert (jobs["train_variation"], jobs["assemble_variation"], jobs["evaluate"]) == (3, 1, 4)
 
 
 @pytest.mark.parametrize(
     ("file", "study", "rule"),
     [
-        ("losses/base_losses/hinge.py", {"base": "hinge"}, "vary_base_loss"),
-        ("aggregation/aggregators/half.py", {"aggregator": "half"}, "ablate_aggregator"),
+        ("losses/bases/hinge.py", {"base": "hinge"}, "vary_base_loss"),
+        ("aggregation/aggregators/half.py", {"name": "half"}, "ablate_aggregator"),
         ("networks/backbones/tiny_resnet.py", {"backbone": "tiny_resnet"}, "vary_architecture"),
     ],
 )
 def test_a_part_is_a_file_and_a_name(file: str, study: dict[str, str], rule: str, plain: Workspace):
     """A base loss, aggregator or backbone can be named as soon as its file is there."""
     ((key, name),) = study.items()
-    section = {"base": "loss", "aggregator": "aggregation", "backbone": "network"}[key]
+    section = {"base": "loss", "name": "aggregation", "backbone": "network"}[key]
     group, _, variation = rule.partition("_")
     kind = {"vary": "robustness", "ablate": "ablation"}[group]
     plain.study[kind][variation] = {"methods": ["sfsc"], "conditions": {name: {section: study}}}
@@ -184,7 +200,7 @@ def test_a_part_is_a_file_and_a_name(file: str, study: dict[str, str], rule: str
     assert f"Found `'{name}'`." in result.stdout
     write_files(plain, file)
     jobs = plain.planned()
-    assert (jobs[rule], jobs["embed"]) == (1, 3)
+    assert (jobs[rule], jobs["evaluate"]) == (1, 3)
 
 
 def test_a_data_set_is_a_file_and_two_rows(plain: Workspace):
@@ -195,12 +211,15 @@ def test_a_data_set_is_a_file_and_two_rows(plain: Workspace):
     plain.study["augmentation"] = {"stripes": AUGMENTATION}
     result = plain.run("--dry-run", "--", "all")
     assert result.returncode == 1
-    assert "`stripes.identities` should be greater than or equal to 12. Found `4`." in result.stdout
+    assert (
+        "`data.stripes.identities` should be greater than or equal to 12. Found `4`."
+        in result.stdout
+    )
     plain.study["data"]["stripes"]["identities"] = 24
     assert "data/raw/stripes/periods.txt" in plain.run("--dry-run", "--", "all").stdout
     write_raw(plain)
     jobs = plain.planned()
-    assert (jobs["prepare_synthetic"], jobs["prepare_data_set"], jobs["embed"]) == (1, 1, 4)
+    assert (jobs["prepare_synthetic"], jobs["prepare_data_set"], jobs["evaluate"]) == (1, 1, 4)
 
 
 def write_raw(workspace: Workspace) -> None:
@@ -223,7 +242,7 @@ def test_all_of_them_run(plain: Workspace):
     plain.study["methods"] |= METHOD
     plain.study["network"]["backbone"] = "tiny_resnet"
     plain.study["loss"] = {"base": "hinge"}
-    plain.study["aggregation"] = {"aggregator": "half"}
+    plain.study["aggregation"] = "half"
     target = "results/tiny/stripes/mine/seed0/cross_test.json"
     result = plain.run("--", target)
     assert result.returncode == 0, result.stdout

@@ -18,7 +18,9 @@ def test_the_recipe_of_large_trainings_runs(tmp_path: Path):
     workspace.study["train"] |= {
         "precision": "fp16", "processes": 2, "gradient_checkpointing": True, "epochs": 1
     }  # fmt: skip
-    workspace.study["evaluate"] = {"reranking": {"k1": 5, "k2": 2, "original_weight": 0.3}}
+    workspace.study["evaluate"] = {
+        "reranking": {"name": "k_reciprocal", "k1": 5, "k2": 2, "original_weight": 0.3}
+    }
     result = workspace.run("--", TARGET)
     assert result.returncode == 0, result.stdout
     run = json.loads((tmp_path / TARGET).with_name("run.json").read_text())
@@ -30,7 +32,7 @@ def test_the_recipe_of_large_trainings_runs(tmp_path: Path):
 
 
 def test_a_gpu_is_asked_for_where_one_trains(tmp_path: Path):
-    """A dry run plans as many as there are processes, and one to embed."""
+    """A dry run plans as many as there are processes, and one to evaluate."""
     workspace = Workspace.make(tmp_path)
     workspace.study["train"] |= {"device": "cuda", "processes": 2}
     result = workspace.run("--dry-run", "--resources", "gpu=2", "--", TARGET)
@@ -40,5 +42,5 @@ def test_a_gpu_is_asked_for_where_one_trains(tmp_path: Path):
         for rule, _, block in (part.partition(":") for part in result.stdout.split("rule ")[1:])
     }
     assert "gpu=2" in jobs["train_sfsc"]
-    assert "gpu=1" in jobs["embed"]
+    assert "gpu=1" in jobs["evaluate"]
     assert "gpu=0" in jobs["prepare_synthetic"]

@@ -31,14 +31,13 @@ DRAWN = (
     *("cross_test", "accuracy_cost", "gradient_norm", "conflicts", "uncertainty", "priority"),
     *("ablation", "robustness", "retrieval"),
 )
-FIGURES = {f"figure_{name}": 1 for name in DRAWN}
+FIGURES = {"figures": 1}
 REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 
 def with_tests(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
-    """Return trainings and all behind them: runs assembled, embedded, tested and reported."""
-    of_runs = {"embed": n_runs, "evaluate": n_runs}
-    return trainings | dict.fromkeys(assembled, 1) | of_runs | REPORTING
+    """Return trainings and all behind them: runs assembled, tested and reported."""
+    return trainings | dict.fromkeys(assembled, 1) | {"evaluate": n_runs} | REPORTING
 
 
 ALL = with_tests(TRAININGS, 6, *ASSEMBLE)
@@ -50,6 +49,14 @@ OF_SFSC = with_tests(SFSC, 3)
 OF_SWITCHABLE = with_tests(SWITCHABLE, 4)
 AGAIN = PREPARE | ALL | MEASURE
 NOTHING: Jobs = {}
+
+WEIGHT = "loss.terms.compatible.weight"
+MARGIN = (
+    "{}.loss.terms.asymmetric: `margin` must be null with `kind: regression` and a distance with "
+    "the other kinds. Found `kind = {}`, `margin = {}`."
+)
+IDLE = "`methods.{}` must not be set: each of the run's networks has one width"
+"""What a setting that nothing would read is answered with."""
 
 KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "study": ("other", AGAIN),
@@ -64,7 +71,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     ),
     "compare": (["unified", "bct", "sfsc"], REPORTING | MEASURE),  # another row is measured
     "search": (
-        {"weight": {"methods": ["sfsc"], "vary": "loss.kl_weight", "values": [1.0]}},
+        {"weight": {"methods": ["sfsc"], "vary": WEIGHT, "values": [0.7]}},
         {"train_candidate": 1, "choices": 1},
     ),
     "data.validation_fraction": (0.4, AGAIN),
@@ -77,46 +84,28 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "data.synthetic.image_size": (25, AGAIN),
     "data.omniglot.image_size": (29, NOTHING),
     "data.omniglot.query_drawers": (9, NOTHING),
-    "network.backbone": ("resnet18", ALL | MEASURE),
-    "network.widths": (  # the networks at hand are of two of them
+    "network.backbone.name": ("resnet18", ALL | MEASURE),
+    "network.widths": (  # the networks that exist are of two of them
         [0.25, 0.5, 1.0],
         with_tests(BCT | SWITCHABLE, 5, "assemble_bct") | MEASURE,
     ),
     "network.embedding_dim": (17, ALL | MEASURE),
     "network.pooling": ("gem", ALL | MEASURE),
-    "network.pretrained": (
-        "params.yaml",
-        ALL,
-    ),  # a file that is there; what it holds, a training sees
-    "loss.base": ("arcface", ALL),
-    "loss.scale": (8.0, NOTHING),
-    "loss.margin": (0.1, NOTHING),
-    "loss.label_smoothing": (0.0, ALL),
-    "loss.triplet_weight": (1.0, ALL),
-    "loss.triplet_margin": (0.1, NOTHING),
-    "loss.submodel_base_weight": (2.0, NOTHING),  # both switchable rows have their own
-    "loss.influence_weight": (0.5, OF_SWITCHABLE),  # BCT has its own; the others have no target
-    "loss.asymmetric": ("triplet", NOTHING),
-    "loss.asymmetric_weight": (0.5, with_tests(BCT | SWITCHABLE, 5, "assemble_bct")),
-    "loss.asymmetric_margin": (0.1, NOTHING),
-    "loss.asymmetric_detach": (False, NOTHING),
-    "loss.compatible_weight": (0.5, OF_BCT_S),  # SFSC has its own
-    "loss.compatible_on": ("all", OF_SFSC),
-    "loss.evidence": ("relu", ALL),  # of the uncertainty that every training records
-    "loss.kl_weight": (0.02, with_tests({"train_sfsc": 1, "ablate_granularity": 1}, 2)),
-    "loss.kl_ramp": (0.1, OF_SFSC),
-    "loss.classifier_gradient": ("all", OF_SWITCHABLE),
-    "aggregation.aggregator": ("mean", NOTHING),  # rows of one sub-model aggregate nothing
-    "aggregation.granularity": ("layer", with_tests({"train_sfsc": 1, "vary_kl_weight": 1}, 2)),
-    "aggregation.reduction": ("sum", OF_SFSC),
+    "network.pretrained": ("params.yaml", ALL),  # the file is there; a training looks into it
+    "loss.base.name": ("arcface", ALL),
+    "loss.base.label_smoothing": (0.0, ALL),
+    "loss.terms": ({"triplet": {}}, ALL),
+    "loss.submodels.base_weight": (2.0, NOTHING),  # both switchable rows have their own
+    "loss.submodels.classifier_gradient": ("all", OF_SWITCHABLE),
+    "aggregation.name": ("mean", NOTHING),  # both switchable rows have their own
     "train.epochs": (4, ALL),
     "train.identities_per_batch": (7, ALL),
     "train.images_per_identity": (3, ALL),
     "train.optimizer": ("adam", ALL),
     "train.learning_rate": (0.05, ALL),
     "train.weight_decay": (0.0, ALL),
-    "train.schedule": ("step", ALL),
-    "train.milestones": ([0.6], NOTHING),
+    "train.schedule": ("step", "`milestones` must be set with `schedule: step`"),
+    "train.milestones": ([0.6], "`milestones` must be set with `schedule: step`"),
     "train.warmup": (0.2, ALL),
     "train.gradient_clip": (0.0, ALL),
     "train.validate_every": (2, ALL),
@@ -126,7 +115,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "train.precision": ("bf16", ALL),
     "train.processes": (2, ALL),
     "train.gradient_checkpointing": (True, ALL),
-    "train.cuda_graphs": (False, NOTHING),
+    "train.cuda_graphs": (True, "`cuda_graphs` must be false with `device: cpu`."),
     "augmentation.synthetic.flip": (False, ALL),
     "augmentation.synthetic.rotation": (5.0, ALL),
     "augmentation.synthetic.translation": (0.0, ALL),
@@ -146,7 +135,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "evaluate.average_precision": ("trapezoidal", EVALUATE | REPORTING),
     "evaluate.ranks": ([1, 5], EVALUATE | REPORTING),
     "evaluate.reranking": (
-        {"k1": 4, "k2": 2, "original_weight": 0.3},
+        {"name": "k_reciprocal", "k1": 4, "k2": 2, "original_weight": 0.3},
         EVALUATE | REPORTING,
     ),
     "methods.independent.networks": (
@@ -162,33 +151,46 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
         "asymmetric",
         with_tests({"train_asymmetric": 1} | BCT, 1, "assemble_bct"),
     ),
-    "methods.bct.loss.influence_weight": (2.0, OF_BCT),
+    "methods.bct.loss.terms.influence.weight": (2.0, OF_BCT),
     "methods.asymmetric.networks": ("switchable", NOTHING),
     "methods.asymmetric.reference": ("bct", NOTHING),
-    "methods.asymmetric.loss.asymmetric": ("triplet", NOTHING),
-    "methods.asymmetric.loss.asymmetric_weight": (2.0, NOTHING),
-    "methods.asymmetric_contrastive.variant_of": ("bct", NOTHING),
-    "methods.asymmetric_contrastive.loss.asymmetric": ("triplet", NOTHING),
-    "methods.asymmetric_contrastive.loss.asymmetric_margin": (0.1, NOTHING),
-    "methods.asymmetric_triplet.variant_of": ("bct", NOTHING),
-    "methods.asymmetric_triplet.loss.asymmetric": ("regression", NOTHING),
-    "methods.asymmetric_triplet.loss.asymmetric_margin": (0.1, NOTHING),
-    "methods.bct_s.networks": (
-        "each",
-        with_tests({"train_bct_s": 2}, 1, "assemble_method") | MEASURE,
+    "methods.asymmetric.loss.terms.asymmetric.kind": (
+        "triplet",
+        MARGIN.format("methods.asymmetric", "triplet", None),
     ),
-    "methods.bct_s.loss.submodel_base_weight": (2.0, OF_BCT_S),
-    "methods.bct_s.aggregation.aggregator": ("sum", OF_BCT_S),
-    "methods.asymmetric_s.networks": ("each", NOTHING),
-    "methods.asymmetric_s.loss.submodel_base_weight": (1.0, NOTHING),
-    "methods.asymmetric_s.loss.asymmetric": ("triplet", NOTHING),
-    "methods.asymmetric_s.loss.asymmetric_weight": (2.0, NOTHING),
-    "methods.asymmetric_s.loss.asymmetric_margin": (0.1, NOTHING),
-    # Networks alone have no pairs to be compatible: the conditions are the row itself.
-    "methods.sfsc.networks": ("each", with_tests({"train_sfsc": 2}, 1, "assemble_method")),
-    "methods.sfsc.loss.submodel_base_weight": (2.0, OF_SFSC),
-    "methods.sfsc.loss.compatible_weight": (0.5, OF_SFSC),
-    "methods.sfsc.aggregation.aggregator": ("upgrad", OF_SFSC),
+    "methods.asymmetric.loss.terms.asymmetric.weight": (2.0, NOTHING),
+    "methods.asymmetric_contrastive.variant_of": ("bct", NOTHING),
+    "methods.asymmetric_contrastive.loss.terms.asymmetric.kind": ("triplet", NOTHING),
+    "methods.asymmetric_contrastive.loss.terms.asymmetric.margin": (0.1, NOTHING),
+    "methods.asymmetric_triplet.variant_of": ("bct", NOTHING),
+    "methods.asymmetric_triplet.loss.terms.asymmetric.kind": (
+        "regression",
+        MARGIN.format("methods.asymmetric_triplet", "regression", 0.3),
+    ),
+    "methods.asymmetric_triplet.loss.terms.asymmetric.margin": (0.1, NOTHING),
+    "methods.bct_s.networks": ("each", IDLE.format("bct_s.loss.submodels")),
+    "methods.bct_s.loss.submodels.base_weight": (2.0, OF_BCT_S),
+    "methods.bct_s.aggregation": ("sum", OF_BCT_S),
+    "methods.asymmetric_s.networks": ("each", IDLE.format("asymmetric_s.loss.submodels")),
+    "methods.asymmetric_s.loss.submodels.base_weight": (1.0, NOTHING),
+    "methods.asymmetric_s.loss.terms.asymmetric.kind": ("triplet", NOTHING),
+    "methods.asymmetric_s.loss.terms.asymmetric.weight": (2.0, NOTHING),
+    "methods.asymmetric_s.loss.terms.asymmetric.margin": (0.1, NOTHING),
+    "methods.sfsc.networks": ("each", IDLE.format("sfsc.loss.submodels")),
+    "methods.sfsc.loss.submodels.base_weight": (2.0, OF_SFSC),
+    "methods.sfsc.loss.terms.compatible.weight": (0.5, OF_SFSC),
+    "methods.sfsc.loss.terms.compatible.evidence": ("relu", OF_SFSC),
+    "methods.sfsc.loss.terms.compatible.kl.weight": (
+        0.02,
+        with_tests({"train_sfsc": 1, "ablate_granularity": 1}, 2),
+    ),
+    "methods.sfsc.loss.terms.compatible.kl.ramp": (0.1, OF_SFSC),
+    "methods.sfsc.aggregation.name": ("upgrad", OF_SFSC),
+    "methods.sfsc.aggregation.granularity": (
+        "layer",
+        with_tests({"train_sfsc": 1, "vary_kl_weight": 1}, 2),
+    ),
+    "methods.sfsc.aggregation.reduction": ("sum", OF_SFSC),
 }
 """Of each key another value, and the jobs that it runs again or the sentence that refuses it.
 
@@ -198,7 +200,7 @@ A row of `methods` that the study has no run of runs nothing.
 
 ROWS: dict[str, tuple[Any, Jobs]] = {
     "methods.independent.loss": (
-        {"label_smoothing": 0.0},
+        {"base": {"label_smoothing": 0.0}},
         with_tests(REFERENCE | BCT, 2, *ASSEMBLE),
     ),
     "robustness.kl_weight.values": ([0.01, 0.1], with_tests({"vary_kl_weight": 1}, 1)),
@@ -208,33 +210,32 @@ CLAIMS = {"claims": 1} | PAGE
 TABLES = {"tables": 1} | PAGE
 
 
-def figures(*names: str) -> Jobs:
-    """Return some figures' jobs and what shows them."""
-    return {f"figure_{name}": 1 for name in names} | PAGE
-
-
-STATISTICS = CLAIMS | TABLES | figures("ablation", "priority")
+DRAWINGS = FIGURES | PAGE
+STATISTICS = CLAIMS | TABLES | DRAWINGS
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.cameras data.contact_sheet data.integrity data.manifest data.pictures"),
     (AGAIN, "data.prepare data.prepared data.raster data.sets data.sets.synthetic data.solids"),
     (AGAIN, "data.packed data.splits data.superstructures data.vehicles"),
-    (NOTHING, "data.archive data.image_files data.official data.sets.custom data.sets.market1501"),
+    (NOTHING, "data.archive data.file_settings data.image_files data.official"),
+    (NOTHING, "data.sets.custom data.sets.market1501"),
     (NOTHING, "data.packing data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
     (ALL, "data.augmentation data.samplers data.sliced"),
     (ALL | MEASURE, "compute data.transforms"),
-    (ALL, "aggregation aggregation.aggregators aggregation.base aggregation.build"),
+    (ALL, "aggregation aggregation.aggregators aggregation.base"),
     (ALL, "aggregation.conflicts aggregation.jacobian"),
-    (OF_ALONE, "aggregation.aggregators.sum"),
+    (ALL, "aggregation.aggregators.sum"),
     (OF_BCT_S, "aggregation.aggregators.mean"),
     (OF_SFSC, "aggregation.aggregators.projection"),
     (NOTHING, "aggregation.aggregators.cagrad aggregation.aggregators.mgda"),
     (NOTHING, "aggregation.aggregators.upgrad aggregation.gramian_weighted"),
-    (ALL, "losses losses.base losses.base_losses losses.base_losses.softmax losses.evidential"),
-    (ALL, "losses.objective"),
-    (OF_SFSC, "losses.compatible"),
-    (NOTHING, "losses.asymmetric losses.triplet losses.base_losses.arcface"),
-    (NOTHING, "losses.base_losses.circle losses.base_losses.cosface"),
+    (ALL, "losses losses.base losses.bases losses.bases.softmax losses.evidential"),
+    (ALL, "losses.objective losses.term"),
+    (OF_SFSC, "losses.terms.compatible"),
+    (OF_BCT, "losses.terms.influence"),
+    (with_tests(BCT | SFSC, 4, "assemble_bct"), "losses.terms"),
+    (NOTHING, "losses.terms.asymmetric losses.terms.triplet losses.bases.arcface"),
+    (NOTHING, "losses.bases.circle losses.bases.cosface"),
     (
         ALL | MEASURE,
         "networks networks.backbone networks.backbones networks.backbones.small_resnet",
@@ -244,8 +245,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
         "networks.build networks.cost networks.extract networks.per_width networks.resnet",
     ),
     (ALL | MEASURE, "networks.pooling networks.switchable"),
-    (NOTHING, "networks.pretrained networks.recompute networks.weight_files"),
-    (NOTHING, "training.launch training.replay"),
+    (ALL, "networks.pretrained networks.recompute networks.weight_files training.replay"),
+    (NOTHING, "training.launch"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),
     (MEASURE, "networks.footprint networks.latency"),
@@ -253,39 +254,41 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "training training.build training.checkpoint training.loop training.model"),
     (NOTHING, "networks.backbones.vit_small networks.transformer networks.transformer_layers"),
     (ALL, "training.parallel training.records training.reference training.run"),
-    (ALL, "training.schedule training.sgd"),
+    (ALL, "training.schedule"),
     (ALL, "training.precision training.progress training.step training.validation"),
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.
-    (ALL, "retrieval retrieval.cross_test retrieval.embed retrieval.metrics retrieval.ranking"),
-    (EVALUATE | REPORTING, "retrieval.evaluate retrieval.reranking"),
-    (ALL, "retrieval.products"),
-    (EVALUATE | REPORTING, "retrieval.gpu retrieval.stored"),
+    (ALL, "retrieval retrieval.arrays retrieval.embed retrieval.inner_products retrieval.matrix"),
+    (ALL, "retrieval.metrics retrieval.ranking retrieval.relevance"),
+    (EVALUATE | REPORTING, "retrieval.evaluate"),
+    (DRAWINGS, "retrieval.stored"),
+    (NOTHING, "retrieval.nearest retrieval.rerankings retrieval.rerankings.k_reciprocal"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
-    (TABLES, "reporting.choices reporting.tables"),
-    (TABLES | figures("ablation"), "reporting.fairness reporting.main_table"),
-    (TABLES | figures("ablation"), "reporting.variation_tables"),
-    (CLAIMS, "reporting.accuracy_claims reporting.claims"),
-    (CLAIMS | figures("priority"), "reporting.training_claims reporting.verdicts statistics.holm"),
-    (STATISTICS, "reporting.effects reporting.measures"),
-    (STATISTICS | COST, "reporting.table"),
-    (COST, "reporting.cost_table"),
+    (TABLES, "reporting.choices reporting.tables.write"),
+    (TABLES | DRAWINGS, "reporting.fairness reporting.tables.main reporting.tables.variations"),
+    (TABLES | DRAWINGS | COST, "reporting.tables"),
+    (COST, "reporting.tables.cost"),
+    (CLAIMS, "reporting.claims reporting.claims.accuracy reporting.claims.entries"),
+    (CLAIMS, "reporting.claims.gradients reporting.claims.prose reporting.claims.verdicts"),
+    (CLAIMS, "statistics.holm"),
+    (CLAIMS | DRAWINGS, "reporting.dynamics"),
+    (CLAIMS | DRAWINGS, "reporting.curves"),
+    (STATISTICS, "reporting.effects reporting.summaries"),
+    (STATISTICS | COST, "reporting.markup"),
     (STATISTICS, "statistics statistics.bootstrap statistics.paired"),
-    (FIGURES | PAGE, "reporting.drawing reporting.figure reporting.figures reporting.style"),
-    (figures("gradient_norm", "uncertainty"), "reporting.submodel_curves"),
-    (
-        CLAIMS | figures("conflicts", "gradient_norm", "priority", "uncertainty"),
-        "reporting.curves",
-    ),
-    *((figures(name), f"reporting.figures.{name}") for name in DRAWN),
+    (DRAWINGS, "reporting.captions reporting.drawing reporting.figures reporting.style"),
+    (DRAWINGS, "reporting.submodel_curves"),
+    *((DRAWINGS, f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.twins"),  # which the study does not draw
-    (PAGE, "reporting.graph_layout reporting.report reporting.rule_graph"),
+    (PAGE, "reporting.report"),
     (NOTHING, "licence reporting.explain reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.finished tracking.streams"),
     # Words, and values that are in the slices beside the digests.
-    (NOTHING, "cli config errors idle_settings parameter_reference params parts provenance"),
+    (NOTHING, "cli errors provenance settings settings.consistency settings.experiment"),
+    (NOTHING, "settings.jobs settings.parts settings.problems settings.reading settings.reference"),
+    (NOTHING, "settings.rows settings.section settings.sections"),
     (NOTHING, "tracking.live"),
 )
 MODULES = {name: jobs for jobs, names in GROUPS for name in names.split(" ")}

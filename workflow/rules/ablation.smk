@@ -21,11 +21,6 @@ use rule train_sfsc as ablate_evidence with:
         network=trained_by("ablate_evidence"),
 
 
-use rule train_sfsc as ablate_compatible_on with:
-    wildcard_constraints:
-        network=trained_by("ablate_compatible_on"),
-
-
 use rule train_sfsc as ablate_aggregator with:
     wildcard_constraints:
         network=trained_by("ablate_aggregator"),

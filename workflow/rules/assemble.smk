@@ -1,4 +1,4 @@
-# Runs that have one network for each width: the networks, some shared between runs, joined to the files of one run.
+# Runs with one network per width: their networks, some shared between runs, become the files of one run.
 
 
 rule assemble_independent:

@@ -4,10 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-from sfsc import parts
+from sfsc.settings import parts
 from sfsc.errors import ConfigError
 from sfsc.licence import check_images_stay_here
-from sfsc.params import parse_params
+from sfsc.settings.experiment import load_params
 from sfsc.provenance import SOURCE_ROOT
 
 # The jobs run with this interpreter and on these sources, the ones that fingerprints describe: in a
@@ -27,7 +27,7 @@ def read_params():
     overlays = [os.path.relpath(path) for path in workflow.configfiles]
     files = dict.fromkeys(["params.yaml", *overlays])
     try:
-        params = parse_params(config, source=", ".join(files))
+        params = load_params([Path(file) for file in files])
         if workflow.is_main_process:
             check_images_stay_here(params.study, params.datasets, root=Path.cwd())
         return params
@@ -52,7 +52,7 @@ RUNS = (
 # That a training takes.
 GPUS = PARAMS.train.processes if PARAMS.train.device == "cuda" else 0
 
-# The figures of a data set, each by a rule of its own, in the order of the report; some need certain runs.
+# The figures of a data set, in the order of the report; a new file of sfsc/reporting/figures comes last.
 FIGURES = [
     "cross_test",
     "accuracy_cost",
@@ -60,11 +60,19 @@ FIGURES = [
     "conflicts",
     "uncertainty",
     "priority",
-    *(["twins"] if "independent" in PARAMS.compare else []),
-    *(["ablation"] if STUDY.ablation else []),
-    *(["robustness"] if STUDY.robustness else []),
+    "twins",
+    "ablation",
+    "robustness",
     "retrieval",
 ]
+FIGURES += sorted(set(parts.names("reporting.figures")) - set(FIGURES))
+# A study without the runs of a figure does not draw it.
+NOT_DRAWN = {
+    "twins": "independent" not in PARAMS.compare,
+    "ablation": not STUDY.ablation,
+    "robustness": not STUDY.robustness,
+}
+FIGURES = [figure for figure in FIGURES if not NOT_DRAWN.get(figure)]
 
 # What a search chose, if one was made here or came with the project: the tables say where settings are from.
 CHOICES = [path for path in ["reports/search/choices.json"] if os.path.exists(path)]

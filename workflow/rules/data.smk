@@ -1,4 +1,4 @@
-# Prepared data sets: one rule each, all of the same form (manifest, packed images, summary, contact sheet).
+# Prepared data sets, one rule each. All have the same files: manifest, packed images, summary, contact sheet.
 
 
 rule fetch_omniglot:
@@ -60,7 +60,7 @@ use rule prepare_synthetic as prepare_omniglot with:
         "logs/{study}/omniglot/prepare.tsv"
 
 
-# Any other file of sfsc/data/sets; what it names in RAW must be on the disk, or made by a rule.
+# Any other file of sfsc/data/sets. What it lists in RAW must exist or be made by a rule.
 use rule prepare_synthetic as prepare_data_set with:
     input:
         config="data/prepared/{study}/{dataset}.json",

@@ -1,40 +1,17 @@
-# Embeddings once per training, then every query switch against every gallery switch from them; what a sub-model costs.
+# Once per training: embeddings of the test images, then every query sub-model against every gallery sub-model. Once per
+# data set: what a sub-model costs.
 
 
-rule embed:
+rule evaluate:
     input:
-        config="results/{study}/{dataset}/{run}/seed{seed}/config/embed.json",
+        config="results/{study}/{dataset}/{run}/seed{seed}/config/evaluate.json",
         model="results/{study}/{dataset}/{run}/seed{seed}/model.safetensors",
         run="results/{study}/{dataset}/{run}/seed{seed}/run.json",
         summary="data/prepared/{study}/{dataset}/summary.json",
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
         images="data/prepared/{study}/{dataset}/images.npy",
     output:
-        "results/{study}/{dataset}/{run}/seed{seed}/embeddings.safetensors",
-    log:
-        "logs/{study}/{dataset}/{run}/seed{seed}/embed.log",
-    benchmark:
-        "logs/{study}/{dataset}/{run}/seed{seed}/embed.tsv"
-    threads: 1
-    # Embeddings are kept until all are there: at most half as large as the images they are of.
-    resources:
-        mem_mb=lambda wildcards, input: 3000 + int(input.size_mb) // 2,
-        runtime=60,
-        gpu=min(GPUS, 1),
-    params:
-        run=subpath(input.model, parent=True),
-        data=subpath(input.manifest, parent=True),
-    shell:
-        "sfsc embed --run {params.run} --data {params.data} --output {output}"
-        " --threads {threads} > {log} 2>&1"
-
-
-rule evaluate:
-    input:
-        config="results/{study}/{dataset}/{run}/seed{seed}/config/evaluate.json",
         embeddings="results/{study}/{dataset}/{run}/seed{seed}/embeddings.safetensors",
-        manifest="data/prepared/{study}/{dataset}/manifest.csv",
-    output:
         test="results/{study}/{dataset}/{run}/seed{seed}/cross_test.json",
         queries="results/{study}/{dataset}/{run}/seed{seed}/query_metrics.safetensors",
     log:
@@ -42,18 +19,21 @@ rule evaluate:
     benchmark:
         "logs/{study}/{dataset}/{run}/seed{seed}/evaluate.tsv"
     threads: 1
+    # Images are read batch by batch; the embeddings, about half as large at most, stay in memory.
     resources:
-        mem_mb=lambda wildcards, input: 2000 + 2 * int(input.size_mb),
+        mem_mb=lambda wildcards, input: 4000 + int(input.size_mb) // 2,
         runtime=60,
         gpu=min(GPUS, 1),
     params:
+        run=subpath(input.model, parent=True),
         data=subpath(input.manifest, parent=True),
+        output=subpath(output.test, parent=True),
     shell:
-        "sfsc evaluate --config {input.config} --embeddings {input.embeddings} --data {params.data}"
-        " --output {output.test} --queries {output.queries} > {log} 2>&1"
+        "sfsc evaluate --config {input.config} --run {params.run} --data {params.data}"
+        " --output {params.output} --threads {threads} > {log} 2>&1"
 
 
-# Needs no training: what a sub-model costs is a matter of the network's architecture.
+# The cost of a sub-model depends on the architecture alone, so it needs no training.
 rule measure:
     input:
         config="results/{study}/{dataset}/config/measure.json",
@@ -66,7 +46,7 @@ rule measure:
         "logs/{study}/{dataset}/measure.log",
     benchmark:
         "logs/{study}/{dataset}/measure.tsv"
-    # Computes with one. Here it asks for more than there are and gets all, so that no job disturbs it.
+    # It computes with one thread. Asking for all cores of this machine keeps other jobs from disturbing the timing.
     threads: lambda wildcards: 1024 if workflow.local_exec else 1
     resources:
         mem_mb=3000,

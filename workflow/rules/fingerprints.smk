@@ -4,7 +4,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from sfsc.idle_settings import uncalled_modules
 from sfsc.provenance import write_fingerprint
 from sfsc.tracking.stamp import is_stale
 
@@ -12,7 +11,7 @@ from sfsc.tracking.stamp import is_stale
 def materialise_fingerprints():
     """Write what each job depends on besides its data to a file that is an input of its rule.
 
-    The parts that a job names (see sfsc.parts) are hashed with its stage, which does not import
+    The parts that a job names (see sfsc.settings.parts) are hashed with its stage, which does not import
     them by name.
     """
     for dataset in PARAMS.datasets:
@@ -26,13 +25,7 @@ def materialise_fingerprints():
         for network, (part, seed) in NETWORKS.items():
             job = PARAMS.resolve(part.run, dataset=dataset, seed=seed, width=part.width)
             path = f"{results}/{network}/config/train.json"
-            fingerprint(
-                path,
-                values(job),
-                "sfsc.training.run",
-                *job.modules(),
-                uncalled=uncalled_modules(job),
-            )
+            fingerprint(path, values(job), "sfsc.training.run", *job.modules())
         for run, seeds in RUNS.items():
             for seed in seeds:
                 fingerprint_run(
@@ -44,44 +37,45 @@ def materialise_fingerprints():
                 f"{results}/config/measure.json",
                 values(measured),
                 "sfsc.networks.footprint",
-                parts.module_name("networks.backbones", measured.network.backbone),
+                parts.module_name("networks.backbones", measured.network.backbone.name),
             )
     fingerprint_reports(f"results/{PARAMS.study}/config")
 
 
 def fingerprint_run(folder, dataset, run, seed):
-    """Write what assembling a run, embedding with it and evaluating it depend on."""
+    """Write what assembling a run and evaluating it depend on."""
     job = PARAMS.resolve(run, dataset=dataset, seed=seed)
-    backbone = parts.module_name("networks.backbones", job.network.backbone)
+    backbone = parts.module_name("networks.backbones", job.network.backbone.name)
     if run in COMPOSITES:
         stage = "sfsc.training.assemble"
         fingerprint(f"{folder}/assemble.json", values(job), stage, backbone)
     if not STUDY.search:
-        fingerprint(f"{folder}/embed.json", {}, "sfsc.retrieval.embed", backbone)
-        section = values(PARAMS.evaluate)
-        fingerprint(f"{folder}/evaluate.json", section, "sfsc.retrieval.evaluate")
+        modules = ["sfsc.retrieval.evaluate", backbone]
+        if PARAMS.evaluate.reranking:
+            modules.append(parts.module_name("retrieval.rerankings", "k_reciprocal"))
+        fingerprint(f"{folder}/evaluate.json", values(PARAMS.evaluate), *modules)
 
 
 def fingerprint_reports(folder):
     """Write what the reporting stages and the mirror depend on."""
     study = values(STUDY)
-    for stage in ["choices"] if STUDY.search else ["tables", "claims"]:
-        fingerprint(f"{folder}/{stage}.json", study, f"sfsc.reporting.{stage}")
-    if not STUDY.search:
-        for figure in FIGURES:
-            fingerprint(
-                f"{folder}/figure_{figure}.json",
-                study,
-                "sfsc.reporting.figure",
-                parts.module_name("reporting.figures", figure),
-            )
+    if STUDY.search:
+        fingerprint(f"{folder}/choices.json", study, "sfsc.reporting.choices")
+    else:
+        fingerprint(f"{folder}/tables.json", study, "sfsc.reporting.tables.write")
+        fingerprint(f"{folder}/claims.json", study, "sfsc.reporting.claims")
+        fingerprint(
+            f"{folder}/figures.json",
+            study,
+            "sfsc.reporting.drawing",
+            *(parts.module_name("reporting.figures", name) for name in FIGURES),
+        )
         fingerprint(
             f"{folder}/cost.json",
             {"datasets": list(PARAMS.datasets)},
-            "sfsc.reporting.cost_table",
+            "sfsc.reporting.tables.cost",
         )
-        reported = study | {"rules": rules_of_study()}
-        fingerprint(f"{folder}/report.json", reported, "sfsc.reporting.report")
+        fingerprint(f"{folder}/report.json", study, "sfsc.reporting.report")
     # The digest of the store's address: the address itself may hold a password.
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     mirrored = study | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}
@@ -93,9 +87,9 @@ def values(section):
     return section.model_dump(mode="json")
 
 
-def fingerprint(path, config, *modules, uncalled=()):
+def fingerprint(path, config, *modules):
     """Write one fingerprint file."""
-    write_fingerprint(Path(path), config, modules=modules, uncalled=uncalled)
+    write_fingerprint(Path(path), config, modules=modules)
 
 
 def forget_stale_mirror():

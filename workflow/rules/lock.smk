@@ -1,11 +1,12 @@
-# A Snakemake that was killed leaves its lock behind, and the next one would refuse to start. Whoever works here holds
-# a file that the system frees with the process, however it ends; so a lock that nobody holds is stale and is removed.
+# A killed Snakemake leaves its lock, and the next one would refuse to start. A running Snakemake therefore also holds a
+# file lock, which the system releases when the process ends. Without such a holder, Snakemake's lock is stale: remove
+# it.
 import fcntl
 from pathlib import Path
 
 
 def remove_stale_lock():
-    """Return the held file, None if another Snakemake is at work: its lock is then as it should be."""
+    """Return the held file; None if another Snakemake is running, whose lock must stay."""
     folder = Path(".snakemake")
     folder.mkdir(exist_ok=True)
     holder = (folder / "alive").open("w")
@@ -18,5 +19,5 @@ def remove_stale_lock():
     return holder
 
 
-# A job on a cluster's node starts a Snakemake, too, of the one that submitted it: that one's lock is not its own.
+# A job on a cluster node starts a Snakemake as well. The lock there belongs to the one that submitted the job.
 HELD = remove_stale_lock() if workflow.is_main_process else None

@@ -1,16 +1,17 @@
 # Runs and the networks that they are made of: a switchable run is one network, any other has one for each width,
 # some of them shared with other runs. Which rule trains a network follows from the name of its run.
-from sfsc.config import Part
+from sfsc.settings.jobs import NetworkOfRun
+from sfsc.settings.rows import number_name
 
 
 def networks_of(run):
     """Return what a run is made of: one-network trainings, or itself with no width."""
-    return PARAMS.parts(run) or (Part(run, None),)
+    return PARAMS.networks_of(run) or (NetworkOfRun(run, None),)
 
 
 def folder_of(part, seed):
     """Return the folder of a training, below that of its data set: wildcard `network`."""
-    width = [f"width{part.width:g}"] if part.width else []
+    width = [f"width{number_name(part.width)}"] if part.width else []
     return os.path.join(part.run, f"seed{seed}", *width)
 
 
@@ -68,7 +69,7 @@ def assembled_by(rule):
     return one_of(run for run in COMPOSITES if is_made_by(rule, run, "assemble"))
 
 
-COMPOSITES = [run for run in RUNS if PARAMS.parts(run)]
+COMPOSITES = [run for run in RUNS if PARAMS.networks_of(run)]
 NETWORKS = find_networks()
 
 

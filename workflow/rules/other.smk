@@ -1,4 +1,4 @@
-# Rows of `methods`, ablations and robustness studies that have no rule of their own, say the user's.
+# Rows of `methods`, ablations and robustness studies without a rule of their own, such as the user's.
 
 
 use rule train_sfsc as train_method with:

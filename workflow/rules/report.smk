@@ -1,4 +1,4 @@
-# Tables, figures, verdicts and the page that shows them. Each figure is one rule; all are of one data set.
+# Tables, figures, verdicts and the page that shows them.
 
 
 rule tables:
@@ -60,7 +60,7 @@ rule claims:
         " > {log} 2>&1"
 
 
-# Not one of the tables: those are the same bit for bit whenever a study is made again, and times are not.
+# Apart from `tables`, which are the same bit for bit whenever a study is made again: times are not.
 rule cost:
     input:
         config="results/{study}/config/cost.json",
@@ -87,7 +87,7 @@ rule cost:
         "sfsc cost --measured {input.measured} --output {output.csv} > {log} 2>&1"
 
 
-# Only of a study that searches: it reads what the validation identities say, and no test.
+# Only in a study that searches: it reads the results on the validation identities and no test.
 rule choices:
     input:
         config="results/{study}/config/choices.json",
@@ -112,9 +112,10 @@ rule choices:
         " > {log} 2>&1"
 
 
-rule figure_cross_test:
+# All figures of a data set: one process reads the results once.
+rule figures:
     input:
-        config="results/{study}/config/figure_{figure}.json",
+        config="results/{study}/config/figures.json",
         runs=of_data_set("run.json"),
         tests=of_data_set("cross_test.json"),
         queries=of_data_set("query_metrics.safetensors"),
@@ -124,77 +125,39 @@ rule figure_cross_test:
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
         images="data/prepared/{study}/{dataset}/images.npy",
     output:
-        svg=report(
-            "reports/{study}/figures/{dataset}_{figure}.svg",
-            caption="../report/figure.rst",
-            category="Figures",
-            subcategory="{dataset}",
-            labels={"figure": "{figure}"},
+        [
+            report(
+                f"reports/{{study}}/figures/{{dataset}}_{figure}.svg",
+                caption="../report/figure.rst",
+                category="Figures",
+                subcategory="{dataset}",
+                labels={"figure": figure},
+            )
+            for figure in FIGURES
+        ],
+        expand(
+            "reports/{study}/figures/{dataset}_{figure}.{suffix}",
+            figure=FIGURES,
+            suffix=["png", "json"],
+            allow_missing=True,
         ),
-        png="reports/{study}/figures/{dataset}_{figure}.png",
-        caption="reports/{study}/figures/{dataset}_{figure}.json",
     log:
-        "logs/{study}/{dataset}/figure_{figure}.log",
+        "logs/{study}/{dataset}/figures.log",
     benchmark:
-        "logs/{study}/{dataset}/figure_{figure}.tsv"
-    wildcard_constraints:
-        figure="cross_test",
+        "logs/{study}/{dataset}/figures.tsv"
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=60,
         gpu=0,
     params:
+        names=FIGURES,
         results=subpath(input.config, ancestor=2),
         data=subpath(input.summary, parent=True),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
     shell:
-        "sfsc figure --name {wildcards.figure} --config {input.config} --results {params.results}"
-        " --dataset {wildcards.dataset} --data {params.data} --output {output.svg} > {log} 2>&1"
-
-
-use rule figure_cross_test as figure_accuracy_cost with:
-    wildcard_constraints:
-        figure="accuracy_cost",
-
-
-use rule figure_cross_test as figure_gradient_norm with:
-    wildcard_constraints:
-        figure="gradient_norm",
-
-
-use rule figure_cross_test as figure_conflicts with:
-    wildcard_constraints:
-        figure="conflicts",
-
-
-use rule figure_cross_test as figure_uncertainty with:
-    wildcard_constraints:
-        figure="uncertainty",
-
-
-use rule figure_cross_test as figure_priority with:
-    wildcard_constraints:
-        figure="priority",
-
-
-use rule figure_cross_test as figure_twins with:
-    wildcard_constraints:
-        figure="twins",
-
-
-use rule figure_cross_test as figure_ablation with:
-    wildcard_constraints:
-        figure="ablation",
-
-
-use rule figure_cross_test as figure_robustness with:
-    wildcard_constraints:
-        figure="robustness",
-
-
-use rule figure_cross_test as figure_retrieval with:
-    wildcard_constraints:
-        figure="retrieval",
+        "sfsc figures --names {params.names} --config {input.config} --results {params.results}"
+        " --dataset {wildcards.dataset} --data {params.data} --output {params.folder} > {log} 2>&1"
 
 
 rule report:

@@ -1,5 +1,5 @@
-# The mirror: every run of the study becomes one of MLflow. A store that does not answer is no
-# failure; the stamp says so, and the next run of the pipeline tries again.
+# Mirrors every run of the study into MLflow. A store that does not answer is not a failure: the stamp records it, and
+# the next run of the pipeline tries again.
 
 
 rule track:

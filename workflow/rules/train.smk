@@ -1,6 +1,6 @@
-# One network per job: the switchable one of a run, <run>/seed<k>, or one of those that it has for each width,
-# <run>/seed<k>/width<w>. All rules run the same stage; what a network is trained with is in its fingerprint file.
-# A killed training goes on from <network>/checkpoints, which no rule declares and Snakemake thus leaves.
+# Each job trains one network: the switchable one of a run, <run>/seed<k>, or one per width, <run>/seed<k>/width<w>.
+# All rules run the same stage; the fingerprint file holds the settings. A killed training resumes from
+# <network>/checkpoints. No rule declares that folder, so Snakemake does not delete it.
 
 
 rule train_sfsc:
@@ -21,9 +21,9 @@ rule train_sfsc:
         "logs/{study}/{dataset}/{network}/train.tsv"
     wildcard_constraints:
         network=trained_by("train_sfsc"),
-    # The longest trainings start first, so that no core waits for them at the end.
+    # The longest trainings start first, so that no core is idle at the end.
     priority: 2
-    # One thread a process keeps the weights equal bit for bit whatever --cores is; the runs are what is parallel.
+    # One thread per process: weights are equal bit for bit whatever --cores is. Runs are parallel instead.
     threads: PARAMS.train.processes
     resources:
         mem_mb=3000,
@@ -51,7 +51,7 @@ use rule train_sfsc as train_asymmetric_s with:
         network=trained_by("train_asymmetric_s"),
 
 
-# First of all: the full networks are the references of the one-to-one methods.
+# These come first: their full networks are the references of the one-to-one methods.
 use rule train_sfsc as train_independent with:
     wildcard_constraints:
         network=trained_by("train_independent"),
@@ -70,7 +70,7 @@ use rule train_sfsc as train_asymmetric with:
     priority: 1
 
 
-# The candidates of a search.
+# Candidates of a search.
 use rule train_sfsc as train_candidate with:
     wildcard_constraints:
         network=trained_by("train_candidate"),

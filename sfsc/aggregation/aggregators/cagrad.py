@@ -6,14 +6,17 @@ number of rows. It is zero where a convex combination of the rows is.
 
 from torchjd.aggregation import CAGradWeighting
 
-from sfsc.aggregation.gramian_weighted import GramianWeighted
-from sfsc.config import Aggregation
+from sfsc.aggregation.gramian_weighted import GramianSettings, GramianWeighted
 
 RADIUS = 0.5
 """c: radius of the ball in norms of the mean, in [0, 1) for the mean loss to converge; 0 gives the
 mean. Ours."""
 
 
-def build(section: Aggregation) -> GramianWeighted:
-    """Return conflict-averse gradient descent of the section's granularity and reduction."""
-    return GramianWeighted(CAGradWeighting(c=RADIUS), section.granularity, section.reduction)
+class Settings(GramianSettings):
+    """Conflict-averse gradient descent."""
+
+
+def build(settings: Settings) -> GramianWeighted:
+    """Return conflict-averse gradient descent with these settings."""
+    return GramianWeighted(CAGradWeighting(c=RADIUS), settings.granularity, settings.reduction)

@@ -4,23 +4,31 @@ import torch
 from torch import Tensor
 
 from sfsc.aggregation.base import Aggregator, owner_share
-from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.aggregation.jacobian import Names, NestedJacobian
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """The mean has no settings."""
 
 
 class Mean(Aggregator):
-    """Every row with weight 1 over the number of the shell's owners.
+    """Gives every row the weight 1 over the number of the shell's owners.
 
-    What only the full model owns thus keeps its plain gradient.
+    The weights that only the full model owns thus keep their plain gradient.
+
+    >>> rows = [{"w": torch.tensor([2.0])}, {"w": torch.tensor([-1.0, 7.0])}]
+    >>> Mean()(NestedJacobian(rows), torch.Generator())["w"]
+    tensor([0.5000, 7.0000])
     """
 
-    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
+    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[Names, Tensor]:
         """Return 1 / (M - k) on shell k."""
         del generator  # nothing is random
-        return dict.fromkeys(jacobian.shared_names, owner_share(jacobian)[None])
+        return {jacobian.shared_names: owner_share(len(jacobian.rows), jacobian.device)[None]}
 
 
-def build(section: Aggregation) -> Mean:
-    """Return the mean, which has no settings."""
-    del section
+def build(settings: Settings) -> Mean:
+    """Return the mean."""
+    del settings
     return Mean()

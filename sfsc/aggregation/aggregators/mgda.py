@@ -7,10 +7,13 @@ the others.
 
 from torchjd.aggregation import MGDAWeighting
 
-from sfsc.aggregation.gramian_weighted import GramianWeighted
-from sfsc.config import Aggregation
+from sfsc.aggregation.gramian_weighted import GramianSettings, GramianWeighted
 
 
-def build(section: Aggregation) -> GramianWeighted:
-    """Return multiple-gradient descent of the section's granularity and reduction."""
-    return GramianWeighted(MGDAWeighting(), section.granularity, section.reduction)
+class Settings(GramianSettings):
+    """Multiple-gradient descent."""
+
+
+def build(settings: Settings) -> GramianWeighted:
+    """Return multiple-gradient descent with these settings."""
+    return GramianWeighted(MGDAWeighting(), settings.granularity, settings.reduction)

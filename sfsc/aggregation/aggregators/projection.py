@@ -1,31 +1,46 @@
 """Projection of conflicting gradients, for nested sub-models (DESIGN.md 2.3, paper).
 
-Gradient surgery (Yu et al., arXiv 2001.06782, algorithm 1): for each sub-model i in turn and the
-others j in random order, if the running g_i has a negative inner product with the *original* g_j,
-subtract its projection on g_j. The update is the sum of the results.
+Gradient surgery (Yu et al., arXiv 2001.06782, algorithm 1): for each sub-model i, visit the others
+j in random order; if the running g_i has a negative inner product with the *original* g_j, subtract
+its projection on g_j. The update is the sum of the results.
 
 Differs from the paper: with granularity `nested` the inner product and the subtraction run over the
-intersection of the two blocks. Over zero-padded vectors (`whole`) a small sub-model's projection on
-a large gradient leaves most of the conflict inside its block and writes into weights that it does
-not own.
+intersection of the two blocks. With zero-padded vectors (`whole`) the projection of a small
+sub-model on a large gradient leaves most of the conflict inside its block and writes into weights
+that it does not own.
 
-Every running g_i is a combination of the rows on each shell, so that the whole algorithm runs on
-the coefficients and the (M, M) Gramians of the shells.
+Every running g_i is a linear combination of the rows on each shell. The whole algorithm therefore
+runs on the coefficients and the (M, M) Gramians of the shells, for all sub-models at once.
 """
 
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import Aggregator, map_distinct, owner_share
-from sfsc.aggregation.jacobian import Granularity, NestedJacobian
-from sfsc.config import Aggregation
+from sfsc.aggregation.base import Aggregator, owner_share, solve_groups
+from sfsc.aggregation.jacobian import Granularity, Names, NestedJacobian
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """What the inner products run over, and how the projected gradients become one."""
+
+    granularity: Granularity = "nested"
+    """What an inner product and its subtraction run over."""
+    reduction: Literal["sum", "mean"] = "mean"
+    """The sum of the projected gradients, or their mean over the sub-models that own a weight."""
 
 
 class Projection(Aggregator):
-    """Sum of the projected rows, or their mean over the owners of each shell.
+    """Returns the sum of the projected rows, or their mean over the owners of each shell.
+
+    On the first weight, which both sub-models own, the rows 2 and -1 conflict: each loses its
+    projection on the other, which is all of it.
+
+    >>> rows = [{"w": torch.tensor([2.0])}, {"w": torch.tensor([-1.0, 7.0])}]
+    >>> Projection()(NestedJacobian(rows), torch.Generator())["w"]
+    tensor([0., 7.])
 
     Args:
         granularity: What an inner product and its subtraction run over.
@@ -38,54 +53,62 @@ class Projection(Aggregator):
         self.granularity = granularity
         self.reduction = reduction
 
-    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the weights of the rows in the reduction of all projected rows."""
-        scale = owner_share(jacobian) if self.reduction == "mean" else 1.0
-        orders = projection_orders(len(jacobian.rows), generator)
-        return map_distinct(
+    def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[Names, Tensor]:
+        """Return the weights, computed where the gradients are: the host waits for no GPU."""
+        m, device = len(jacobian.rows), jacobian.device
+        scale = owner_share(m, device) if self.reduction == "mean" else 1.0
+        orders = projection_orders(m, generator)
+        if device.type == "cuda":
+            orders = orders.pin_memory().to(device, non_blocking=True)
+        return solve_groups(
             lambda gramian: projection_weights(gramian, orders) * scale,
             jacobian.gramians(self.granularity),
         )
 
 
-def projection_orders(m: int, generator: torch.Generator) -> list[list[int]]:
-    """Return for each of M rows the others in random order."""
-    orders = []
-    for i in range(m):
-        others = [j for j in range(m) if j != i]
-        shuffled = torch.randperm(m - 1, generator=generator).tolist()
-        orders.append([others[k] for k in shuffled])
-    return orders
+def projection_orders(m: int, generator: torch.Generator) -> Tensor:
+    """Return for each of M rows the indices of the others in random order, int64, (M, M - 1).
+
+    >>> projection_orders(3, torch.Generator().manual_seed(0)).shape
+    torch.Size([3, 2])
+    """
+    others = [torch.tensor([j for j in range(m) if j != i], dtype=torch.int64) for i in range(m)]
+    return torch.stack([row[torch.randperm(m - 1, generator=generator)] for row in others])
 
 
-def projection_weights(gramian: Tensor, orders: list[list[int]]) -> Tensor:
+def projection_weights(gramian: Tensor, orders: Tensor) -> Tensor:
     """Return the weights of the rows in the sum of the projected rows, on each shell.
 
+    The rows (1, 0) and (-1, 1), compared as whole vectors, become (1/2, 1/2) and (0, 1):
+
+    >>> gramian = torch.tensor([[1.0, -1.0], [-1.0, 2.0]]).double()
+    >>> projection_weights(gramian[None], torch.tensor([[1], [0]]))
+    tensor([[2.0000, 1.5000]], dtype=torch.float64)
+
     Args:
-        gramian: Inner products of the rows on each shell, (..., S, M, M), on the CPU. Rows i and j
-            meet on the shells up to min(i, j); with S = 1 all rows meet on the one shell.
-        orders: For each row i the other rows in the order in which it meets them.
+        gramian: Inner products of the rows on each shell, (..., S, M, M). Rows i and j meet on the
+            shells up to min(i, j); with S = 1 all rows meet on the one shell.
+        orders: For each row i the other rows in the order in which it meets them, (M, M - 1).
 
     Returns:
         Shape (..., S, M).
     """
-    inner_products = gramian.numpy()  # which is called many times for little: numpy is quicker
-    total = np.zeros(inner_products.shape[:-1])
-    for i, others in enumerate(orders):
-        running = np.zeros_like(total)  # the projected g_i in terms of the rows, (..., S, M)
-        running[..., i] = 1.0
-        for j in others:
-            meet = min(i, j) + 1
-            column = inner_products[..., :meet, :, j]
-            inner = (running[..., :meet, :] * column).sum(axis=(-2, -1))
-            norm = column[..., j].sum(axis=-1)
-            conflict = (inner < 0) & (norm > 0)
-            step = np.divide(inner, norm, out=np.zeros_like(inner), where=conflict)
-            running[..., :meet, j] -= step[..., None]
-        total += running
-    return torch.from_numpy(total)
+    shells, m, _ = gramian.shape[-3:]
+    rows, shell = (torch.arange(n, device=gramian.device) for n in (m, shells))
+    partners = orders.T  # (M - 1, M): in its round t, row i meets row partners[t, i]
+    is_met = shell[:, None] <= torch.minimum(rows, partners)[:, None]  # (M - 1, S, M)
+    is_partner = is_met[..., None] & (rows == partners[..., None])[:, None]  # (M - 1, S, M, M)
+    products = gramian[..., partners].movedim(-2, -4).mT * is_met[..., None]
+    squares = (products * is_partner).sum(dim=(-3, -1))  # (..., M - 1, M)
+    running = torch.eye(m, dtype=gramian.dtype, device=gramian.device).expand(gramian.shape)
+    for t in range(m - 1):  # running[..., s, i, j]: the share of g_j in the running g_i on shell s
+        inner = (running * products[..., t, :, :, :]).sum(dim=(-3, -1))  # (..., M)
+        square = squares[..., t, :]
+        share = torch.where((inner < 0) & (square > 0), inner / square, 0.0)
+        running = running - share[..., None, :, None] * is_partner[t]
+    return running.sum(dim=-2)
 
 
-def build(section: Aggregation) -> Projection:
-    """Return the projection of the section's granularity and reduction."""
-    return Projection(section.granularity, section.reduction)
+def build(settings: Settings) -> Projection:
+    """Return the projection with these settings."""
+    return Projection(settings.granularity, settings.reduction)

@@ -6,10 +6,13 @@ inner product with the update. Without conflict it is the plain sum.
 
 from torchjd.aggregation import UPGradWeighting
 
-from sfsc.aggregation.gramian_weighted import GramianWeighted
-from sfsc.config import Aggregation
+from sfsc.aggregation.gramian_weighted import GramianSettings, GramianWeighted
 
 
-def build(section: Aggregation) -> GramianWeighted:
-    """Return UPGrad of the section's granularity and reduction."""
-    return GramianWeighted(UPGradWeighting(), section.granularity, section.reduction)
+class Settings(GramianSettings):
+    """UPGrad."""
+
+
+def build(settings: Settings) -> GramianWeighted:
+    """Return UPGrad with these settings."""
+    return GramianWeighted(UPGradWeighting(), settings.granularity, settings.reduction)

@@ -14,7 +14,7 @@ watches the table; who replaces an image and leaves its name must touch the tabl
 import csv
 from pathlib import Path
 
-from sfsc.config import ImageFiles
+from sfsc.data.file_settings import ImageFiles
 from sfsc.data.image_files import ImageFile, pack_images
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import JUNK, SPLITS, Split

@@ -10,7 +10,7 @@ which it keeps; both are counted among the published images of the gallery, as i
 import re
 from pathlib import Path
 
-from sfsc.config import PublishedImages
+from sfsc.data.file_settings import PublishedImages
 from sfsc.data.image_files import ImageFile, find_images, pack_images
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Split

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from sfsc.config import PublishedImages
+from sfsc.data.file_settings import PublishedImages
 from sfsc.data.image_files import ImageFile, pack_images
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Split

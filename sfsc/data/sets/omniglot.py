@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from pydantic import Field
 
-from sfsc.config import Omniglot
 from sfsc.data.archive import check_archive, read_archive
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
@@ -28,8 +28,18 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.data.splits import hold_out
 from sfsc.errors import DataError
 from sfsc.files import replacing
+from sfsc.settings.section import Part
 
-Settings = Omniglot
+
+class Settings(Part):
+    """Handwritten characters: a character is an identity, its drawer the camera (DESIGN.md 4)."""
+
+    image_size: int = Field(default=28, ge=16, le=105)
+    """Side of the square images, pixels (105 in the archives)."""
+    query_drawers: int = Field(default=10, ge=1, le=19)
+    """Of the 20 drawers of a test character, those whose drawings are queries."""
+
+
 OFFICIAL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 ARCHIVES = {
     "images_background_small1": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
@@ -97,7 +107,7 @@ def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
 
 
 def build(
-    settings: Omniglot,
+    settings: Settings,
     raw_dir: Path,
     *,
     validation_fraction: float,
@@ -134,7 +144,7 @@ def build(
     return PreparedSet(Manifest.from_rows(rows), np.stack(images))
 
 
-def expected_counts(settings: Omniglot, *, validation_fraction: float) -> dict[Split, SplitCount]:
+def expected_counts(settings: Settings, *, validation_fraction: float) -> dict[Split, SplitCount]:
     """Return the published size of each split, the held-out characters taken off the training."""
     held_out = len(_hold_out(validation_fraction))
     train, test = TRAIN_CHARACTERS - held_out, TEST_CHARACTERS

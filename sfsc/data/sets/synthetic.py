@@ -9,11 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from sfsc.config import Synthetic
 from sfsc.data.cameras import build_camera
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
@@ -21,8 +22,37 @@ from sfsc.data.pictures import take_picture
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.splits import hold_out
 from sfsc.data.vehicles import build_vehicle
+from sfsc.settings.section import Part
 
-Settings = Synthetic
+
+class Settings(Part):
+    """The rendered set; it is a function of this row and `data.validation_fraction` alone."""
+
+    seed: int = Field(default=0, ge=0)
+    """Seed of everything that is drawn."""
+    train_identities: int = Field(default=180, ge=8, le=10_000)
+    """Identities of the training split, including those held out for validation."""
+    test_identities: int = Field(default=120, ge=4, le=10_000)
+    """Identities of query and gallery."""
+    cameras: int = Field(default=8, ge=6, le=24)
+    """Number of cameras."""
+    cameras_per_identity: int = Field(default=6, ge=2)
+    """Cameras that see an identity."""
+    images_per_camera: int = Field(default=3, ge=2, le=100)
+    """Images of an identity in each camera that sees it."""
+    image_size: int = Field(default=24, ge=16, le=256)
+    """Side of the square images, pixels."""
+
+    @model_validator(mode="after")
+    def _check_cameras(self) -> Self:
+        if self.cameras_per_identity > self.cameras:
+            raise ValueError(
+                "`cameras_per_identity` must not exceed `cameras`. Found "
+                f"`cameras_per_identity = {self.cameras_per_identity}`, `cameras = {self.cameras}`."
+            )
+        return self
+
+
 RAW = ()
 """Nothing: the set is rendered."""
 # First word of the seed of each kind of generator.
@@ -30,7 +60,7 @@ _VEHICLE, _CAMERA, _SIGHTING, _PICTURE = range(4)
 
 
 def build(
-    settings: Synthetic,
+    settings: Settings,
     _raw_dir: Path,
     *,
     validation_fraction: float,
@@ -68,7 +98,7 @@ def build(
     )
 
 
-def expected_counts(settings: Synthetic, *, validation_fraction: float) -> dict[Split, SplitCount]:
+def expected_counts(settings: Settings, *, validation_fraction: float) -> dict[Split, SplitCount]:
     """Return the size of each split."""
     held_out = len(_hold_out(settings, validation_fraction))
     train, test = settings.train_identities - held_out, settings.test_identities
@@ -82,7 +112,7 @@ def expected_counts(settings: Synthetic, *, validation_fraction: float) -> dict[
     }
 
 
-def render_identity(settings: Synthetic, identity: int) -> NDArray[np.uint8]:
+def render_identity(settings: Settings, identity: int) -> NDArray[np.uint8]:
     """Return all pictures of one vehicle.
 
     Returns:
@@ -100,7 +130,7 @@ def render_identity(settings: Synthetic, identity: int) -> NDArray[np.uint8]:
     return np.stack(pictures)
 
 
-def choose_cameras(settings: Synthetic, identity: int) -> list[int]:
+def choose_cameras(settings: Settings, identity: int) -> list[int]:
     """Return the sorted cameras that see an identity: neighbours on the ring of cameras."""
     start = int(_generator(settings.seed, _SIGHTING, identity).integers(settings.cameras))
     return sorted(
@@ -109,7 +139,7 @@ def choose_cameras(settings: Synthetic, identity: int) -> list[int]:
 
 
 def _list_rows(
-    settings: Synthetic, validation_fraction: float
+    settings: Settings, validation_fraction: float
 ) -> list[tuple[str, int, int, Split]]:
     held_out = _hold_out(settings, validation_fraction)
     return [
@@ -131,7 +161,7 @@ def _choose_split(identity: int, number: int, *, train: int, held_out: frozenset
     return "query" if number == 0 else "gallery"
 
 
-def _hold_out(settings: Synthetic, validation_fraction: float) -> frozenset[int]:
+def _hold_out(settings: Settings, validation_fraction: float) -> frozenset[int]:
     return hold_out(
         range(settings.train_identities), fraction=validation_fraction, seed=settings.seed
     )

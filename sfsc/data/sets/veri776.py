@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sfsc.config import PublishedImages
+from sfsc.data.file_settings import PublishedImages
 from sfsc.data.image_files import ImageFile, find_images, pack_images
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Split

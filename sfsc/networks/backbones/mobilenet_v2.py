@@ -12,6 +12,7 @@ from torch.nn import functional
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.resnet import ConvNorm
 from sfsc.networks.switchable import Widths
+from sfsc.settings.section import Part
 
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
@@ -109,6 +110,10 @@ class MobileNetV2(Backbone):
         for block in self.blocks:
             x = block(x, switch)
         return functional.relu6(self.last(x, switch))
+
+
+class Settings(Part):
+    """The backbone has no settings."""
 
 
 def build(image_channels: int, widths: Widths) -> MobileNetV2:

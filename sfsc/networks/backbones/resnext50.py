@@ -4,6 +4,11 @@ from functools import partial
 
 from sfsc.networks.resnet import Bottleneck, ResNet
 from sfsc.networks.switchable import Widths
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """The backbone has no settings."""
 
 
 def build(image_channels: int, widths: Widths) -> ResNet:

@@ -2,6 +2,11 @@
 
 from sfsc.networks.switchable import Widths
 from sfsc.networks.transformer import VisionTransformer
+from sfsc.settings.section import Part
+
+
+class Settings(Part):
+    """The backbone has no settings."""
 
 
 def build(image_channels: int, widths: Widths) -> VisionTransformer:

@@ -1,1 +1,1 @@
-"""The figures of a data set, a file each: `draw` makes the drawing from the study's results."""
+"""The figures of a data set: a file each, with a function `draw(results) -> Drawing`."""

@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sfsc.reporting.drawing import Drawing, describe_protocol, percent
+from sfsc.reporting.captions import describe_protocol, percent
+from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import TWINS, method_name, name_lines, width_name
 from sfsc.reporting.runs import Float64s, Group, Results
 from sfsc.reporting.style import HEAT_MAP, MUTED, PAGE, add_axes
 
 SIDE, PITCH, ROW = 1.42, 1.58, 2.32
-"""Of a matrix: its side, and the distances to its neighbours to the right and below; inches."""
+"""Side of a matrix, and the distances to the next one to the right and below; inches."""
 HEAD = 0.55
 """Height of the words above a matrix, inches."""
 SINGLES = 1.0
@@ -25,9 +26,9 @@ SINGLES = 1.0
 
 
 def draw(results: Results) -> Drawing:
-    """Draw the M x M matrix of mAP of each method, mean over seeds.
+    """Draw each method's M x M matrix of mAP, mean over seeds.
 
-    Methods of one network have one number: a cell each, of the same size, at the left.
+    Methods with one network have one cell of the same size, at the left.
     """
     groups = results.compared()
     singles = [group for group in groups if not group.is_switchable]
@@ -41,11 +42,14 @@ def draw(results: Results) -> Drawing:
     cell = SIDE / max(4, *(len(group.widths) for group in groups))
     for index, group in enumerate(singles):
         axes = add_axes(figure, (0.1, height - HEAD - cell - 0.95 * index, cell, cell))
-        _draw_single(axes, group, means[group.method], scale)
+        _draw_cells(axes, means[group.method], scale)
+        _write_head(axes, group, f"{_mean_text(group)} %")
+        axes.text(1.12, 0.5, f"width\n{width_name(group.widths[0])}", va="center", size=7)
+        axes.set_axis_off()
     for index, group in enumerate(matrices):
         row, column = divmod(index, columns)
         place = (left + 0.5 + PITCH * column, height - HEAD - SIDE - ROW * row, SIDE, SIDE)
-        _draw_matrix(add_axes(figure, place), group, means[group.method], scale, column == 0)
+        _draw_matrix(add_axes(figure, place), group, means[group.method], scale, is_left=not column)
     if matrices:
         right = left + 0.5 + PITCH * min(len(matrices), columns) + 0.05
         _draw_scale(figure, scale, (right, height - HEAD - SIDE, 0.1, SIDE))
@@ -55,7 +59,7 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Mean average precision (%) for queries embedded by one sub-model (rows) in a gallery "
             "indexed by another (columns), mean over seeds; the diagonal, framed, holds the "
-            "self-tests. Above each matrix its mean ± standard deviation over seeds. Methods of "
+            "self-tests. Above each matrix its mean ± standard deviation over seeds. Methods with "
             "one network have one number, at the left. The colours span what compatible methods "
             f"reach. {describe_protocol(groups)}"
         ),
@@ -66,28 +70,17 @@ def draw(results: Results) -> Drawing:
 
 
 def _scale(means: Mapping[str, Float64s]) -> Normalize:
-    """Return the colours' range; independent networks, not compatible at all, do not widen it."""
+    """Return the range of the colours; independent networks, not compatible, do not widen it."""
     counted = [mean for method, mean in means.items() if method != TWINS] or list(means.values())
     return Normalize(min(m.min() for m in counted), max(m.max() for m in counted), clip=True)
 
 
 def _mean_text(group: Group) -> str:
-    return percent(group.map_percent.mean(axis=(1, 2)).tolist())
-
-
-def _draw_single(axes: Axes, group: Group, means: Float64s, scale: Normalize) -> None:
-    _draw_cells(axes, means, scale)
-    _write_head(axes, group, f"{_mean_text(group)} %")
-    axes.text(1.12, 0.5, f"width\n{width_name(group.widths[0])}", va="center", size=7)
-    axes.set_axis_off()
+    return percent(group.average_map)
 
 
 def _draw_matrix(
-    axes: Axes,
-    group: Group,
-    means: Float64s,
-    scale: Normalize,
-    is_left: bool,
+    axes: Axes, group: Group, means: Float64s, scale: Normalize, *, is_left: bool
 ) -> None:
     _draw_cells(axes, means, scale)
     _write_head(axes, group, f"mean {_mean_text(group)} %")
@@ -105,28 +98,18 @@ def _draw_matrix(
 def _draw_cells(axes: Axes, means: Float64s, scale: Normalize) -> None:
     """Draw an annotated heat map, the self-tests framed."""
     sns.heatmap(
-        means,
-        ax=axes,
-        annot=True,
-        fmt=".1f",
-        annot_kws={"size": 7},
-        cmap=HEAT_MAP,
-        norm=scale,
-        linewidths=1,
-        linecolor="white",
-        cbar=False,
-    )
-    for i, annotation in enumerate(axes.texts[:: len(means) + 1]):
-        ink = annotation.get_color()
-        axes.add_patch(
-            Rectangle((i + 0.07, i + 0.07), 0.86, 0.86, fill=False, edgecolor=ink, lw=0.8)
-        )
+        means, ax=axes, annot=True, fmt=".1f", annot_kws={"size": 7}, cmap=HEAT_MAP, norm=scale,
+        linewidths=1, linecolor="white", cbar=False,
+    )  # fmt: skip
+    for i, number in enumerate(axes.texts[:: len(means) + 1]):
+        place, ink = (i + 0.07, i + 0.07), number.get_color()
+        axes.add_patch(Rectangle(place, 0.86, 0.86, fill=False, edgecolor=ink, lw=0.8))
     axes.grid(visible=False)
     axes.tick_params(length=0)
 
 
 def _write_head(axes: Axes, group: Group, text: str) -> None:
-    """Write name and mean above a panel, in points from its corner: panels differ in size."""
+    """Write name and mean above a panel; offsets are in points because panels differ in size."""
     name, qualifier = name_lines(group.method)
     for lift, line, style in (
         (24 if qualifier else 14, name, {"weight": "bold", "size": 7.5}),

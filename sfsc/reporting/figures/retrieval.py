@@ -1,4 +1,4 @@
-"""A sheet of searches: queries by the smallest sub-model, gallery indexed by the full one."""
+"""Examples of retrieval: queries by the smallest sub-model, gallery indexed by the full one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ResultError
 from sfsc.reporting.drawing import Drawing
-from sfsc.reporting.names import method_name, width_name
+from sfsc.reporting.names import OURS, method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
 from sfsc.reporting.style import HIT, INK, MISS, MUTED, PAGE, add_axes
+from sfsc.retrieval.arrays import Float64s, Integers
 from sfsc.retrieval.metrics import average_precision
-from sfsc.retrieval.products import Float64s, Integers
-from sfsc.retrieval.ranking import Labels, find_relevant, positive_ranks
+from sfsc.retrieval.ranking import positive_ranks
+from sfsc.retrieval.relevance import Labels, find_relevant
 from sfsc.retrieval.stored import load_embeddings
 
 SHOWN = 10
 """Gallery images per query."""
 SIDE, PITCH, ROW = 0.54, 0.58, 0.70
-"""Of an image: its side, and the distances to its neighbours to the right and below; inches."""
+"""Side of an image, and the distances to the next one to the right and below; inches."""
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.0)
-"""Of the queries' average precision: one query each, so the sheet is no choice of nice ones."""
+"""Quantiles of the queries' average precision. One query is shown for each, so that none is picked
+for its looks."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,15 @@ class Search:
 def draw(results: Results) -> Drawing:
     """Draw what queries of the smallest sub-model find in the full sub-model's gallery.
 
-    The sheet shows SFSC, or else the last method with several sub-models, or else the last method;
-    the smallest seed.
+    The smallest seed of SFSC is shown; in a study without SFSC that of the last method with several
+    sub-models, or of the last method.
 
     Raises:
         ResultError: If no prepared set is given or the embeddings do not fit it.
         DataError: If the prepared set is damaged.
     """
     if results.data_dir is None:
-        raise ResultError("The figure `retrieval` must have a prepared set. Add `--data`.")
+        raise ResultError("The prepared set must be given. Add `--data`.")
     prepared = PreparedSet.open(results.data_dir)
     group = _choose(results.compared())
     run = group.runs[0]
@@ -73,9 +75,8 @@ def draw(results: Results) -> Drawing:
             f"{method_name(run.method)}, seed {run.seed}: queries embedded by the sub-model of "
             f"width {smallest}, gallery indexed by that of width {largest}; the first {SHOWN} "
             "images of each ranking. Hits have a solid frame and a tick, misses a dashed frame "
-            "and a cross. Queries were picked by their average precision (AP, at the right), at "
-            "quantiles "
-            f"{', '.join(f'{q:g}' for q in QUANTILES)} of all queries, not by their looks; the "
+            "and a cross. Queries are those at the quantiles "
+            f"{', '.join(f'{q:g}' for q in QUANTILES)} of average precision (AP, right); the "
             "last one is the worst. Under each image its camera. Same identity and camera "
             f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: {run.dataset}, "
             "test identities unseen in training."
@@ -97,15 +98,14 @@ def find_searches(run: Run, prepared: PreparedSet) -> list[Search]:
         ResultError: If the embeddings do not fit the set.
     """
     path = run.folder / "embeddings.safetensors"
-    stored = load_embeddings(path)
-    query, gallery = stored.query[0], stored.gallery[-1]
+    query, gallery = load_embeddings(path, "query", 0), load_embeddings(path, "gallery", -1)
     manifest = prepared.manifest
     rows = {split: manifest.rows(split) for split in ("query", "gallery")}
     if (len(query), len(gallery)) != (len(rows["query"]), len(rows["gallery"])):
         raise ResultError(
             f"{path} must hold an embedding of each query and gallery image of the prepared set "
             f"({len(rows['query'])} and {len(rows['gallery'])}). Found {len(query)} and "
-            f"{len(gallery)}. Embed it again."
+            f"{len(gallery)}. Evaluate the run again."
         )
     labels = {split: Labels(manifest.identity[r], manifest.camera[r]) for split, r in rows.items()}
     relevance = find_relevant(labels["query"], labels["gallery"])
@@ -131,7 +131,7 @@ def find_searches(run: Run, prepared: PreparedSet) -> list[Search]:
 
 
 def _places(precision: Float64s) -> list[int]:
-    """Return where the queries at `QUANTILES` are, each query once."""
+    """Return the indices of the queries at `QUANTILES`, each query once."""
     order = np.argsort(precision, kind="stable")
     picked = [order[round(quantile * (len(order) - 1))] for quantile in QUANTILES]
     return [int(place) for place in dict.fromkeys(picked)]
@@ -140,7 +140,7 @@ def _places(precision: Float64s) -> list[int]:
 def _choose(groups: Sequence[Group]) -> Group:
     by_method = {group.method: group for group in groups}
     switchable = [group for group in groups if group.is_switchable]
-    return by_method.get("sfsc") or (switchable or list(groups))[-1]
+    return by_method.get(OURS) or (switchable or list(groups))[-1]
 
 
 def _draw_search(panels: Sequence[Axes], search: Search, prepared: PreparedSet) -> None:
@@ -151,17 +151,13 @@ def _draw_search(panels: Sequence[Axes], search: Search, prepared: PreparedSet) 
         _draw_image(panel, prepared.images[image], camera[image])
         colour, dash, sign = (HIT, "solid", "✓") if is_hit else (MISS, (0, (2.5, 1.6)), "✗")
         _frame(panel, colour, dash)
-        panel.text(
-            0.96, 0.95, sign, transform=panel.transAxes, color="white", size=6.5, weight="bold",
-            ha="right", va="top",
-            bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "square,pad=0.12"},
-        )  # fmt: skip
+        box = {"facecolor": colour, "edgecolor": "none", "boxstyle": "square,pad=0.12"}
+        panel.text(0.96, 0.95, sign, transform=panel.transAxes, color="white", size=6.5,
+                   weight="bold", ha="right", va="top", bbox=box)  # fmt: skip
     for panel in panels[1 + len(search.images) :]:
         panel.set_axis_off()
-    panels[-1].text(
-        1.12, 0.5, f"AP {100 * search.average_precision:.0f} %", transform=panels[-1].transAxes,
-        size=7, va="center",
-    )  # fmt: skip
+    text = f"AP {100 * search.average_precision:.0f} %"
+    panels[-1].text(1.12, 0.5, text, transform=panels[-1].transAxes, size=7, va="center")
 
 
 def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
@@ -171,18 +167,13 @@ def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
         interpolation="nearest",
     )  # fmt: skip
     axes.set_axis_off()
-    axes.text(
-        0.5, -0.05, f"camera {camera}", transform=axes.transAxes, color=MUTED, size=5.5,
-        ha="center", va="top",
-    )  # fmt: skip
+    axes.text(0.5, -0.05, f"camera {camera}", transform=axes.transAxes, color=MUTED, size=5.5,
+              ha="center", va="top")  # fmt: skip
 
 
 def _frame(axes: Axes, colour: str, dash: str | tuple[int, tuple[float, float]]) -> None:
-    frame = Rectangle(
-        (0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=colour, lw=1.6, ls=dash,
-        clip_on=False,
-    )  # fmt: skip
-    axes.add_patch(frame)
+    axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=colour,
+                             lw=1.6, ls=dash, clip_on=False))  # fmt: skip
 
 
 def _draw_head(panels: Sequence[Axes], widths: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""Whether SFSC stays ahead when something else changes (DESIGN.md 1: C6)."""
+"""Whether SFSC stays ahead when another setting changes (DESIGN.md 1: C6)."""
 
 import math
 import textwrap
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sfsc.config import Condition
-from sfsc.reporting.drawing import Drawing, describe_protocol, draw_nothing
+from sfsc.reporting.captions import describe_protocol
+from sfsc.reporting.drawing import Drawing, draw_nothing
 from sfsc.reporting.names import (
     OURS,
     RIVAL,
@@ -21,34 +21,41 @@ from sfsc.reporting.names import (
     short_name,
 )
 from sfsc.reporting.runs import Float64s, Results
-from sfsc.reporting.style import INK, PAGE, add_axes
+from sfsc.reporting.style import INK, PAGE, add_axes, draw_points
+from sfsc.settings.jobs import Condition
 
-COLUMNS = 3
 WIDTH, HEIGHT, PITCH = 1.8, 1.25, 2.35
-"""Of the panel of a numeric variation, and the distance to the next one, inches."""
+"""Width and height of a panel with numbers, and the distance to the next one; inches."""
 WORDS, LINE = 1.25, 0.24
-"""Of a categorical one: room for the conditions' names, height of a condition; inches."""
+"""Of a panel with names: room for the names, height of a condition; inches."""
+GAP = 0.66
+"""Distance between rows of panels, inches."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One variation: average mAP by method and condition."""
+    """One robustness study: average mAP by method and condition."""
 
     name: str
     values: Mapping[str, Mapping[str, Float64s]]
     """Percent of each seed, (S,), by method and condition."""
     unchanged: Mapping[str, str]
-    """Of a method, the condition under which it is as compared."""
+    """The condition under which a method is as it is compared, by method."""
 
     @property
     def conditions(self) -> list[str]:
         """All conditions, in their order."""
-        return list(dict.fromkeys(name for of in self.values.values() for name in of))
+        return list(dict.fromkeys(c for by_condition in self.values.values() for c in by_condition))
 
     @property
     def is_numeric(self) -> bool:
         """Whether the conditions are values of a number."""
         return all(name.replace(".", "").replace("e-", "").isdigit() for name in self.conditions)
+
+    @property
+    def height(self) -> float:
+        """Height in inches."""
+        return HEIGHT if self.is_numeric else LINE * len(self.conditions) + 0.1
 
 
 def draw(results: Results) -> Drawing:
@@ -60,12 +67,8 @@ def draw(results: Results) -> Drawing:
         return draw_nothing(title, text, results.compared())
     panels = [_read(results, name, conditions) for name, conditions in studies.items()]
     groups = [results.group(c.run) for conditions in studies.values() for c in conditions]
-    numeric = [panel for panel in panels if panel.is_numeric]
-    named = [panel for panel in panels if not panel.is_numeric]
-    figure = _draw([numeric[i : i + COLUMNS] for i in range(0, len(numeric), COLUMNS)],
-                   [named[i : i + 2] for i in range(0, len(named), 2)])  # fmt: skip
     return Drawing(
-        figure,
+        _draw(panels),
         title=title,
         caption=(
             "Average mAP (mean over all pairs of sub-models) when one setting changes; mean over "
@@ -80,42 +83,39 @@ def draw(results: Results) -> Drawing:
 def _read(results: Results, name: str, conditions: Sequence[Condition]) -> Panel:
     values: dict[str, dict[str, Float64s]] = {}
     for condition in conditions:
-        of_method = values.setdefault(condition.method, {})
-        of_method[condition.condition] = _percent(results, condition.run)
+        by_condition = values.setdefault(condition.method, {})
+        by_condition[condition.condition] = results.group(condition.run).average_map
     if list(values) == [OURS] and RIVAL in results.job.compare:
-        values[RIVAL] = {}
-        level = _percent(results, RIVAL)
-        values[RIVAL] = dict.fromkeys(values[OURS], level)
+        values[RIVAL] = dict.fromkeys(values[OURS], results.group(RIVAL).average_map)
     unchanged = {c.method: c.condition for c in conditions if c.run == c.method}
     return Panel(name, values, unchanged)
 
 
-def _percent(results: Results, run: str) -> Float64s:
-    means: Float64s = results.group(run).map_percent.mean(axis=(1, 2))
-    return means
-
-
-def _draw(numeric: Sequence[Sequence[Panel]], named: Sequence[Sequence[Panel]]) -> Figure:
-    """Draw rows of panels from the top: numeric ones, then named ones, a legend above."""
-    heights = [max(_height(panel) for panel in row) for row in [*numeric, *named]]
-    total = 0.28 + sum(height + 0.66 for height in heights)
+def _draw(panels: Sequence[Panel]) -> Figure:
+    """Draw the panels with numbers, three in a row, then those with names, two in a row."""
+    numeric = [panel for panel in panels if panel.is_numeric]
+    named = [panel for panel in panels if not panel.is_numeric]
+    rows = [numeric[i : i + 3] for i in range(0, len(numeric), 3)]
+    rows += [named[i : i + 2] for i in range(0, len(named), 2)]
+    heights = [max(panel.height for panel in row) for row in rows]
+    total = 0.28 + sum(height + GAP for height in heights)
     figure = Figure(figsize=(PAGE, total))
     top = total - 0.48
-    for row, row_height in zip([*numeric, *named], heights, strict=True):
+    for row, row_height in zip(rows, heights, strict=True):
         for column, panel in enumerate(row):
-            is_numeric, height = panel.is_numeric, _height(panel)
-            left = 0.5 + column * PITCH if is_numeric else WORDS + column * PAGE / 2
-            width = WIDTH if is_numeric else PAGE / 2 - WORDS - 0.25
-            axes = add_axes(figure, (left, top - height, width, height))
-            (_draw_numbers if is_numeric else _draw_names)(axes, panel)
+            left = 0.5 + column * PITCH if panel.is_numeric else WORDS + column * PAGE / 2
+            width = WIDTH if panel.is_numeric else PAGE / 2 - WORDS - 0.25
+            axes = add_axes(figure, (left, top - panel.height, width, panel.height))
+            (_draw_numbers if panel.is_numeric else _draw_names)(axes, panel)
             axes.set_title(heading(panel.name))
-        top -= row_height + 0.66
-    _add_legend(figure, [panel for row in [*numeric, *named] for panel in row])
+        top -= row_height + GAP
+    methods = dict.fromkeys(method for row in rows for panel in row for method in panel.values)
+    handles = [
+        Line2D([], [], color=method_colour(m), marker=method_marker(m), label=short_name(m))
+        for m in methods
+    ]
+    figure.legend(handles=handles, loc="upper left", ncols=len(handles), borderaxespad=0.2)
     return figure
-
-
-def _height(panel: Panel) -> float:
-    return HEIGHT if panel.is_numeric else LINE * len(panel.conditions) + 0.1
 
 
 def _draw_numbers(axes: Axes, panel: Panel) -> None:
@@ -131,17 +131,16 @@ def _draw_numbers(axes: Axes, panel: Panel) -> None:
             continue
         axes.plot([places[name] for name in own], means, color=colour, zorder=2)
         for name in own:
-            is_base = panel.unchanged[method] == name
-            _draw_point(axes, method, by_condition[name], places[name], is_base=is_base)
+            _draw_point(axes, panel, method, name, places[name])
     axes.set_xticks(list(places.values()), [f"{float(name):g}" for name in names], size=6.5)
     axes.margins(x=0.08)
     axes.set_ylabel("average mAP (%)")
 
 
 def _places(numbers: Sequence[float]) -> list[float]:
-    """Return where ascending values are drawn: at their logarithms if they span much.
+    """Return where ascending values are drawn: at their logarithms if their ratio is 4 or more.
 
-    Zero then is as far from the smallest as the others are from each other on average.
+    Zero is then one average step to the left of the smallest positive value.
 
     >>> _places([0.0, 0.01, 0.1, 1.0]), _places([32.0, 64.0])
     ([-3.0, -2.0, -1.0, 0.0], [32.0, 64.0])
@@ -155,52 +154,39 @@ def _places(numbers: Sequence[float]) -> list[float]:
 
 
 def _draw_names(axes: Axes, panel: Panel) -> None:
-    """Draw a line per condition, the methods' points on it."""
+    """Draw a line per condition with the methods' points on it."""
     conditions = panel.conditions
-    n = len(panel.values)
     for index, (method, by_condition) in enumerate(panel.values.items()):
-        shift = 0.16 * (index - (n - 1) / 2)
-        for name, values in by_condition.items():
-            is_base = panel.unchanged.get(method) == name
-            place = conditions.index(name) + shift
-            _draw_point(axes, method, values, place, is_base=is_base, is_upright=False)
-    axes.set_yticks(
-        range(len(conditions)), [textwrap.fill(in_words(name), 22) for name in conditions]
-    )
+        shift = 0.16 * (index - (len(panel.values) - 1) / 2)
+        for name in by_condition:
+            _draw_point(axes, panel, method, name, conditions.index(name) + shift)
+    axes.set_yticks(range(len(conditions)), [textwrap.fill(in_words(c), 22) for c in conditions])
     axes.set_ylim(len(conditions) - 0.5, -0.5)
     axes.set_xlabel("average mAP (%)")
 
 
-def _draw_point(
-    axes: Axes, method: str, values: Float64s, place: float, *, is_base: bool,
-    is_upright: bool = True,
-) -> None:  # fmt: skip
-    colour, mean = method_colour(method), values.mean()
+def _draw_point(axes: Axes, panel: Panel, method: str, condition: str, place: float) -> None:
+    """Draw a mean with the range of the seeds: upright over a number, level beside a name."""
+    values = panel.values[method][condition]
+    mean = values.mean()
     ends = [[mean - values.min()], [values.max() - mean]]
-    x, y, x_ends, y_ends = (place, mean, None, ends) if is_upright else (mean, place, ends, None)
-    axes.errorbar(
-        x, y, xerr=x_ends, yerr=y_ends, color=colour, marker=method_marker(method),
-        markersize=6 if is_base else 4.5, elinewidth=0.9,
-        markeredgecolor=INK if is_base else "white", markeredgewidth=0.8 if is_base else 0.5,
-        zorder=3,
-    )  # fmt: skip
-
-
-def _add_legend(figure: Figure, panels: Sequence[Panel]) -> None:
-    methods = dict.fromkeys(method for panel in panels for method in panel.values)
-    handles = [
-        Line2D([], [], color=method_colour(m), marker=method_marker(m), label=short_name(m))
-        for m in methods
-    ]
-    figure.legend(handles=handles, loc="upper left", ncols=len(handles), borderaxespad=0.2)
+    is_unchanged = panel.unchanged.get(method) == condition
+    look = {
+        "markersize": 6 if is_unchanged else 4.5,
+        "markeredgecolor": INK if is_unchanged else "white",
+        "markeredgewidth": 0.8 if is_unchanged else 0.5,
+        "capsize": 0,
+        "zorder": 3,
+    }
+    if panel.is_numeric:
+        draw_points(axes, method, place, mean, yerr=ends, **look)
+    else:
+        draw_points(axes, method, mean, place, xerr=ends, **look)
 
 
 def _in_words(panel: Panel) -> str:
     texts = [
-        f"{short_name(method)} "
-        + ", ".join(
-            f"{in_words(name)} {values.mean():.1f}" for name, values in by_condition.items()
-        )
-        for method, by_condition in panel.values.items()
+        f"{short_name(method)} " + ", ".join(f"{in_words(c)} {v.mean():.1f}" for c, v in by.items())
+        for method, by in panel.values.items()
     ]
     return f"{heading(panel.name)}: {'; '.join(texts)}."

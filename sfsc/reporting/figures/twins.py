@@ -6,24 +6,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sfsc.reporting.drawing import Drawing, describe_protocol, draw_nothing, percent
+from sfsc.reporting.captions import by_width, describe_protocol, percent
+from sfsc.reporting.drawing import Drawing, draw_nothing
+from sfsc.reporting.effects import TWIN_MARGIN, twin_differences
 from sfsc.reporting.names import (
     OURS,
     RIVAL,
     TWINS,
-    method_colour,
-    method_marker,
-    method_name,
     width_name,
 )
-from sfsc.reporting.runs import Group, Results
-from sfsc.reporting.style import MUTED, PAGE, label_methods
-from sfsc.reporting.training_claims import MARGIN, twin_differences
+from sfsc.reporting.runs import Float64s, Group, Results
+from sfsc.reporting.style import MUTED, PAGE, draw_points, label_methods
 from sfsc.statistics.paired import Effect, paired_effect
 
 METHODS = (RIVAL, "asymmetric_s", OURS)
 DODGE = 0.11
-"""Between the methods' points at one width."""
+"""Distance between the methods' points at one width."""
 
 
 def draw(results: Results) -> Drawing:
@@ -35,13 +33,23 @@ def draw(results: Results) -> Drawing:
         return draw_nothing(title, text, results.compared())
     twins = results.group(TWINS)
     groups = [results.group(method) for method in methods]
-    effects = {group.method: _effects(group, twins) for group in groups}
+    widths = {g.method: [w for w in g.widths if w in twins.widths] for g in (twins, *groups)}
+    effects = {
+        group.method: [
+            paired_effect(twin_differences(group, twins, w)) for w in widths[group.method]
+        ]
+        for group in groups
+    }
     figure = Figure(figsize=(PAGE, 2.5))
     own, gap = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.07, right=0.865, bottom=0.17, top=0.88, wspace=0.2)
-    _draw_levels(own, [twins, *groups])
-    _draw_gaps(gap, groups, effects, twins.widths)
+    _draw_levels(own, [twins, *groups], widths, twins.widths)
+    _draw_gaps(gap, effects, widths, twins.widths)
     label_methods(gap, groups, [effects[group.method][-1].effect for group in groups])
+    words = [
+        by_width(method, widths[method], [percent([effect.effect]) for effect in of_method])
+        for method, of_method in effects.items()
+    ]
     return Drawing(
         figure,
         title=title,
@@ -49,78 +57,52 @@ def draw(results: Results) -> Drawing:
             "Left: self-test of each sub-model (query and gallery by it), mean over seeds, bars: "
             "standard deviation; grey: a separate network of that width, trained alone. Right: "
             "the difference to that twin, paired by seed and query, bars: 95 % interval of a "
-            "bootstrap over seeds and queries. Dashed: the point that a sub-model may lose before "
-            f"it counts as sacrificed ({MARGIN:g}). {describe_protocol([twins, *groups])}"
+            "bootstrap over seeds and queries. Dashed: the loss of "
+            f"{-TWIN_MARGIN:g} point beyond which a sub-model counts as sacrificed. "
+            f"{describe_protocol([twins, *groups])}"
         ),
         alternative="Self-test minus that of the independent twin, points of mAP: "
-        + "; ".join(_in_words(group, twins, effects[group.method]) for group in groups)
-        + ".",
+        f"{'; '.join(words)}.",
     )
 
 
-def _effects(group: Group, twins: Group) -> list[Effect]:
-    return [
-        paired_effect(twin_differences(group, twins, width))
-        for width in group.widths
-        if width in twins.widths
-    ]
-
-
-def _shift(index: int, n: int) -> float:
-    return DODGE * (index - (n - 1) / 2)
-
-
-def _places(group: Group, widths: Sequence[float]) -> list[int]:
-    return [widths.index(width) for width in group.widths if width in widths]
-
-
-def _draw_levels(axes: Axes, groups: Sequence[Group]) -> None:
-    widths = groups[0].widths
+def _draw_levels(
+    axes: Axes, groups: Sequence[Group], own: dict[str, list[float]], widths: Sequence[float]
+) -> None:
+    """Draw the self-tests of the twins and of the methods."""
     for index, group in enumerate(groups):
-        values = np.diagonal(group.map_percent, axis1=1, axis2=2)
-        values = values[:, [width in widths for width in group.widths]]
-        spread = values.std(axis=0, ddof=1) if len(values) > 1 else None
-        places = np.array(_places(group, widths)) + _shift(index, len(groups))
-        _draw_points(axes, group, places, values.mean(axis=0), spread)
+        values = group.self_tests[:, [width in widths for width in group.widths]]
+        bars = values.std(axis=0, ddof=1) if len(values) > 1 else None
+        places = _places(own[group.method], widths, index - (len(groups) - 1) / 2)
+        draw_points(axes, group.method, places, values.mean(axis=0), yerr=bars, lw=1.3)
     _name_widths(axes, widths)
     axes.set(title="Self-tests", ylabel="mAP (%)")
 
 
 def _draw_gaps(
-    axes: Axes, groups: Sequence[Group], effects: dict[str, list[Effect]], widths: Sequence[float]
+    axes: Axes,
+    effects: dict[str, list[Effect]],
+    own: dict[str, list[float]],
+    widths: Sequence[float],
 ) -> None:
+    """Draw the differences of the methods to the twins."""
     axes.axhline(0, color=MUTED, lw=0.8, zorder=1)
-    axes.axhline(MARGIN, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
-    for index, group in enumerate(groups):
-        of_group = effects[group.method]
-        means = np.array([effect.effect for effect in of_group])
-        ends = np.array([(effect.ci_low, effect.ci_high) for effect in of_group]).T
-        places = np.array(_places(group, widths)) + _shift(index, len(groups))
-        _draw_points(axes, group, places, means, np.abs(ends - means))
+    axes.axhline(TWIN_MARGIN, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
+    for index, (method, of_method) in enumerate(effects.items()):
+        means = np.array([effect.effect for effect in of_method])
+        ends = np.array([(effect.ci_low, effect.ci_high) for effect in of_method]).T
+        places = _places(own[method], widths, index - (len(effects) - 1) / 2)
+        draw_points(axes, method, places, means, yerr=np.abs(ends - means), lw=1.3)
     _name_widths(axes, widths)
     axes.set(title="Difference to the independent twin", ylabel="points of mAP")
 
 
-def _draw_points(
-    axes: Axes, group: Group, places: np.ndarray, means: np.ndarray, bars: np.ndarray | None
-) -> None:
-    axes.errorbar(
-        places, means, yerr=bars, color=method_colour(group.method),
-        marker=method_marker(group.method), markersize=5, markeredgecolor="white",
-        markeredgewidth=0.6, capsize=2, elinewidth=0.9, lw=1.3,
-    )  # fmt: skip
+def _places(own: Sequence[float], widths: Sequence[float], shift: float) -> Float64s:
+    """Return where a method's points are: at the index of each width, moved aside."""
+    return np.array([widths.index(width) for width in own]) + DODGE * shift
 
 
 def _name_widths(axes: Axes, widths: Sequence[float]) -> None:
     axes.set_xticks(range(len(widths)), [width_name(width) for width in widths])
     axes.set_xlabel("width")
     axes.grid(visible=False, axis="x")
-
-
-def _in_words(group: Group, twins: Group, effects: Sequence[Effect]) -> str:
-    widths = [width for width in group.widths if width in twins.widths]
-    points = [
-        f"width {width_name(width)} {percent([effect.effect])}"
-        for width, effect in zip(widths, effects, strict=True)
-    ]
-    return f"{method_name(group.method)}: {', '.join(points)}"

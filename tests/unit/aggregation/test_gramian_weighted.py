@@ -9,11 +9,10 @@ from torchjd.aggregation import MGDA, CAGrad, UPGrad
 
 from sfsc.aggregation.aggregators.cagrad import RADIUS
 from sfsc.aggregation.aggregators.sum import Sum
-from sfsc.aggregation.build import build_aggregator
 from sfsc.aggregation.gramian_weighted import GramianWeighted
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.config import Aggregation
 
+import sections
 from jacobians import BLOCKS, nested_jacobian, padded
 
 GRANULARITIES = ("nested", "whole", "layer")
@@ -26,8 +25,9 @@ ORACLES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def update(name: str, granularity: str, jacobian: NestedJacobian) -> dict[str, Tensor]:
     """Return the update of a part."""
-    section = Aggregation(aggregator=name, granularity=granularity, reduction="sum")
-    return build_aggregator(section)(jacobian, torch.Generator())
+    return sections.aggregator(name, granularity=granularity, reduction="sum")(
+        jacobian, torch.Generator()
+    )
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
@@ -35,8 +35,9 @@ def update(name: str, granularity: str, jacobian: NestedJacobian) -> dict[str, T
 def test_the_mean_is_the_sum_over_the_owners_of_each_shell(name: str, granularity: str):
     """As it is of the projection: what three sub-models own moves by a third."""
     jacobian = nested_jacobian(conflict=0.3)
-    section = Aggregation(aggregator=name, granularity=granularity, reduction="mean")
-    mean = build_aggregator(section)(jacobian, torch.Generator())
+    mean = sections.aggregator(name, granularity=granularity, reduction="mean")(
+        jacobian, torch.Generator()
+    )
     whole = update(name, granularity, jacobian)
     for parameter in jacobian.shared_names:
         for index, (mask, _) in enumerate(shells(jacobian, parameter)):
@@ -184,8 +185,7 @@ def test_an_infinite_gradient_is_passed_on(name: str):
 @pytest.mark.parametrize("name", ORACLES)
 def test_rounding_that_no_rows_have_is_mended(name: str):
     """A Gramian with a negative eigenvalue, the difference of two blocks', is solved."""
-    section = Aggregation(aggregator=name, granularity="whole", reduction="sum")
-    aggregator = build_aggregator(section)
+    aggregator = sections.aggregator(name, granularity="whole", reduction="sum")
     assert isinstance(aggregator, GramianWeighted)
     rounded = torch.tensor([[1.0, -1.1, 0.0], [-1.1, 1.0, 0.0], [0.0, 0.0, -0.2]]).double()
     weights = aggregator._solve(rounded[None, None])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sfsc.config import Augmentation
+from sfsc.settings.sections import Augmentation
 from sfsc.data import sliced
 from sfsc.data.augmentation import build_augmentation, kornia_steps
 from sfsc.data.transforms import normalise, to_unit

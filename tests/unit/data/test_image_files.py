@@ -9,8 +9,9 @@ import torch
 from miniatures import draw_jpeg
 from PIL import Image
 
-from sfsc import parts
-from sfsc.config import Augmentation, ImageFiles
+from sfsc.settings import parts
+from sfsc.data.file_settings import ImageFiles
+from sfsc.settings.sections import Augmentation
 from sfsc.data import image_files
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.image_files import ImageFile, decode_image, find_images, pack_images

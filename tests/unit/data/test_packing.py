@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from miniatures import draw_jpeg, write_market1501
 
-from sfsc.config import ImageFiles, PrepareJob
+from sfsc.data.file_settings import ImageFiles
+from sfsc.settings.jobs import PrepareJob
 from sfsc.data import image_files
 from sfsc.data.image_files import ImageFile, pack_images
 from sfsc.data.integrity import check_digests
@@ -25,7 +26,7 @@ COUNT, BATCH, STOP = 9, 2, 5
 SLOW = """
 import json, sys, time
 from pathlib import Path
-from sfsc.config import PrepareJob
+from sfsc.settings.jobs import PrepareJob
 from sfsc.data import image_files
 from sfsc.data.integrity import check_digests
 from sfsc.data.prepare import prepare
@@ -154,7 +155,7 @@ def test_a_killed_prepare_ends_with_the_files_of_an_undisturbed_one(
     """SIGKILL on the way, then the same call: byte for byte the same, and nothing is left over."""
     write_market1501(tmp_path / "raw" / "market1501")
     settings = Settings(image_height=32, image_width=16, counts="any")
-    job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
+    job = PrepareJob(validation_fraction=0.3, settings=settings)
     arguments = [job.model_dump_json(), str(tmp_path / "raw"), str(tmp_path / "set")]
     journal = tmp_path / ".set.partial" / "images.journal"
     process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments])
@@ -183,7 +184,7 @@ def test_a_damaged_file_leaves_nothing_behind(tmp_path: Path):
     raw = write_market1501(tmp_path / "raw" / "market1501")
     next((raw / "query").glob("*.jpg")).write_bytes(b"no picture")
     settings = Settings(image_height=32, image_width=16, counts="any")
-    job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
+    job = PrepareJob(validation_fraction=0.3, settings=settings)
     with pytest.raises(DataError, match="All images must be readable"):
         prepare(job, tmp_path / "raw", tmp_path / "set")
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sfsc.config import PrepareJob, Synthetic
+from sfsc.data.sets.synthetic import Settings as Synthetic
+from sfsc.settings.jobs import PrepareJob
 from sfsc.data import prepare as stage
 from sfsc.data.prepare import prepare
 from sfsc.data.prepared import FILES, PreparedSet, file_digest
@@ -14,7 +15,7 @@ from sfsc.errors import ConfigError, DataError
 @pytest.fixture
 def job(settings: Synthetic) -> PrepareJob:
     """Return the slice of a small synthetic set."""
-    return PrepareJob(dataset="synthetic", validation_fraction=0.2, settings=settings.model_dump())
+    return PrepareJob(validation_fraction=0.2, settings=settings)
 
 
 def test_a_prepared_set_is_whole_and_checked(job: PrepareJob, tmp_path: Path):

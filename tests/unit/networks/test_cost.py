@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sfsc import parts
 from sfsc.networks.build import KINDS, EmbeddingNetwork
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
+from sfsc.settings import parts
 
 SHAPE = (3, 32, 32)
 TOKENS = 1 + 2 * 2

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from sfsc import parts
 from sfsc.networks.build import EmbeddingNetwork, network_per_width
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
 from sfsc.networks.switchable import SwitchableLayer
+from sfsc.settings import parts
 
 BACKBONES = parts.names("networks.backbones")
 WIDTHS = (0.125, 0.25, 0.5, 1.0)

@@ -10,13 +10,13 @@ import torch
 from result_files import write_prepared
 
 from sfsc.cli import main
-from sfsc.config import MeasureJob
 from sfsc.networks import latency
 from sfsc.networks.build import KINDS
 from sfsc.networks.cost import cost
 from sfsc.networks.footprint import measure
 from sfsc.networks.serving import load_submodel, save_submodel
 from sfsc.provenance import environment, write_fingerprint
+from sfsc.settings.jobs import MeasureJob
 
 NETWORK = {
     "backbone": "small_resnet", "widths": (0.25, 1.0), "embedding_dim": 8, "pooling": "gem",

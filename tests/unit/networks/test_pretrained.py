@@ -20,11 +20,11 @@ from plain_networks import (
 from safetensors.torch import save_file
 from torch import nn
 
-from sfsc import parts
 from sfsc.errors import ConfigError
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.pretrained import load_pretrained
 from sfsc.networks.resnet import ConvNorm
+from sfsc.settings import parts
 
 WIDTHS = (0.25, 0.5, 1.0)
 NAMES = ("resnet18", "resnet50", "resnext50", "mobilenet_v2", "vit_small")

@@ -6,10 +6,11 @@ from functools import partial
 import pytest
 import torch
 
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.networks.extract import extract
 from sfsc.networks.recompute import recompute_activations
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.step import Gradients, compute_gradients
 
@@ -25,7 +26,7 @@ def model_of(backbone: str, *, checkpointing: bool) -> IdentityModel:
     network = EmbeddingNetwork(backbone, widths=WIDTHS, embedding_dim=8, image_channels=3)
     if checkpointing:
         recompute_activations(network.backbone)
-    base_loss = softmax(loss_section())
+    base_loss = Softmax(label_smoothing=0.1)
     return IdentityModel(network, embedding_dim=8, identities=4, base_loss=base_loss).train()
 
 
@@ -33,7 +34,8 @@ def gradients_of(model: IdentityModel) -> Gradients:
     """Return the gradients on a fixed batch."""
     torch.manual_seed(1)
     images, labels = torch.randn(IMAGES), torch.arange(8) // 2
-    return compute_gradients(model, images, labels, loss=loss_section(), kl_weight=1e-3)
+    criterion = build_criterion(loss_section())
+    return compute_gradients(model, images, labels, criterion=criterion, progress=0.5)
 
 
 def kept_bytes(run: Callable[[], object]) -> int:

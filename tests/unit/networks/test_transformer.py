@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.backbones.vit_small import build
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.networks.cost import cost
@@ -12,6 +12,7 @@ from sfsc.networks.extract import extract
 from sfsc.networks.switchable import leading_block, submodel_blocks
 from sfsc.networks.transformer import VisionTransformer
 from sfsc.networks.transformer_layers import to_tokens
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.step import compute_gradients
 
@@ -122,13 +123,15 @@ def padded_gradients(model: IdentityModel, images: Tensor, labels: Tensor, switc
 
 def test_gradients_on_blocks_equal_the_padded_ones():
     """In float64, each block's gradient is that of the whole parameter, which is zero elsewhere."""
-    section = loss_section(classifier_gradient="all", compatible_weight=0.0, triplet_weight=0.0)
+    criterion = build_criterion(loss_section(terms={"compatible": None, "triplet": None}))
     model = IdentityModel(
-        tiny_network(), embedding_dim=8, identities=5, base_loss=softmax(section)
+        tiny_network(), embedding_dim=8, identities=5, base_loss=Softmax(label_smoothing=0.1)
     ).double()
     model.eval()  # or the neck's batch norm would let no bias before it matter
     images, labels = torch.randn(10, 3, 16, 8, dtype=torch.float64), torch.arange(10) // 2
-    rows = compute_gradients(model, images, labels, loss=section, kl_weight=0.0).jacobian.rows
+    rows = compute_gradients(
+        model, images, labels, criterion=criterion, progress=0.0, all_move_classifier=True
+    ).jacobian.rows
     for switch, row in enumerate(rows):
         padded = padded_gradients(model, images, labels, switch)
         assert row.keys() == padded.keys()

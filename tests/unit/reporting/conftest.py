@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from result_files import study_job, write_measured, write_prepared, write_study
 
-from sfsc.config import StudyJob
 from sfsc.reporting.claims import write_claims
-from sfsc.reporting.cost_table import write_cost
 from sfsc.reporting.runs import Results
-from sfsc.reporting.tables import write_tables
+from sfsc.reporting.tables.cost import write_cost
+from sfsc.reporting.tables.write import write_tables
+from sfsc.settings.jobs import StudyJob
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from result_files import conditions, small_job, write_run, write_study
 
-from sfsc.config import StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import load_choices, write_choices
+from sfsc.settings.jobs import StudyJob
 
 RUNS = {"0": "sfsc@label_smoothing=0", "0.1": "sfsc", "0.2": "sfsc@label_smoothing=0.2"}
 JOB = small_job(

@@ -8,8 +8,8 @@ from result_files import small_job, write_run, write_study, write_test
 
 from sfsc.errors import ResultError
 from sfsc.reporting.effects import differences, map_effect
-from sfsc.reporting.measures import AVERAGE_MAP
 from sfsc.reporting.runs import Group, Results, load_run
+from sfsc.reporting.summaries import AVERAGE_MAP
 
 
 def test_methods_are_paired_by_the_seeds_that_both_have(tmp_path: Path):

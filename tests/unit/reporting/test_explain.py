@@ -1,4 +1,4 @@
-"""From a row of a table to the files, digests and commands behind it."""
+"""From a row of a table to its files, digests and commands."""
 
 import json
 import shutil
@@ -50,20 +50,15 @@ def test_each_seed_has_its_chain(project: Path, capsys: pytest.CaptureFixture[st
             f"--data data/prepared/toy/synthetic --output {folder}"
         ),
         (
-            f"               sfsc embed --run {folder} --data data/prepared/toy/synthetic "
-            f"--output {folder}/embeddings.safetensors"
-        ),
-        (
-            f"               sfsc evaluate --config {folder}/config/evaluate.json --embeddings "
-            f"{folder}/embeddings.safetensors --data data/prepared/toy/synthetic --output "
-            f"{folder}/cross_test.json --queries {folder}/query_metrics.safetensors"
+            f"               sfsc evaluate --config {folder}/config/evaluate.json --run {folder} "
+            f"--data data/prepared/toy/synthetic --output {folder}"
         ),
     ]
     assert "  MLflow       not mirrored yet: run `sfsc track` or the rule `track`" in seeds[1]
 
 
 def test_a_changed_file_is_marked(project: Path, capsys: pytest.CaptureFixture[str]):
-    """The digests of the run are compared with the files at hand."""
+    """The digests of the run are compared with the files that are there."""
     folder = project / "results/toy" / RUN / "seed0"
     config = folder / "config" / "train.json"
     config.parent.mkdir()
@@ -79,7 +74,7 @@ def test_a_changed_file_is_marked(project: Path, capsys: pytest.CaptureFixture[s
 def test_a_run_that_was_assembled_names_its_networks(
     project: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Each network has a chain of its own; behind a reference, its training names it."""
+    """Each network has a chain of its own; the command of its training names the reference."""
     folder = project / "results/toy/synthetic/independent/seed0"
     record = json.loads((folder / "run.json").read_text())
     network = folder / "width0.25"
@@ -109,9 +104,24 @@ def test_a_condition_is_named_by_its_run(capsys: pytest.CaptureFixture[str]):
     assert "seed 1: results/toy/synthetic/sfsc@kl_weight=0.05/seed1\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("name", "remake"), [("toy", " STUDY=toy"), ("default", "")])
+def test_a_clone_without_results_is_told_how_to_get_them(
+    name: str, remake: str, project: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Git has the reports alone; DVC has the results, or they are computed."""
+    shutil.rmtree(project / "results")
+    (project / "reports" / "toy").rename(project / "reports" / name)
+    assert main(["explain", f"reports/{name}/tables/main.csv", "--row", "sfsc"]) == 1
+    assert capsys.readouterr().err == (
+        f"ResultError: The results of the row must be in results/{name}/synthetic/sfsc. Found no "
+        f"such folder. `dvc pull results/{name}` fetches the study's results; `make "
+        f"reproduce{remake}` computes them.\n"
+    )
+
+
 @pytest.mark.usefixtures("project")
 def test_a_table_of_no_runs_is_refused(capsys: pytest.CaptureFixture[str]):
-    """What sub-models cost is a matter of an architecture, whatever was trained."""
+    """The cost of sub-models depends on an architecture, not on a run."""
     assert main(["explain", "reports/toy/cost.csv", "--row", "sfsc"]) == 1
     assert capsys.readouterr().err == (
         "ResultError: reports/toy/cost.csv must be a table of runs: main, ablation or robustness. "

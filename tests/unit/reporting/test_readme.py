@@ -30,7 +30,7 @@ def readme(tmp_path: Path) -> Path:
     tables = tmp_path / "reports" / "small" / "tables"
     tables.mkdir(parents=True)
     (tables / "main.csv").write_text(TABLE)
-    (tables / "main.md").write_text("| a |\n")
+    (tables / "main.md").write_text("| a |\n\nThe caption.\n")
     (tables.parent / "claims.json").write_text(json.dumps([CLAIM]))
     path = tmp_path / "README.md"
     path.write_text("before\n<!-- results: small -->\nold\n<!-- end -->\nafter\n")
@@ -38,7 +38,7 @@ def readme(tmp_path: Path) -> Path:
 
 
 def test_a_block_is_the_sentence_the_verdicts_and_the_table(readme: Path):
-    """What stood in the block gives way; what stands around it stays."""
+    """The old content and the table's caption are gone; the text around the block stays."""
     assert render(readme) == (
         "before\n<!-- results: small -->\n"
         "On `omniglot`, over 3 seeds, `sfsc` reaches an average mAP of 57.8 ± 0.5 %: "

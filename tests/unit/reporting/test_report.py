@@ -8,22 +8,14 @@ from typing import Any
 import pytest
 from result_files import small_job, write_measured, write_study
 
-from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
-from sfsc.reporting.cost_table import write_cost
-from sfsc.reporting.figure import write_figure
+from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.report import write_report
-from sfsc.reporting.tables import write_tables
-
-RULES = {
-    "prepare_synthetic": Rule(jobs=1, needs=()),
-    "train_sfsc": Rule(jobs=2, needs=("prepare_synthetic",)),
-    "figure_conflicts": Rule(jobs=1, needs=("train_sfsc",)),
-    "figure_priority": Rule(jobs=1, needs=("train_sfsc",)),
-    "report": Rule(jobs=1, needs=("figure_conflicts", "figure_priority")),
-}
+from sfsc.reporting.tables.cost import write_cost
+from sfsc.reporting.tables.write import write_tables
+from sfsc.settings.jobs import StudyJob
 
 
 class Page(HTMLParser):
@@ -53,7 +45,9 @@ def report(job: StudyJob, study: Path, reports: Path) -> Path:
     sheet.parent.mkdir(parents=True)
     sheet.write_bytes(b"not really a PNG")
     figure = reports / "figures" / "synthetic_cross_test.svg"
-    write_figure("cross_test", job, study, dataset="synthetic", output=figure, data_dir=None)
+    write_figures(
+        ["cross_test"], job, study, dataset="synthetic", output=figure.parent, data_dir=None
+    )
     write_choices(job, study, reports / "choices.json")
     write(job, study, reports, figures=[figure], sheets=[sheet], choices=reports / "choices.json")
     return reports / "index.html"
@@ -66,7 +60,7 @@ def write(job: StudyJob, study: Path, reports: Path, **options: Any) -> None:
         "sheets": [], "choices": None, "output": reports / "index.html",
         "cost": reports / "cost.csv",
     }  # fmt: skip
-    write_report(ReportJob(**job.model_dump(), rules=RULES), study, **paths | options)
+    write_report(job, study, **paths | options)
 
 
 def test_every_reference_is_beside_the_page_or_in_it(report: Path):
@@ -104,20 +98,9 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
     assert "`" not in text
 
 
-def test_the_page_shows_the_graph_of_rules(report: Path):
-    """Drawn with families as one box, and as a table of every rule."""
-    text = report.read_text()
-    boxes = re.findall(r"<text x=\S+ y=\S+>(.+?)</text><text [^>]+>(.+?)</text>", text)
-    assert sorted(boxes) == [
-        ("figure_* (2)", "2 jobs"), ("prepare_synthetic", "1 job"), ("report", "1 job"),
-        ("train_sfsc", "2 jobs"),
-    ]  # fmt: skip
-    assert text.count("marker-end=") == 3
-    row = (
-        '<th scope="row"><code>report</code></th><td>1</td>'
-        '<td class="text"><code>figure_conflicts</code>, <code>figure_priority</code></td>'
-    )
-    assert row in text
+def test_the_page_names_the_report_of_snakemake(report: Path):
+    """That one has the graph of rules and the run times."""
+    assert "<code>snakemake --report report.html</code>" in report.read_text()
 
 
 def test_the_page_shows_what_submodels_cost(report: Path):
@@ -140,8 +123,8 @@ def test_costs_of_other_data_sets_are_refused(
     with pytest.raises(ResultError) as error:
         write(job, study, reports, cost=cost, output=tmp_path / "index.html")
     assert str(error.value) == (
-        f"{cost} must have rows of each data set of the study, in their order. Found omniglot. "
-        "Write it again."
+        f"{cost} must be a table of the study, with rows of synthetic. Found omniglot. Write it "
+        "again."
     )
 
 
@@ -154,7 +137,7 @@ def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):
     write_cost([write_measured(tmp_path / "measured.json")], tmp_path / "cost.csv")
     write(job, study, tmp_path)
     text = (tmp_path / "index.html").read_text()
-    assert "4 runs of 2 compared methods. Everything" in " ".join(text.split())
+    assert "4 runs of 2 compared methods. The pipeline" in " ".join(text.split())
     for words in ("<h3>Ablation", "<h3>Robustness", "How hyper-parameters"):
         assert words not in text
 
@@ -164,8 +147,13 @@ def test_a_table_of_other_runs_is_refused(
 ):
     """Page and table must agree."""
     changed = job.model_copy(update={"compare": ("unified", "sfsc")})
-    with pytest.raises(ResultError, match="must have a row for each compared method of the study"):
+    with pytest.raises(ResultError) as error:
         write(changed, study, reports, output=tmp_path / "index.html")
+    found = ", ".join(f"synthetic/{method}" for method in job.compare)
+    assert str(error.value) == (
+        f"{reports / 'tables' / 'main.csv'} must be a table of the study, with rows of "
+        f"synthetic/unified, synthetic/sfsc. Found {found}. Write it again."
+    )
     assert not (tmp_path / "index.html").exists()
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from result_files import rerank, write_embeddings
 
-from sfsc import parts
-from sfsc.config import ReportJob, Rule, StudyJob
 from sfsc.reporting.claims import write_claims
-from sfsc.reporting.figure import write_figure
+from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.report import write_report
-from sfsc.reporting.tables import write_tables
+from sfsc.reporting.tables.write import write_tables
+from sfsc.settings import parts
+from sfsc.settings.jobs import StudyJob
 
 SENTENCE = "All tests re-ranked by k-reciprocal neighbours (k1 20, k2 6, lambda 0.3)."
 OF_ACCURACY = {"ablation", "accuracy_cost", "cross_test", "robustness", "twins"}
@@ -32,8 +32,8 @@ def reranked(study: Path, prepared: Path, tmp_path_factory: pytest.TempPathFacto
 
 def caption(name: str, job: StudyJob, study: Path, output: Path, data: Path | None) -> str:
     """Return the caption of a figure of a study."""
-    write_figure(name, job, study, dataset="synthetic", output=output, data_dir=data)
-    return str(json.loads(output.with_suffix(".json").read_text())["caption"])
+    write_figures([name], job, study, dataset="synthetic", output=output, data_dir=data)
+    return str(json.loads((output / f"synthetic_{name}.json").read_text())["caption"])
 
 
 @pytest.mark.parametrize("name", parts.names("reporting.figures"))
@@ -41,11 +41,11 @@ def test_figures_of_accuracy_say_so(
     name: str, job: StudyJob, study: Path, reranked: Path, prepared: Path, tmp_path: Path
 ):
     """Once each; the sheet of searches, which ranks by cosine, says that it is not re-ranked."""
-    found = caption(name, job, reranked, tmp_path / "figure.svg", prepared)
+    found = caption(name, job, reranked, tmp_path / "reranked", prepared)
     assert found.count(SENTENCE) == (name in OF_ACCURACY)
     assert ("not re-ranked" in found) == (name == "retrieval")
     if name in OF_ACCURACY:
-        plain = caption(name, job, study, tmp_path / "plain.svg", None)
+        plain = caption(name, job, study, tmp_path / "plain", None)
         assert found.replace(f"{SENTENCE} ", "") == plain
 
 
@@ -55,9 +55,8 @@ def test_tables_claims_and_the_page_say_so(
     """Each table's note, the head of the claims, and the page beside each of them."""
     write_tables(job, reranked, tmp_path / "tables", tmp_path / "metrics.json", None)
     write_claims(job, reranked, tmp_path / "claims.json")
-    rules = {"tables": Rule(jobs=1, needs=()), "report": Rule(jobs=1, needs=("tables",))}
     write_report(
-        ReportJob(**job.model_dump(), rules=rules), reranked, tables=tmp_path / "tables",
+        job, reranked, tables=tmp_path / "tables",
         claims=tmp_path / "claims.json", figures=[], sheets=[], choices=None,
         cost=reports / "cost.csv", output=tmp_path / "index.html",
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from sfsc.reporting.names import METHODS, method_colour, method_marker, method_name, name_lines
-from sfsc.reporting.style import readable, spread, width_colours
+from sfsc.reporting.style import INK, label_ends, readable, spread, width_colours
 
 
 def test_methods_differ_in_colour_and_in_marker():
@@ -40,6 +42,20 @@ def test_labels_keep_their_order_and_their_distance(seed: int):
 def test_labels_that_fit_stay_in_place():
     """Nothing is moved without need."""
     assert spread(np.array([0.9, 0.1, 0.5]), 0.1) == pytest.approx([0.9, 0.1, 0.5])
+
+
+def test_names_are_beside_their_lines_in_panels_that_share_an_axis():
+    """A later panel changes the limits of an earlier one, which has its names by then."""
+    figure = Figure()
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, end in zip(panels, (1.0, 10.0), strict=True):
+        panel.plot([0, 1], [0, end])
+        label_ends(panel, [end], ["a line"], [INK])
+    figure.draw_without_rendering()
+    for panel, end in zip(panels, (1.0, 10.0), strict=True):
+        (name,) = [text for text in panel.findobj(Text) if text.get_text() == "a line"]
+        (_, pixel) = panel.transAxes.transform(name.get_position())
+        assert pixel == pytest.approx(panel.transData.transform((0, end))[1])
 
 
 def test_words_are_dark_enough_on_white():

@@ -1,6 +1,5 @@
 """Embeddings of a tiny set by an untrained network."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,38 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
-from sfsc.errors import ResultError
 from sfsc.networks.build import load_network
-from sfsc.retrieval.embed import embed, extract_embeddings
+from sfsc.retrieval.embed import extract_embeddings
 
 ROOT = Path(__file__).parents[3]
-
-
-def test_the_file_holds_unit_vectors_of_query_and_gallery(run_dir: Path, data_dir: Path):
-    """float32, (M, Q, D) and (M, G, D), with the run's names; no other file is left."""
-    output = run_dir / "embeddings.safetensors"
-    embed(run_dir, data_dir, output, threads=1)
-    with safe_open(output, framework="numpy") as file:
-        query, gallery = file.get_tensor("query"), file.get_tensor("gallery")
-        run = json.loads(file.metadata()["run"])
-    assert (query.shape, gallery.shape) == ((2, 2, 8), (2, 3, 8))
-    assert query.dtype == np.float32
-    assert np.linalg.norm(gallery, axis=-1) == pytest.approx(1, abs=1e-6)
-    assert run == {"dataset": "synthetic", "method": "sfsc", "seed": 3, "widths": [0.125, 1.0]}
-    assert {path.name for path in run_dir.iterdir()} == {
-        "embeddings.safetensors", "model.safetensors", "run.json"
-    }  # fmt: skip
-
-
-def test_embedding_again_gives_the_same_bytes(run_dir: Path, data_dir: Path, tmp_path: Path):
-    """The file is a function of weights and images."""
-    for name in ("a", "b"):
-        embed(run_dir, data_dir, tmp_path / name, threads=1)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_embeddings_are_those_of_each_image_alone(run_dir: Path, data_dir: Path):
@@ -100,16 +74,3 @@ def test_no_images_are_refused(run_dir: Path, data_dir: Path):
     images = PreparedSet.open(data_dir).images
     with pytest.raises(ValueError, match=r"^There must be images to embed\. Found none\.$"):
         extract_embeddings(load_network(run_dir), images, np.arange(0))
-
-
-def test_a_run_without_its_record_is_refused(run_dir: Path, data_dir: Path):
-    """The sentence names the file and the mend."""
-    record = json.loads((run_dir / "run.json").read_text())
-    del record["seed"]
-    (run_dir / "run.json").write_text(json.dumps(record))
-    with pytest.raises(ResultError) as error:
-        embed(run_dir, data_dir, run_dir / "embeddings.safetensors", threads=1)
-    assert str(error.value) == (
-        f"{run_dir / 'run.json'} must be the record of a finished training. "
-        "Found: KeyError('seed'). Train it again."
-    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sfsc.retrieval.metrics import average_precision, cumulative_match, inverse_negative_penalty
-from sfsc.retrieval.ranking import Ragged
+from sfsc.retrieval.relevance import Ragged
 
 
 def ragged(*ranks: list[int]) -> Ragged:

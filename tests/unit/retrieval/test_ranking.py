@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from sfsc.retrieval.products import Float32s
-from sfsc.retrieval.ranking import Labels, Ragged, find_relevant, positive_ranks
+from sfsc.retrieval.arrays import Float32s
+from sfsc.retrieval.ranking import positive_ranks
+from sfsc.retrieval.relevance import Labels, Ragged, find_relevant
 
 
 def slow_ranks(
@@ -35,8 +36,8 @@ def draw_labels(generator: np.random.Generator, size: int) -> Labels:
 
 
 def draw_vectors(generator: np.random.Generator, size: int, *, levels: int) -> np.ndarray:
-    """Vectors of small integers: all scores are exact and many are equal."""
-    return generator.integers(-levels, levels + 1, (size, 3)).astype(np.float32)
+    """Vectors of eighths, shorter than 1: all scores are exact and many are equal."""
+    return generator.integers(-levels, levels + 1, (size, 3)).astype(np.float32) / 8
 
 
 def split(ranks: Ragged) -> list[list[int]]:

@@ -9,11 +9,12 @@ import torch
 from prepared_sets import make_set, write_set
 from safetensors.torch import load_file, save_file
 
-from sfsc.config import Aggregation, Augmentation, Network, TrainJob
 from sfsc.data.prepared import file_digest
 from sfsc.errors import ResultError
 from sfsc.networks.build import EmbeddingNetwork, load_network
 from sfsc.provenance import write_fingerprint
+from sfsc.settings.jobs import TrainJob
+from sfsc.settings.sections import Augmentation, Network
 from sfsc.training.assemble import assemble
 
 from sections import loss_section, train_section
@@ -78,12 +79,10 @@ def config(tmp_path: Path) -> Path:
         seed=0,
         reference="independent",
         network=Network(**NETWORK, widths=WIDTHS, pretrained=None),
-        loss=loss_section(),
-        aggregation=Aggregation(aggregator="sum", granularity="nested", reduction="sum"),
+        loss=loss_section(submodels=None, terms={"compatible": None, "influence": {}}),
+        aggregation=None,
         train=train_section(),
-        augmentation=Augmentation(
-            flip=False, rotation=0, translation=0, scale=(1, 1), shear=0, pad=0, colour=0, erasing=0
-        ),
+        augmentation=Augmentation(),
     )
     path = tmp_path / "bct" / "seed0" / "config" / "assemble.json"
     return write_fingerprint(path, job.model_dump(mode="json"), modules=["sfsc.files"])
@@ -168,8 +167,8 @@ def test_networks_in_another_order_are_refused(config, networks, data_dir):
     """Sub-model i must be the network of width i."""
     found = [networks[1], networks[0], networks[2]]
     assert refusal(config, found, data_dir) == (
-        "Run `bct` must be made of networks of the widths 0.25, 0.5, 1, all of backbone "
-        "small_resnet, 8 dimensions and seed 0, and trained on the prepared set at hand. "
+        "Run `bct` must be made of networks of widths 0.25, 0.5, 1, all with backbone "
+        "small_resnet, 8 dimensions, seed 0 and trained on the given prepared set. "
         f"Found {', '.join(map(str, found))}."
     )
 

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import FIRST_SCALE, GROWTH_STEPS, LossScale
 from sfsc.training.step import compute_gradients
@@ -20,17 +21,21 @@ def rows(precision: str, *, loss_scale: float | None = None, **loss: object) -> 
     """Return the gradients of a fixed model on a fixed batch."""
     torch.manual_seed(0)
     network = EmbeddingNetwork("small_resnet", widths=WIDTHS, embedding_dim=8, image_channels=3)
-    section = loss_section(**loss)
     model = IdentityModel(
         network,
         embedding_dim=8,
         identities=5,
-        base_loss=softmax(section),
+        base_loss=Softmax(label_smoothing=0.1),
         precision=precision,
     )
     images, labels = torch.randn(10, 3, 16, 16), torch.arange(10) // 2
     gradients = compute_gradients(
-        model.train(), images, labels, loss=section, kl_weight=1e-3, loss_scale=loss_scale
+        model.train(),
+        images,
+        labels,
+        criterion=build_criterion(loss_section(**loss)),
+        progress=0.5,
+        loss_scale=loss_scale,
     )
     return [dict(row) for row in gradients.jacobian.rows]
 
@@ -53,8 +58,8 @@ def test_gradients_of_16_bits_are_close_and_float32(precision: str):
 
 
 def test_the_scale_leaves_the_gradients_alone():
-    """Powers of two are exact in float32, also where the full model is drawn to the others."""
-    loss = {"asymmetric_weight": 1.0, "asymmetric_detach": False}
+    """Powers of two are exact in float32."""
+    loss = {"terms": {"asymmetric": {}}}
     for ours, theirs in zip(
         rows("float32", loss_scale=2.0**10, **loss), rows("float32", **loss), strict=True
     ):
@@ -63,7 +68,7 @@ def test_the_scale_leaves_the_gradients_alone():
 
 def test_the_scale_saves_small_gradients():
     """Without it most gradients of a small loss are lost to fp16."""
-    small = {"submodel_base_weight": 1e-6, "compatible_weight": 0.0}
+    small = {"submodels": {"base_weight": 1e-6}, "terms": {"compatible": None, "triplet": None}}
 
     def share_of_zeros(loss_scale: float) -> float:
         gradient = rows("fp16", loss_scale=loss_scale, **small)[0][

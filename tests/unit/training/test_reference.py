@@ -8,13 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from sfsc.errors import ResultError
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
 from sfsc.training.checkpoint import as_saved
 from sfsc.training.model import IdentityModel
 from sfsc.training.reference import load_reference
-
-from sections import loss_section
 
 NETWORK = {
     "backbone": "small_resnet",
@@ -28,7 +26,9 @@ NETWORK = {
 def folder(tmp_path: Path) -> Path:
     """A finished training of five identities."""
     network = EmbeddingNetwork(**NETWORK)
-    model = IdentityModel(network, embedding_dim=8, identities=5, base_loss=softmax(loss_section()))
+    model = IdentityModel(
+        network, embedding_dim=8, identities=5, base_loss=Softmax(label_smoothing=0.1)
+    )
     save_file(as_saved(model.state_dict()), tmp_path / "model.safetensors")
     record = {"network": {"kind": "switchable", **NETWORK}}
     (tmp_path / "run.json").write_text(json.dumps(record))

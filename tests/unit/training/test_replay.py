@@ -7,19 +7,20 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from sfsc import parts
-from sfsc.aggregation.build import build_aggregator
+from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.aggregation.conflicts import update_cosines
 from sfsc.compute import generator_for
-from sfsc.config import Aggregation
 from sfsc.errors import ConfigError
-from sfsc.losses.base_losses.softmax import build as softmax
+from sfsc.losses.bases.softmax import Softmax
 from sfsc.networks.build import EmbeddingNetwork
+from sfsc.settings import parts
 from sfsc.training import replay
+from sfsc.training.build import build_criterion
 from sfsc.training.model import IdentityModel
 from sfsc.training.replay import ReplayedGradients, ReplayedJacobian
 from sfsc.training.step import compute_gradients
 
+import sections
 from jacobians import nested_jacobian
 from sections import loss_section
 
@@ -68,18 +69,22 @@ def test_each_step_s_update_is_that_of_its_gradients(
     aggregator: str, widths: tuple[float, ...], recordings: list[object]
 ):
     """Though every step writes them to the same places; nothing is recorded twice."""
-    loss = loss_section()
+    criterion = build_criterion(loss_section())
     network = EmbeddingNetwork("small_resnet", widths=widths, embedding_dim=8, image_channels=3)
-    model = IdentityModel(network, embedding_dim=8, identities=5, base_loss=softmax(loss)).train()
-    section = Aggregation(aggregator=aggregator, granularity="nested", reduction="sum")
-    compute, aggregate = partial(compute_gradients, model, loss=loss), build_aggregator(section)
+    model = IdentityModel(
+        network, embedding_dim=8, identities=5, base_loss=Softmax(label_smoothing=0.1)
+    ).train()
+    compute = partial(compute_gradients, model, criterion=criterion)
+    aggregate = sections.aggregator(aggregator)
     replayed, counts = ReplayedGradients(compute, model), []
     for number in range(3):
         images, labels = torch.randn(10, 3, 16, 16), torch.randint(0, 5, (10,))
-        ours = replayed(images, labels, kl_weight=0.1 * number, loss_scale=2.0**number)
-        theirs = compute(images, labels, kl_weight=0.1 * number, loss_scale=2.0**number)
+        ours = replayed(images, labels, progress=0.1 * number, loss_scale=2.0**number)
+        theirs = compute(images, labels, progress=0.1 * number, loss_scale=2.0**number)
         for one, other in zip(ours.objectives, theirs.objectives, strict=True):
-            assert all(torch.equal(value, vars(other)[name]) for name, value in vars(one).items())
+            assert torch.equal(one.total, other.total)
+            assert torch.equal(one.uncertainty, other.uncertainty)
+            assert all(torch.equal(value, other.losses[n]) for n, value in one.losses.items())
         update, expected = (
             aggregate(gradients.jacobian, generator_for(number)) for gradients in (ours, theirs)
         )
@@ -94,8 +99,7 @@ def test_each_granularity_is_replayed(granularity: str, recordings: list[object]
     """What a step records of conflicts, too."""
     plain = nested_jacobian(conflict=3.0)
     replayed = ReplayedJacobian(plain.rows)
-    section = Aggregation(aggregator="projection", granularity=granularity, reduction="sum")
-    aggregate = build_aggregator(section)
+    aggregate = Projection(granularity, "sum")
     for number in range(2):
         for row in plain.rows:
             for gradient in row.values():
@@ -105,8 +109,8 @@ def test_each_granularity_is_replayed(granularity: str, recordings: list[object]
         update, expected = (aggregate(j, generator_for(number)) for j in (replayed, plain))
         assert all(torch.equal(update[name], expected[name]) for name in expected)
         assert torch.equal(update_cosines(replayed, update), update_cosines(plain, expected))
-        for name, gramian in plain.gramians("layer").items():
-            assert torch.equal(replayed.gramians("layer")[name], gramian)
+        for names, gramian in plain.gramians("layer").items():
+            assert torch.equal(replayed.gramians("layer")[names], gramian)
     assert len(recordings) == (3 if granularity == "layer" else 4)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from miniatures import draw_jpeg, truncate, write_market1501
 
-from sfsc.config import PrepareJob
+from sfsc.settings.jobs import PrepareJob
 from sfsc.data.integrity import SplitCount
 from sfsc.data.official import Official
 from sfsc.data.prepare import prepare
@@ -70,9 +70,7 @@ def test_an_identity_of_one_camera_is_not_held_out(raw_dir: Path):
 
 def test_the_miniature_is_prepared_like_a_set(raw_dir: Path, tmp_path: Path):
     """Through the stage: packed, checked, counted and published."""
-    job = PrepareJob(
-        dataset="market1501", validation_fraction=0.3, settings=SETTINGS.model_dump(mode="json")
-    )
+    job = PrepareJob(validation_fraction=0.3, settings=SETTINGS)
     prepare(job, raw_dir.parent, tmp_path / "prepared", threads=2)
     assert {path.name for path in (tmp_path / "prepared").iterdir()} == set(FILES)
     PreparedSet.open(tmp_path / "prepared").check()

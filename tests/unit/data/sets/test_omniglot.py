@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from prepared_sets import draw_alphabet, draw_png, write_archive
 
-from sfsc.config import Omniglot, PrepareJob
+from sfsc.data.sets.omniglot import Settings as Omniglot
+from sfsc.settings.jobs import PrepareJob
 from sfsc.data.prepare import prepare
 from sfsc.data.prepared import PreparedSet, file_digest
 from sfsc.data.sets import omniglot
@@ -115,7 +116,7 @@ def test_preparing_checks_the_published_counts_and_leaves_nothing(raw_dir: Path,
     latin = draw_alphabet("Latin", 2)
     del latin["Latin/character01/0001_04.png"]
     _spoil(raw_dir, {f"two/{path}": content for path, content in latin.items()})
-    job = PrepareJob(dataset="omniglot", validation_fraction=0.2, settings=SETTINGS.model_dump())
+    job = PrepareJob(validation_fraction=0.2, settings=SETTINGS)
     with pytest.raises(DataError) as raised:
         prepare(job, raw_dir, tmp_path / "prepared" / "omniglot")
     assert str(raised.value) == (
@@ -143,7 +144,7 @@ def test_preparing_from_a_spoilt_archive_leaves_nothing(raw_dir: Path, tmp_path:
         "altered": "it was altered",
         "escaping": "must hold paths within its own folder only",
     }
-    job = PrepareJob(dataset="omniglot", validation_fraction=0.2, settings=SETTINGS.model_dump())
+    job = PrepareJob(validation_fraction=0.2, settings=SETTINGS)
     with pytest.raises(DataError, match=words[spoilt]) as raised:
         prepare(job, raw_dir, tmp_path / "prepared" / "omniglot")
     assert str(raised.value).startswith(str(path))
@@ -222,7 +223,7 @@ def test_the_real_archives_give_the_published_set(tmp_path: Path):
     for name in ARCHIVES:
         fetch(name, tmp_path / "omniglot" / f"{name}.zip", Path(os.environ["SFSC_MIRROR"]))
     settings = Omniglot(image_size=32, query_drawers=10)
-    job = PrepareJob(dataset="omniglot", validation_fraction=0.15, settings=settings.model_dump())
+    job = PrepareJob(validation_fraction=0.15, settings=settings)
     prepare(job, tmp_path, tmp_path / "prepared")
     prepared = PreparedSet.open(tmp_path / "prepared")
     counts = expected_counts(settings, validation_fraction=0.15)

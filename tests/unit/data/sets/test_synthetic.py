@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sfsc.config import Synthetic
+from sfsc.data.sets.synthetic import Settings as Synthetic
 from sfsc.data.integrity import check_counts
 from sfsc.data.sets.synthetic import build, choose_cameras, expected_counts, render_identity
 

@@ -7,7 +7,7 @@ from sfsc.data.integrity import SplitCount
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.sets.veri776 import Settings, build, expected_counts
 from sfsc.errors import DataError
-from sfsc.retrieval.ranking import Labels, find_relevant
+from sfsc.retrieval.relevance import Labels, find_relevant
 
 SETTINGS = Settings(image_height=16, image_width=16, counts="any", official_junk=True)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from sfsc import parts
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.switchable import crop_channels
+from sfsc.settings import parts
 
 WIDTH_SETS = [
     (0.125, 0.25, 0.5, 1.0),

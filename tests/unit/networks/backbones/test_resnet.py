@@ -3,8 +3,8 @@
 import pytest
 from plain_networks import plain_resnet
 
-from sfsc import parts
 from sfsc.networks.resnet import Bottleneck
+from sfsc.settings import parts
 
 
 @pytest.mark.parametrize(

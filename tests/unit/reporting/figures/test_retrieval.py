@@ -39,5 +39,5 @@ def test_embeddings_of_another_set_are_refused(tmp_path: Path, prepared: Path):
         find_searches(load_run(folder), other)
     assert str(error.value) == (
         f"{folder / 'embeddings.safetensors'} must hold an embedding of each query and gallery "
-        "image of the prepared set (6 and 12). Found 16 and 32. Embed it again."
+        "image of the prepared set (6 and 12). Found 16 and 32. Evaluate the run again."
     )

@@ -1,0 +1,1 @@
+"""Base losses: each file is a part (`sfsc.settings.parts`) with `Settings` and `build`."""

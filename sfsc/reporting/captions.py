@@ -1,0 +1,50 @@
+"""The sentences that captions share, and numbers in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from sfsc.reporting.markup import mean_text
+from sfsc.reporting.names import method_name, width_name
+from sfsc.reporting.runs import Group, describe_reranking
+
+
+def describe_data(groups: Sequence[Group]) -> str:
+    """Return the sentence on data and seeds that ends a caption."""
+    counts = sorted({len(group.runs) for group in groups})
+    number = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
+    return f"Data: {groups[0].dataset}; {number} seed{'s' * (counts[-1] > 1)} per method."
+
+
+def describe_protocol(groups: Sequence[Group]) -> str:
+    """Return the sentences on protocol, data and seeds that end a caption about accuracy."""
+    test = groups[0].runs[0].test
+    protocol = (
+        f"mAP: {test['average_precision']} average precision, {test['n_query']:,} queries in a "
+        f"gallery of {test['n_gallery']:,}, test identities unseen in training, same identity and "
+        f"camera removed, {test['n_skipped_queries']:,} queries without a positive left out."
+    )
+    reranking = describe_reranking(groups[0].runs[0])
+    return " ".join(filter(None, (protocol, reranking, describe_data(groups))))
+
+
+def by_width(method: str, widths: Sequence[float], texts: Sequence[str]) -> str:
+    """Return one text per width, in words.
+
+    >>> by_width("bct_s", (0.25, 1.0), ("30 %", "40 %"))
+    'BCT-S: width 1/4 30 %, width 1 40 %'
+    """
+    pairs = zip(widths, texts, strict=True)
+    return f"{method_name(method)}: " + ", ".join(f"width {width_name(w)} {t}" for w, t in pairs)
+
+
+def percent(values: ArrayLike) -> str:
+    """Return "mean ± standard deviation" of values in percent, the mean alone of one value.
+
+    >>> percent([50.0, 52.0]), percent([50.0])
+    ('51.0 ± 1.4', '50.0')
+    """
+    series = pd.Series(np.asarray(values, dtype=np.float64))
+    return mean_text(series.mean(), series.std(ddof=1))

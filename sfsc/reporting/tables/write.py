@@ -1,0 +1,76 @@
+"""The stage `sfsc tables`: the main, the ablation and the robustness table of a study.
+
+Each is one frame, written as CSV, Markdown and LaTeX. The main table is also written as metrics.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from sfsc.files import replacing
+from sfsc.reporting.choices import load_choices
+from sfsc.reporting.markup import Table, read_table, write_table
+from sfsc.reporting.runs import describe_reranking, load_results
+from sfsc.reporting.tables.main import main_frame, main_note, main_tables
+from sfsc.reporting.tables.variations import variation_frame, variation_note, variation_tables
+from sfsc.settings.jobs import StudyJob
+
+
+def write_tables(
+    job: StudyJob, results: Path, output: Path, metrics: Path, choices: Path | None
+) -> None:
+    """Write the tables of a study.
+
+    Args:
+        job: Which runs the study has.
+        results: `results/<study>`.
+        output: Folder for `main`, `ablation` and `robustness`, each `.csv`, `.md` and `.tex`.
+        metrics: JSON file for the main table's numbers, nested by data set and run.
+        choices: File of `sfsc choices`, which names the origin of the hyper-parameters; or None.
+
+    Raises:
+        ResultError: If a result file is missing or damaged or the runs do not fit each other.
+    """
+    by_set = load_results(job, results)
+    compared = [group for of_set in by_set for group in of_set.compared()]
+    reranking = describe_reranking(compared[0].runs[0])
+    frames = {
+        "main": main_frame(compared),
+        "ablation": variation_frame("ablation", by_set),
+        "robustness": variation_frame("robustness", by_set),
+    }
+    notes = {
+        "main": main_note(compared, load_choices(choices) if choices else None),
+        "ablation": variation_note("ablation", reranking),
+        "robustness": variation_note("robustness", reranking),
+    }
+    for name, frame in frames.items():
+        tables = tables_of(name, frame)
+        note = notes[name] if tables else f"This study has no {name} conditions."
+        write_table(output / f"{name}.csv", frame, tables, note)
+    with replacing(metrics) as temporary:
+        temporary.write_text(json.dumps(_nested(frames["main"]), indent=1) + "\n")
+
+
+def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:
+    """Return what readers see of the frame of `main`, `ablation` or `robustness`."""
+    return main_tables(frame) if name == "main" else variation_tables(name, frame)
+
+
+def read_runs_table(csv: Path) -> pd.DataFrame:
+    """Read `main`, `ablation` or `robustness` back; a `ResultError` if it is damaged."""
+    frame = read_table(csv, "seeds", "condition", "leads", "change", stage="tables")
+    return frame.fillna({"leads": "", "change": ""})
+
+
+def _nested(frame: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the numbers by data set, run and name; `reranked_` begins the name if they are."""
+    names = [name for name in frame.columns if name.endswith(("_mean", "_std"))]
+    nested: dict[str, dict[str, dict[str, float]]] = {}
+    for row in frame.to_dict("records"):
+        prefix = "" if row["reranking"] == "none" else "reranked_"
+        nested.setdefault(row["dataset"], {})[row["method"]] = {
+            f"{prefix}{name}": round(row[name], 4) for name in names if pd.notna(row[name])
+        }
+    return nested

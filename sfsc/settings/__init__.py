@@ -1,0 +1,1 @@
+"""`params.yaml` as typed settings: sections, parts, experiments and the slices that jobs get."""
