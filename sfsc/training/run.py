@@ -168,6 +168,7 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
             **job.network.architecture(),
             "image_channels": image_shape[0],
         },
+        "image_size": list(image_shape[1:]),
         "settings": job.model_dump(mode="json"),
         "epochs": job.train.epochs,
         "steps": training.total_steps,
