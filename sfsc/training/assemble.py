@@ -166,6 +166,7 @@ def _describe(job: TrainJob, trained: Sequence[Trained]) -> dict[str, object]:
         "seed": job.seed,
         "widths": list(job.network.widths),
         "network": last["network"] | {"kind": "each", "widths": list(job.network.widths)},
+        "image_size": last["image_size"],
         "settings": job.model_dump(mode="json"),
         # <run>/seed<k>/width<w>
         "networks": ["/".join(t.folder.parts[-3:]) for t in trained],
