@@ -1,4 +1,4 @@
-"""A picture of a data set that a person can look at: identities in rows, cameras in columns."""
+"""A contact sheet of a data set: identities in rows, cameras in columns."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,23 +12,23 @@ from sfsc.data.manifest import Split
 from sfsc.data.prepared import PreparedSet
 
 ROWS_PER_SPLIT: dict[Split, int] = {"train": 5, "validation": 2, "query": 5}
-"""Gallery identities are the query's."""
+"""Number of identities shown of each split; the gallery has those of the query."""
 CELL, LARGEST = 64, 128
-"""Height of a cell, pixels: small images are enlarged by a whole factor to at most `CELL`, those
-higher than `LARGEST` are shrunk to it."""
+"""Smaller images are enlarged by a whole factor to a height of at most `CELL` pixels; images higher
+than `LARGEST` are shrunk to it."""
 GAP = 3
 MARGIN = (118, 64)
-"""Room for the labels on the left and on top, pixels."""
+"""Width of the left margin and height of the top margin, which hold the labels, pixels."""
 PAPER, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
 
 
 def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> None:
-    """Draw the first image of some identities in each camera; an empty cell was not seen.
+    """Draw the first image of some identities by each camera; a cell without one stays empty.
 
     Args:
         prepared: The set.
-        path: Of the PNG file.
-        title: Its heading.
+        path: The PNG file, written here.
+        title: Heading of the sheet.
     """
     manifest = prepared.manifest
     cameras = np.unique(manifest.camera).tolist()
@@ -83,7 +83,7 @@ def _write_labels(
 
 
 def _cell_size(height: int, width: int) -> tuple[int, int]:
-    """Return width and height of a cell.
+    """Return the width and height of a cell, pixels.
 
     >>> _cell_size(28, 28), _cell_size(256, 128)
     ((56, 56), (64, 128))
@@ -93,7 +93,7 @@ def _cell_size(height: int, width: int) -> tuple[int, int]:
 
 
 def _resize(image: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    """Return a cell: grey images become RGB, pixels stay square."""
+    """Return an image as RGB, resized to a cell."""
     picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))))
     is_shrunk = height < picture.height
     method = Image.Resampling.BOX if is_shrunk else Image.Resampling.NEAREST

@@ -1,7 +1,4 @@
-"""The integrity checks that every data set passes before it is used (DESIGN.md 4).
-
-Each checks one contract and raises one sentence about the first image or identity that breaks it.
-"""
+"""The checks that every data set passes before it is used (DESIGN.md 4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +13,10 @@ from sfsc.errors import DataError
 
 @dataclass(frozen=True)
 class SplitCount:
-    """Size of one split."""
+    """The size of one split."""
 
     identities: int
-    """Junk left out."""
+    """Number of identities, without junk."""
     images: int
 
 
@@ -35,7 +32,7 @@ def check_packing(manifest: Manifest, images: NDArray[np.uint8]) -> None:
     """Check that there is one image per row of the manifest.
 
     Raises:
-        DataError: If shape, type or number of the images are wrong.
+        DataError: If the shape, type or number of the images is wrong.
     """
     shape = images.shape
     if images.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
@@ -51,10 +48,10 @@ def check_packing(manifest: Manifest, images: NDArray[np.uint8]) -> None:
 
 
 def check_counts(manifest: Manifest, expected: Mapping[Split, SplitCount]) -> None:
-    """Check the size of splits against the published table of the data set.
+    """Check the size of splits against that of the published data set.
 
     Raises:
-        DataError: If a split has another size than expected.
+        DataError: If a split has another size.
     """
     found = count_splits(manifest)
     for split, count in expected.items():
@@ -68,7 +65,7 @@ def check_counts(manifest: Manifest, expected: Mapping[Split, SplitCount]) -> No
 def check_splits(manifest: Manifest) -> None:
     """Check that no split is empty and that training, validation and test share no identity.
 
-    Query and gallery are the two halves of the test and share their identities.
+    Query and gallery share the identities of the test.
 
     Raises:
         DataError: If a split is empty, an identity is in two parts, or a part other than the
@@ -116,8 +113,8 @@ def check_positives(manifest: Manifest) -> None:
 def check_validation(manifest: Manifest) -> None:
     """Check that each validation identity is seen by two cameras or more.
 
-    Validation tests every image against all others of the split but those of its identity and
-    camera: with one camera an identity would have no positive.
+    Each validation image is a query against all others of the split, without those of its own
+    identity and camera: with one camera an identity would have no positive.
 
     Raises:
         DataError: If an identity has one camera only.
@@ -131,7 +128,7 @@ def check_validation(manifest: Manifest) -> None:
 
 
 def _cameras_of(manifest: Manifest, split: Split) -> dict[int, set[int]]:
-    """Return the cameras that see each identity of a split."""
+    """Return the cameras of each identity of a split."""
     cameras: dict[int, set[int]] = {}
     for row in manifest.rows(split).tolist():
         cameras.setdefault(int(manifest.identity[row]), set()).add(int(manifest.camera[row]))
@@ -139,7 +136,7 @@ def _cameras_of(manifest: Manifest, split: Split) -> dict[int, set[int]]:
 
 
 def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:
-    """Check that each image has the digest that the manifest gives it.
+    """Check that each image has the digest that the manifest states.
 
     Raises:
         DataError: If an image was altered.
@@ -148,16 +145,16 @@ def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:
     for image, digest, path in zip(found, manifest.digest, manifest.path, strict=True):
         if pixel_digest(image) != digest:
             raise DataError(
-                f"Image `{path}` must have the digest that the manifest gives it ({digest}). "
+                f"Image `{path}` must have the digest that the manifest states ({digest}). "
                 "Found another: it was altered. Prepare the data set again."
             )
 
 
 def check_duplicates(manifest: Manifest) -> None:
-    """Check that no image is in two splits, but for copies that the protocol removes.
+    """Check that no image is in two splits, except copies that the protocol removes.
 
-    A query may be in the gallery, too, as those of VeRi-776 are, with the same identity and camera
-    or as junk: it is then removed from the query's ranking.
+    A query may also be in the gallery, as in VeRi-776, with the same identity and camera or as
+    junk: the protocol then removes it from its own ranking.
 
     Raises:
         DataError: If two splits share an image, pixel for pixel.
@@ -178,7 +175,7 @@ def check_duplicates(manifest: Manifest) -> None:
 
 
 def _is_removed(manifest: Manifest, *rows: int) -> bool:
-    """Whether two rows are a query and a gallery image that its ranking leaves out."""
+    """Return whether two rows are a query and a gallery image that the protocol removes."""
     pair = list(rows)
     if set(manifest.split[pair]) != {"query", "gallery"}:
         return False

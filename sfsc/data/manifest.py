@@ -1,4 +1,4 @@
-"""The typed table that names every image of a data set, validated on load (DESIGN.md 4)."""
+"""The manifest: the table of all images of a data set, validated on load (DESIGN.md 4)."""
 
 import csv
 import hashlib
@@ -17,7 +17,7 @@ Split = Literal["train", "validation", "query", "gallery"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 COLUMNS = ("path", "identity", "camera", "split", "digest")
 JUNK = -1
-"""Identity of an image that the protocol ignores: neither a hit nor a miss."""
+"""Identity of an image that the protocol ignores: it is neither a hit nor a miss."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -25,22 +25,22 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a data set, before it is numbered."""
+    """One image of a data set."""
 
     path: str
-    """Where the image is from: unique, for people to read."""
+    """Path of the image below the raw folder, or another name that tells where it is from."""
     identity: int
-    """Who or what it shows, >= 0; `JUNK` is ignored by the protocol."""
+    """The person or thing that it shows, >= 0, or `JUNK`."""
     camera: int
-    """Who or what took it, >= 0."""
+    """The camera that took it, >= 0."""
     split: Split
-    digest: str
-    """SHA-256 of the packed pixels, hexadecimal."""
+    digest: str = ""
+    """SHA-256 of the packed pixels, hexadecimal; empty before the image is packed."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The table of a data set: an array of length N per column; row i is image i of the set."""
+    """The table of a data set: an array of length N per column. Row i describes image i."""
 
     path: NDArray[np.str_]
     identity: NDArray[np.int64]
@@ -54,7 +54,7 @@ class Manifest:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> "Manifest":
-        """Return the table of `rows`, in their order."""
+        """Return the table of some rows, in their order."""
         rows = list(rows)
         return cls(
             path=np.array([row.path for row in rows], dtype=np.str_),
@@ -72,7 +72,7 @@ class Manifest:
             path: A CSV file with the columns `COLUMNS`, in that order.
 
         Raises:
-            DataError: If the file is missing, is no such table, is empty or names an image twice.
+            DataError: If the file is missing or empty, is not such a table or names an image twice.
         """
         try:
             with path.open(newline="", encoding="utf-8") as file:
@@ -98,12 +98,12 @@ class Manifest:
             writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
 
     def rows(self, split: Split) -> NDArray[np.int64]:
-        """Return the ascending indices of the images of `split`."""
+        """Return the indices of the images of a split, ascending."""
         rows: NDArray[np.int64] = np.flatnonzero(self.split == split)
         return rows
 
     def identities(self, split: Split) -> NDArray[np.int64]:
-        """Return the sorted distinct identities of `split`, junk left out."""
+        """Return the distinct identities of a split, ascending, without junk."""
         present: NDArray[np.int64] = np.unique(self.identity[self.rows(split)])
         return np.delete(present, np.flatnonzero(present == JUNK))
 

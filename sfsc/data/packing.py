@@ -1,6 +1,7 @@
-"""A file of packed images that grows batch by batch, and goes on where a killed run left it.
+"""A file of packed images that is written batch by batch and survives a kill.
 
-Beside it lies a journal: the digest of what is packed and how, and then that of each image.
+The journal beside it holds a key, which stands for everything that the images depend on, and then
+the digest of each image. The next run keeps the images whose digests still match.
 """
 
 import io

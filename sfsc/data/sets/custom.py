@@ -1,23 +1,23 @@
-"""The user's own set: `data/raw/custom/images.csv` names images, whom they show and who took them.
+"""The user's own set: the table `data/raw/custom/images.csv` labels the images.
 
-Its header must have, in any order and among others, the columns
+Its columns, in any order and among others:
 
-* `path`: of the image file, below `data/raw/custom/` or absolute;
-* `identity`: a number >= 0; -1 is junk, which only the gallery may have;
+* `path`: the image file, relative to `data/raw/custom/` or absolute;
+* `identity`: a number >= 0, or -1 for junk, which only the gallery may have;
 * `camera`: a number >= 0;
 * `split`: `train`, `query`, `gallery` or `validation`.
 
-Without rows of `validation` a share of the training identities is held out, as of any set. A rule
-watches the table; who replaces an image and leaves its name must touch the table.
+If no row has the split `validation`, a share of the training identities is held out. The workflow
+watches the table only: touch it after you replace an image.
 """
 
 import csv
 from pathlib import Path
 
 from sfsc.config import ImageFiles
-from sfsc.data.image_files import ImageFile, pack_images
+from sfsc.data.image_files import pack_images
 from sfsc.data.integrity import SplitCount
-from sfsc.data.manifest import JUNK, SPLITS, Split
+from sfsc.data.manifest import JUNK, SPLITS, Row, Split
 from sfsc.data.official import hold_out_validation
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
@@ -37,12 +37,12 @@ def build(
     """Pack the images of the table, in its order.
 
     Args:
-        settings: Image size.
+        settings: The image size.
         raw_dir: Folder with the table.
-        validation_fraction: Share of the training identities held out for validation, if the
-            table has no row of that split.
-        packed: File of the packed images.
-        threads: That decode.
+        validation_fraction: Share of the training identities held out for validation if the table
+            has no row of that split.
+        packed: File of the packed images, written here.
+        threads: Number of threads that decode.
 
     Raises:
         DataError: If the table or an image cannot be read.
@@ -50,21 +50,29 @@ def build(
     files = _read_table(raw_dir / RAW[0])
     if all(file.split != "validation" for file in files):
         files = hold_out_validation(files, validation_fraction)
-    return pack_images(files, raw_dir, packed, settings=settings, formats=FORMATS, threads=threads)
+    return pack_images(
+        files,
+        raw_dir,
+        packed,
+        height=settings.image_height,
+        width=settings.image_width,
+        formats=FORMATS,
+        threads=threads,
+    )
 
 
 def expected_counts(
-    settings: Settings,  # noqa: ARG001 - all sets are asked with the same call
+    settings: Settings,  # noqa: ARG001 - the signature is the same for all sets
     *,
     validation_fraction: float,  # noqa: ARG001
 ) -> dict[Split, SplitCount]:
-    """Return nothing: no size is published."""
+    """Return nothing: no size is known."""
     return {}
 
 
-def _read_table(path: Path) -> list[ImageFile]:
+def _read_table(path: Path) -> list[Row]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes the mark
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a byte order mark
             table = csv.DictReader(file, strict=True)
             _check_header(path, list(table.fieldnames or []))
             return [_read_row(f"{path}, line {table.line_num}", row) for row in table]
@@ -80,11 +88,11 @@ def _check_header(path: Path, header: list[str]) -> None:
         )
 
 
-def _read_row(source: str, row: dict[str, str | None]) -> ImageFile:
+def _read_row(source: str, row: dict[str, str | None]) -> Row:
     path, identity, camera, split = ((row[column] or "").strip() for column in COLUMNS)
     if not path:
         raise DataError(f"{source}: `path` must name an image file. Found nothing.")
-    return ImageFile(
+    return Row(
         path,
         _read_integer(source, "identity", identity, least=JUNK),
         _read_integer(source, "camera", camera, least=0),

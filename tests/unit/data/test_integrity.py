@@ -74,7 +74,7 @@ def test_an_altered_image_is_refused():
     images = prepared.images.copy()
     images[3, 0, 0, 0] ^= 1
     assert _refusal(replace(prepared, images=images)) == (
-        f"Image `3.png` must have the digest that the manifest gives it "
+        f"Image `3.png` must have the digest that the manifest states "
         f"({prepared.manifest.digest[3]}). Found another: it was altered. "
         "Prepare the data set again."
     )

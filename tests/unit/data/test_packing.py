@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from miniatures import draw_jpeg, write_market1501
 
-from sfsc.config import ImageFiles, PrepareJob
+from sfsc.config import PrepareJob
 from sfsc.data import image_files
-from sfsc.data.image_files import ImageFile, pack_images
+from sfsc.data.image_files import pack_images
 from sfsc.data.integrity import check_digests
+from sfsc.data.manifest import Row
 from sfsc.data.prepare import prepare
 from sfsc.data.prepared import FILES, PreparedSet, file_digest
 from sfsc.data.sets.market1501 import Settings
 from sfsc.errors import DataError
 
-SETTINGS = ImageFiles(image_height=32, image_width=16)
+SIZE = {"height": 32, "width": 16}
 COUNT, BATCH, STOP = 9, 2, 5
 
 SLOW = """
@@ -43,18 +44,18 @@ prepare(PrepareJob.model_validate_json(sys.argv[1]), Path(sys.argv[2]), Path(sys
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[ImageFile]:
+def files(tmp_path: Path) -> list[Row]:
     """Return image files, written."""
     for number in range(COUNT):
         (tmp_path / f"{number}.jpg").write_bytes(draw_jpeg(str(number)))
-    return [ImageFile(f"{number}.jpg", number, 0, "train") for number in range(COUNT)]
+    return [Row(f"{number}.jpg", number, 0, "train") for number in range(COUNT)]
 
 
-def _pack(files: list[ImageFile], folder: Path, settings: ImageFiles = SETTINGS) -> PreparedSet:
-    return pack_images(files, folder, folder / "images.npy", settings=settings)
+def _pack(files: list[Row], folder: Path, size: dict[str, int] = SIZE) -> PreparedSet:
+    return pack_images(files, folder, folder / "images.npy", **size)
 
 
-def _interrupt(files: list[ImageFile], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _interrupt(files: list[Row], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pack until image `STOP` is decoded."""
     monkeypatch.setattr(image_files, "BATCH", BATCH)
     original = image_files.decode_image
@@ -71,10 +72,10 @@ def _interrupt(files: list[ImageFile], folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def _count_decoded(
-    files: list[ImageFile],
+    files: list[Row],
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    settings: ImageFiles = SETTINGS,
+    size: dict[str, int] = SIZE,
 ) -> int:
     """Pack what is left and return of how many files that was; check the result."""
     decoded: list[str] = []
@@ -85,18 +86,17 @@ def _count_decoded(
         return original(path, **options)
 
     monkeypatch.setattr(image_files, "decode_image", count)
-    prepared = _pack(files, folder, settings)
-    assert prepared.images.shape == (len(files), settings.image_height, settings.image_width, 3)
+    prepared = _pack(files, folder, size)
+    assert prepared.images.shape == (len(files), size["height"], size["width"], 3)
     assert len(prepared.manifest) == len(files)
     check_digests(prepared.manifest, prepared.images)
     for file, image in zip(files, prepared.images, strict=True):
-        size = {"height": settings.image_height, "width": settings.image_width}
         assert (original(folder / file.path, **size) == image).all()
     return len(decoded)
 
 
 def test_whole_batches_are_not_decoded_again(
-    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Two batches of two were written before the fifth image."""
     _interrupt(files, tmp_path, monkeypatch)
@@ -104,21 +104,21 @@ def test_whole_batches_are_not_decoded_again(
 
 
 def test_labels_may_change_in_between(
-    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """They are no part of the pixels."""
     _interrupt(files, tmp_path, monkeypatch)
-    other = [ImageFile(file.path, file.identity + 5, 3, "train") for file in files]
+    other = [Row(file.path, file.identity + 5, 3, "train") for file in files]
     assert _count_decoded(other, tmp_path, monkeypatch) == COUNT - 2 * BATCH
     assert _pack(other, tmp_path).manifest.camera.tolist() == [3] * COUNT
 
 
 def test_other_files_sizes_or_orders_start_anew(
-    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Nothing is kept that might not be what would be packed now."""
     _interrupt(files, tmp_path, monkeypatch)
-    larger = SETTINGS.model_copy(update={"image_height": 48})
+    larger = SIZE | {"height": 48}
     assert _count_decoded(files, tmp_path, monkeypatch, larger) == COUNT
     _interrupt(files, tmp_path, monkeypatch)
     assert _count_decoded(files[::-1], tmp_path, monkeypatch) == COUNT
@@ -129,7 +129,7 @@ def test_other_files_sizes_or_orders_start_anew(
 
 @pytest.mark.parametrize("spoil", ["altered", "cut", "torn", "no_file", "no_journal"])
 def test_what_is_not_whole_is_packed_again(
-    files: list[ImageFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
+    files: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
 ):
     """The digests in the journal decide, image by image."""
     _interrupt(files, tmp_path, monkeypatch)
@@ -171,7 +171,7 @@ def test_a_killed_prepare_ends_with_the_files_of_an_undisturbed_one(
     done = len(journal.read_text().splitlines()) - 1
     caplog.set_level(logging.INFO)
     prepare(job, tmp_path / "raw", tmp_path / "set")
-    assert any(line.startswith(f"Resuming behind image {done} of ") for line in caplog.messages)
+    assert any(line.startswith(f"Resuming after image {done} of ") for line in caplog.messages)
     prepare(job, tmp_path / "raw", tmp_path / "undisturbed")
     for name in FILES:
         assert file_digest(tmp_path / "set" / name) == file_digest(tmp_path / "undisturbed" / name)

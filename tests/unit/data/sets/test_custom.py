@@ -82,9 +82,7 @@ def test_a_missing_table_is_a_sentence(tmp_path: Path):
 def test_an_image_that_is_listed_twice_is_refused(raw_dir: Path):
     """It would count twice."""
     (raw_dir / "images.csv").write_text(CUSTOM.replace("b1.jpg", "b0.jpg"))
-    assert _refusal(raw_dir) == (
-        "Each image must be listed once. Found `photos/b0.jpg` twice."
-    )
+    assert _refusal(raw_dir) == ("Each image must be listed once. Found `photos/b0.jpg` twice.")
 
 
 def test_damaged_images_are_named_together(raw_dir: Path):
@@ -96,4 +94,4 @@ def test_damaged_images_are_named_together(raw_dir: Path):
         "All images must be readable JPEG or PNG or WEBP or BMP files. Found 2 of 7 in "
         f"{raw_dir} that are not: `photos/a0.jpg` (no such file), `photos/c1.jpg` (image file is "
     )
-    assert sentence.endswith(". Copy them anew.")
+    assert sentence.endswith(". Copy them again.")
