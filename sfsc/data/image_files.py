@@ -16,34 +16,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL import __version__ as pillow
 
+from sfsc.data.decoding import JPEG, Pixels, decode_image
+from sfsc.data.integrity import check_labels
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
+from sfsc.data.mistakes import name_some, raise_mistakes
 from sfsc.data.packed import open_images
-from sfsc.data.packing import open_packing
+from sfsc.data.packing import Packing, open_packing
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
 from sfsc.provenance import code_digest
 
 LOGGER = logging.getLogger(__name__)
-JPEG = ("JPEG",)
 SUFFIXES = (".jpg", ".jpeg")
 BATCH = 256
 """Number of images that are in memory at once."""
-NAMED = 5
-"""Number of damaged files that a message names."""
 SECONDS_BETWEEN_LINES = 15.0
-
-
-Pixels = NDArray[np.uint8]
 
 
 class Decoded(NamedTuple):
     """The result of decoding a file."""
 
-    row: Row
     image: Pixels
     """Empty if the file is damaged."""
     digest: str = ""
@@ -101,7 +96,8 @@ def pack_images(
 ) -> PreparedSet:
     """Decode and resize images, and write them to a file.
 
-    Resumes what a killed run left in `packed`, if files, size and code are the same.
+    The labels are checked first. Images that an earlier run left in `packed` are kept if file, size
+    and code are the same.
 
     Args:
         rows: The images, in the order of the set.
@@ -116,104 +112,100 @@ def pack_images(
         The set, with its images memory-mapped.
 
     Raises:
-        DataError: If a file is listed twice or cannot be read. All files are tried first.
+        DataError: If the labels have mistakes or a file is missing; or if a file cannot be read,
+            after all files were tried.
     """
-    _check_listed_once(rows)
-    damaged: list[str] = []
-    decode = partial(_try_decode, raw_dir, height=height, width=width, formats=formats)
-    key, shape = _key(rows, raw_dir, formats), (len(rows), height, width, 3)
+    manifest = Manifest.from_rows(rows)
+    check_labels(manifest)
+    raise_mistakes(str(raw_dir), find_missing(rows, raw_dir))
+    decode = partial(_try_decode, height=height, width=width, formats=formats)
+    files = [raw_dir / row.path for row in rows]
+    code = f"{code_digest('sfsc.data.decoding')} {pillow} {formats} {height} {width}"
+    stamps = [_stamp(f"{code} {row.path}", raw_dir / row.path) for row in rows]
     with (
-        open_packing(packed, shape, key=key) as packing,
+        open_packing(packed, (len(rows), height, width, 3), stamps=stamps) as packing,
         ThreadPoolExecutor(threads) as pool,
     ):
-        done = len(packing.digests)
-        if done:
-            LOGGER.info("Resuming after image %d of %d.", done, len(rows))
-        for batch in _in_batches(pool, decode, rows, done=done):
-            damaged += [f"`{d.row.path}` ({d.damage})" for d in batch if d.damage]
-            if not damaged:
-                packing.add([d.image for d in batch], [d.digest for d in batch])
-    if damaged:
-        more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
+        damages = _pack_missing(packing, pool, decode, files)
+    if damages:
+        examples = [f"`{rows[number].path}` ({damage})" for number, damage in damages.items()]
         raise DataError(
-            f"All images must be readable {' or '.join(formats)} files. Found {len(damaged)} of "
-            f"{len(rows)} in {raw_dir} that are not: {', '.join(damaged[:NAMED])}{more}. "
-            "Copy them again."
+            f"All images must be readable {' or '.join(formats)} files. Found {len(damages)} of "
+            f"{len(rows)} in {raw_dir} that are not: {name_some(examples)}. The log names all. "
+            "Replace them and run again; the others stay packed."
         )
     digests = zip(rows, packing.digests, strict=True)
     manifest = Manifest.from_rows(replace(row, digest=digest) for row, digest in digests)
     return PreparedSet(manifest, open_images(packed))
 
 
-def decode_image(path: Path, *, height: int, width: int, formats: tuple[str, ...] = JPEG) -> Pixels:
-    """Return an image as uint8 RGB (height, width, 3), rotated upright by its EXIF tag.
+def find_missing(rows: Sequence[Row], raw_dir: Path) -> list[str]:
+    """Return the sentence about images that are not files, if any."""
+    missing = [f"`{row.path}`" for row in rows if not _is_file(raw_dir / row.path)]
+    if not missing:
+        return []
+    found = f"Found {len(missing)} of {len(rows)} missing: {name_some(missing)}."
+    return [f"Every image must be a file in {raw_dir}. {found}"]
 
-    It is resized bilinearly with antialiasing, as is usual in re-identification. A truncated file
-    is an error, not an image with a grey end.
 
-    Raises:
-        OSError: If the file is not a whole image of one of the formats.
-        ValueError: If it is damaged; likewise SyntaxError and DecompressionBombError.
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _pack_missing(
+    packing: Packing, pool: ThreadPoolExecutor, decode: "partial[Decoded]", files: Sequence[Path]
+) -> dict[int, str]:
+    """Decode and write the images that are not packed yet; return what is wrong with the others.
+
+    Returns:
+        The damage of each damaged file, by its number.
     """
-    with Image.open(path, formats=formats) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    resized = upright.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized, dtype=np.uint8)
+    waiting = [number for number, digest in enumerate(packing.digests) if not digest]
+    if len(waiting) < len(files):
+        LOGGER.info("%d of %d images are packed already.", len(files) - len(waiting), len(files))
+    damages: dict[int, str] = {}
+    for numbers in _in_batches(waiting):
+        batch = pool.map(decode, [files[number] for number in numbers])
+        decoded = dict(zip(numbers, batch, strict=True))
+        packing.add((n, d.image, d.digest) for n, d in decoded.items() if not d.damage)
+        damages |= {number: d.damage for number, d in decoded.items() if d.damage}
+    for number, damage in damages.items():
+        LOGGER.warning("%s: %s", files[number], damage)
+    return damages
 
 
-def _try_decode(
-    raw_dir: Path, row: Row, *, height: int, width: int, formats: tuple[str, ...]
-) -> Decoded:
-    path, nothing = raw_dir / row.path, np.empty(0, dtype=np.uint8)
+def _try_decode(path: Path, *, height: int, width: int, formats: tuple[str, ...]) -> Decoded:
     try:
         image = decode_image(path, height=height, width=width, formats=formats)
-    except FileNotFoundError:
-        return Decoded(row, nothing, damage="no such file")
     except UnidentifiedImageError:
-        return Decoded(row, nothing, damage="not such a file")
+        return Decoded(np.empty(0, dtype=np.uint8), damage="not such a file")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return Decoded(row, nothing, damage=str(error) or type(error).__name__)
-    return Decoded(row, image, digest=pixel_digest(image))
+        return Decoded(np.empty(0, dtype=np.uint8), damage=str(error) or type(error).__name__)
+    return Decoded(image, digest=pixel_digest(image))
 
 
-def _in_batches(
-    pool: ThreadPoolExecutor,
-    decode: "partial[Decoded]",
-    rows: Sequence[Row],
-    *,
-    done: int = 0,
-) -> Iterator[list[Decoded]]:
-    """Yield the decoded files after the first `done`, in batches, and log the progress."""
+def _in_batches(waiting: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield the numbers of images in batches, and log the progress after each."""
     start = last_line = time.monotonic()
-    for first in range(done, len(rows), BATCH):
-        yield list(pool.map(decode, rows[first : first + BATCH]))
-        end, now = min(first + BATCH, len(rows)), time.monotonic()
-        if now - last_line >= SECONDS_BETWEEN_LINES or end == len(rows):
+    for first in range(0, len(waiting), BATCH):
+        yield waiting[first : first + BATCH]
+        end, now = min(first + BATCH, len(waiting)), time.monotonic()
+        if now - last_line >= SECONDS_BETWEEN_LINES or end == len(waiting):
             last_line = now
-            left = timedelta(seconds=round((now - start) / (end - done) * (len(rows) - end)))
-            LOGGER.info("image %d/%d  %s left", end, len(rows), left)
+            left = timedelta(seconds=round((now - start) / end * (len(waiting) - end)))
+            LOGGER.info("image %d/%d  %s left", end, len(waiting), left)
 
 
-def _key(rows: Sequence[Row], raw_dir: Path, formats: tuple[str, ...]) -> str:
-    """Return the digest of everything that the packed pixels depend on, except their size."""
-    digest = hashlib.sha256(f"{code_digest(__name__)} {pillow} {formats}".encode())
-    for row in rows:
-        digest.update(f"\n{row.path} {_stamp(raw_dir / row.path)}".encode())
-    return digest.hexdigest()
+def _stamp(code: str, path: Path) -> str:
+    """Return a digest of what the pixels depend on: the code, and the size and time of the file.
 
-
-def _stamp(path: Path) -> str:
-    """Return the size and time of a file, which change with its content."""
-    try:
-        status = path.stat()
-    except OSError:
-        return "none"
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def _check_listed_once(rows: Sequence[Row]) -> None:
-    seen: set[str] = set()
-    for row in rows:
-        if row.path in seen:
-            raise DataError(f"Each image must be listed once. Found `{row.path}` twice.")
-        seen.add(row.path)
+    Args:
+        code: Describes how the file is decoded.
+        path: The file.
+    """
+    status = path.stat()
+    stamp = f"{code} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(stamp.encode()).hexdigest()[:32]

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfsc.data.manifest import JUNK, SPLITS, Manifest, Split, pixel_digest
+from sfsc.data.mistakes import name_some, raise_mistakes
 from sfsc.data.packed import iterate_images
 from sfsc.errors import DataError
+
+NO_CAMERAS = "If a custom set has no cameras, set `data.custom.camera: none`."
 
 
 @dataclass(frozen=True)
@@ -62,69 +66,165 @@ def check_counts(manifest: Manifest, expected: Mapping[Split, SplitCount]) -> No
             )
 
 
-def check_splits(manifest: Manifest) -> None:
-    """Check that no split is empty and that training, validation and test share no identity.
-
-    Query and gallery share the identities of the test.
+def check_labels(manifest: Manifest) -> None:
+    """Check everything about a set that does not need its pixels.
 
     Raises:
-        DataError: If a split is empty, an identity is in two parts, or a part other than the
-            gallery has junk.
+        DataError: If there are mistakes; it lists all of them.
     """
+    mistakes = [*find_clashes(manifest, manifest.path), *find_gaps(manifest)]
+    raise_mistakes("The data set", mistakes)
+
+
+def find_clashes(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
+    """Return a sentence about each kind of label that must not occur.
+
+    Train, validation and test share no identity; query and gallery are the two halves of the test.
+    Only the gallery has junk. An image is listed once in a split.
+
+    Args:
+        manifest: The table of N images.
+        files: The file of each image, shape (N,).
+    """
+    mistakes = [
+        *_find_shared_identities(manifest),
+        *_find_repeats(manifest, files),
+        *find_copies(manifest, files),
+    ]
+    splits = [
+        split
+        for split in ("train", "validation", "query")
+        if JUNK in manifest.identity[manifest.split == split]
+    ]
+    if splits:
+        mistakes.append(
+            f"Only the gallery may have junk (identity {JUNK}). "
+            f"Found some in split `{'`, `'.join(splits)}`."
+        )
+    return mistakes
+
+
+def _find_shared_identities(manifest: Manifest) -> list[str]:
+    """Return the sentence about identities that two of train, validation and test share, if any."""
     part_of: dict[int, str] = {}
+    shared = []
     for split in SPLITS:
-        _check_split(manifest, split)
         part = split if split in ("train", "validation") else "test"
         for identity in manifest.identities(split).tolist():
             other = part_of.setdefault(identity, part)
             if other != part:
-                raise DataError(
-                    "Train, validation and test identities must be disjoint. "
-                    f"Found identity {identity} in {other} and {part}."
-                )
+                shared.append(f"identity {identity} in {other} and {part}")
+    rule = "Train, validation and test identities must be disjoint."
+    return [f"{rule} Found {name_some(list(dict.fromkeys(shared)))}."] if shared else []
 
 
-def _check_split(manifest: Manifest, split: Split) -> None:
-    rows = manifest.rows(split)
-    if len(rows) == 0:
-        raise DataError(f"Split `{split}` must have images. Found none.")
-    if split != "gallery" and JUNK in manifest.identity[rows]:
-        raise DataError(
-            f"Only the gallery may have junk (identity {JUNK}). Found some in split `{split}`."
-        )
+def _find_repeats(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
+    """Return the sentence about files that are listed twice in a split, if any."""
+    first: dict[tuple[str, str], str] = {}
+    repeats = []
+    paths, splits = manifest.path.tolist(), manifest.split.tolist()
+    for file, path, split in zip(files.tolist(), paths, splits, strict=True):
+        other = first.setdefault((file, split), path)
+        if other is not path:
+            repeats.append(f"`{path}` after `{other}` in {split}")
+    rule = "Each image must be listed once in a split."
+    return [f"{rule} Found {name_some(repeats)}."] if repeats else []
 
 
-def check_positives(manifest: Manifest) -> None:
-    """Check that each query has an image of its identity from another camera in the gallery.
+def find_copies(manifest: Manifest, keys: NDArray[np.str_]) -> list[str]:
+    """Return the sentence about images that are in two splits, if any.
 
-    Raises:
-        DataError: If a query has none.
+    A query may also be in the gallery, as in VeRi-776, with the same identity and camera or as
+    junk: the protocol then removes it from its own ranking.
+
+    Args:
+        manifest: The table of N images.
+        keys: Shape (N,); two rows with the same key are the same image.
     """
+    rows_of: dict[str, list[int]] = {}
+    for row, key in enumerate(keys.tolist()):
+        rows_of.setdefault(key, []).append(row)
+    copies = []
+    for rows in rows_of.values():
+        pair = next((p for p in combinations(rows, 2) if not _may_be_copies(manifest, *p)), None)
+        if pair:
+            places = [f"`{manifest.path[row]}` in {manifest.split[row]}" for row in pair]
+            copies.append(" and ".join(places))
+    rule = "No image may be in two splits."
+    return [f"{rule} Found the same image as {name_some(copies)}."] if copies else []
+
+
+def _may_be_copies(manifest: Manifest, *rows: int) -> bool:
+    """Return whether two rows are in one split, or the protocol removes one from the other."""
+    pair = list(rows)
+    splits = set(manifest.split[pair])
+    if splits != {"query", "gallery"}:
+        return len(splits) == 1
+    is_same = len(set(manifest.identity[pair])) == len(set(manifest.camera[pair])) == 1
+    return is_same or JUNK in manifest.identity[pair]
+
+
+def find_gaps(manifest: Manifest) -> list[str]:
+    """Return a sentence about each kind of image that is missing.
+
+    Each split has images, and training at least two identities. Each query has a positive, and each
+    validation identity two cameras. A set of a single camera has none of these.
+    """
+    cameras = np.unique(manifest.camera)
+    if len(cameras) == 1:
+        rule = "The images must be from at least two cameras"
+        reason = "a ranking leaves out the gallery images of the query's identity and camera"
+        return [f"{rule}: {reason}. Found camera {cameras[0]} alone. {NO_CAMERAS}"]
+    rule = "Split `train` must have at least 2 identities, without those held out for validation."
+    count = len(manifest.identities("train"))
+    few = [f"{rule} Found {count}."] * (count < 2)
+    empty = [
+        f"Split `{split}` must have images. Found none."
+        for split in ("query", "gallery")
+        if not (manifest.split == split).any()
+    ]
+    return [
+        *few,
+        *empty,
+        *_find_lost_queries(manifest),
+        *_find_validation_gaps(manifest),
+    ]
+
+
+def _find_lost_queries(manifest: Manifest) -> list[str]:
+    """Return the sentence about queries without a gallery image from another camera, if any."""
     cameras_of = _cameras_of(manifest, "gallery")
-    for row in manifest.rows("query").tolist():
-        cameras = cameras_of.get(int(manifest.identity[row]), set())
-        if not cameras - {int(manifest.camera[row])}:
-            raise DataError(
-                "Each query must have a gallery image of its identity from another camera. "
-                f"Found none for query `{manifest.path[row]}`."
-            )
+    queries = manifest.rows("query").tolist()
+    lost = [
+        f"`{manifest.path[row]}`"
+        for row in queries
+        if not cameras_of.get(int(manifest.identity[row]), set()) - {int(manifest.camera[row])}
+    ]
+    rule = "Each query must have a gallery image of its identity from another camera."
+    hint = f" {NO_CAMERAS}" if len(lost) == len(queries) else ""
+    return [f"{rule} Found none for query {name_some(lost)}.{hint}"] if lost else []
 
 
-def check_validation(manifest: Manifest) -> None:
-    """Check that each validation identity is seen by two cameras or more.
+def _find_validation_gaps(manifest: Manifest) -> list[str]:
+    """Return the sentence about a validation split that is empty or lacks positives, if any.
 
     Each validation image is a query against all others of the split, without those of its own
     identity and camera: with one camera an identity would have no positive.
-
-    Raises:
-        DataError: If an identity has one camera only.
     """
-    for identity, cameras in _cameras_of(manifest, "validation").items():
-        if len(cameras) == 1:
-            raise DataError(
-                "Each validation identity must have images of at least two cameras. "
-                f"Found identity {identity} with camera {min(cameras)} alone."
-            )
+    cameras_of = _cameras_of(manifest, "validation")
+    if not cameras_of:
+        pairs = [len(seen) > 1 for seen in _cameras_of(manifest, "train").values()]
+        cause = "" if any(pairs) else ": no training identity has images of two cameras"
+        hint = f" {NO_CAMERAS}" if cause else ""
+        return [f"Split `validation` must have images. Found none{cause}.{hint}"]
+    single = [
+        f"identity {identity} with camera {min(seen)} alone"
+        for identity, seen in cameras_of.items()
+        if len(seen) == 1
+    ]
+    rule = "Each validation identity must have images of at least two cameras."
+    hint = f" {NO_CAMERAS}" if len(single) == len(cameras_of) else ""
+    return [f"{rule} Found {name_some(single)}.{hint}"] if single else []
 
 
 def _cameras_of(manifest: Manifest, split: Split) -> dict[int, set[int]]:
@@ -151,33 +251,9 @@ def check_digests(manifest: Manifest, images: NDArray[np.uint8]) -> None:
 
 
 def check_duplicates(manifest: Manifest) -> None:
-    """Check that no image is in two splits, except copies that the protocol removes.
-
-    A query may also be in the gallery, as in VeRi-776, with the same identity and camera or as
-    junk: the protocol then removes it from its own ranking.
+    """Check that no image is in two splits, pixel for pixel (see `find_copies`).
 
     Raises:
-        DataError: If two splits share an image, pixel for pixel.
+        DataError: If two splits share an image.
     """
-    copies: dict[str, list[int]] = {}
-    for row, digest in enumerate(manifest.digest.tolist()):
-        others = copies.setdefault(digest, [])
-        for other in others:
-            if manifest.split[other] != manifest.split[row] and not _is_removed(
-                manifest, other, row
-            ):
-                raise DataError(
-                    "No image may be in two splits. "
-                    f"Found `{manifest.path[other]}` in {manifest.split[other]} and, "
-                    f"pixel for pixel the same, `{manifest.path[row]}` in {manifest.split[row]}."
-                )
-        others.append(row)
-
-
-def _is_removed(manifest: Manifest, *rows: int) -> bool:
-    """Return whether two rows are a query and a gallery image that the protocol removes."""
-    pair = list(rows)
-    if set(manifest.split[pair]) != {"query", "gallery"}:
-        return False
-    is_same = len(set(manifest.identity[pair])) == len(set(manifest.camera[pair])) == 1
-    return is_same or JUNK in manifest.identity[pair]
+    raise_mistakes("The data set", find_copies(manifest, manifest.digest))

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ COLUMNS = ("path", "identity", "camera", "split", "digest")
 JUNK = -1
 """Identity of an image that the protocol ignores: it is neither a hit nor a miss."""
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+LARGEST = 2**63 - 1
+"""Largest identity and camera: both are stored as int64."""
+
+_INTEGER = re.compile(r"[0-9]{1,40}|-[1-9][0-9]{0,39}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -72,7 +76,8 @@ class Manifest:
             path: A CSV file with the columns `COLUMNS`, in that order.
 
         Raises:
-            DataError: If the file is missing or empty, is not such a table or names an image twice.
+            DataError: If the file is missing or empty, is not such a table or names an image
+                twice in a split.
         """
         try:
             with path.open(newline="", encoding="utf-8") as file:
@@ -117,6 +122,29 @@ def pixel_digest(image: NDArray[np.uint8]) -> str:
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
+def parse_integer(text: str, *, least: int, largest: int = LARGEST) -> int | None:
+    """Return the integer that a field of a table spells, None if it does not spell one in range.
+
+    Only ASCII digits count, after a `-` if the number is negative. `int` would also accept spaces,
+    underscores, a `+` and the digits of other scripts, and so merge `1_2` and `12`.
+
+    >>> [parse_integer(text, least=-1) for text in ("007", "-1", "1_2", " 1", "+1", "-2", "\u0661")]
+    [7, -1, None, None, None, None, None]
+    """
+    if not _INTEGER.fullmatch(text):
+        return None
+    value = int(text)
+    return value if least <= value <= largest else None
+
+
+def describe_integer(source: str, column: str, text: str, *, least: int) -> str:
+    """Return the sentence about a field that `parse_integer` refuses."""
+    return (
+        f"{source}: `{column}` must be an integer from {least} to 2^63 - 1, in the digits 0 to 9. "
+        f"Found `{text[:80]}`."
+    )
+
+
 def _check_header(path: Path, lines: list[list[str]]) -> None:
     header = ",".join(lines[0]) if lines else ""
     if header != ",".join(COLUMNS):
@@ -139,17 +167,18 @@ def _parse_row(fields: list[str], *, source: str) -> Row:
     )
     return Row(
         path=path,
-        identity=_parse_integer(source, "identity", identity, least=JUNK),
-        camera=_parse_integer(source, "camera", camera, least=0),
+        identity=_read_integer(source, "identity", identity, least=JUNK),
+        camera=_read_integer(source, "camera", camera, least=0),
         split=_parse_split(source, split),
         digest=digest,
     )
 
 
-def _parse_integer(source: str, column: str, text: str, *, least: int) -> int:
-    is_valid = bool(_INTEGER.fullmatch(text)) and int(text) >= least
-    _check_field(source, column, text, is_valid, f"be an integer >= {least}")
-    return int(text)
+def _read_integer(source: str, column: str, text: str, *, least: int) -> int:
+    value = parse_integer(text, least=least)
+    if value is None:
+        raise DataError(describe_integer(source, column, text, least=least))
+    return value
 
 
 def _parse_split(source: str, text: str) -> Split:
@@ -165,9 +194,9 @@ def _check_field(source: str, column: str, text: str, is_valid: bool, rule: str)
 
 
 def _check_paths(path: Path, manifest: Manifest) -> None:
-    values, counts = np.unique(manifest.path, return_counts=True)
-    if counts.max() > 1:
+    counts = Counter(zip(manifest.path.tolist(), manifest.split.tolist(), strict=True))
+    (name, split), count = counts.most_common(1)[0]
+    if count > 1:
         raise DataError(
-            f"{path} must name each image once. "
-            f"Found `{values[counts.argmax()]}` {counts.max()} times."
+            f"{path} must name each image once in a split. Found `{name}` {count} times in {split}."
         )

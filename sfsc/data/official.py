@@ -125,6 +125,18 @@ def check_labels(files: Iterable[Row], part: str) -> None:
             )
 
 
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a list.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be a readable text file. Found: {error}.") from error
+
+
 def _cause(found: SplitCount, published: SplitCount) -> str:
     if found.images < published.images:
         return "a mirror with missing images or a copy that was interrupted"

@@ -13,6 +13,7 @@ from sfsc import parts
 from sfsc.config import PrepareJob, validate
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
+from sfsc.data.packing import JOURNAL
 from sfsc.data.prepared import (
     CONTACT_SHEET,
     FILES,
@@ -40,8 +41,7 @@ def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 
 
     Raises:
         ConfigError: If the settings are not valid.
-        DataError: If an archive or an image is damaged or the set fails a check. Nothing is left
-            behind then; a killed run leaves the packed images, and the next one resumes there.
+        DataError: If an archive or an image is damaged or the set fails a check.
     """
     with _workshop(output_dir) as folder:
         _write(_build(job, raw_dir, folder / IMAGES, threads), job, folder)
@@ -87,16 +87,17 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
 
 @contextmanager
 def _workshop(output_dir: Path) -> Iterator[Path]:
-    """Yield a folder beside `output_dir`; remove it at the end and after an error.
+    """Yield a folder beside `output_dir`; remove it at the end.
 
-    A killed run leaves it, and the next one finds the packed images in it.
+    After a kill or an error it stays if it holds packed images, which the next run keeps.
     """
     folder = output_dir.with_name(f".{output_dir.name}.partial")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
     except Exception:
-        shutil.rmtree(folder)
+        if not (folder / JOURNAL).exists():
+            shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
 

@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from sfsc.data.integrity import (
     check_digests,
     check_duplicates,
+    check_labels,
     check_packing,
-    check_positives,
-    check_splits,
-    check_validation,
 )
 from sfsc.data.manifest import Manifest
 from sfsc.data.packed import open_images
@@ -75,9 +73,7 @@ class PreparedSet:
             DataError: If the set fails a check.
         """
         check_packing(self.manifest, self.images)
-        check_splits(self.manifest)
-        check_positives(self.manifest)
-        check_validation(self.manifest)
+        check_labels(self.manifest)
         check_digests(self.manifest, self.images)
         check_duplicates(self.manifest)
 

@@ -39,7 +39,7 @@ PUBLISHED = {
 }
 CAUSES = {15_913: "a mirror without the junk images (identity -1)"}
 
-_NAME = re.compile(r"(?P<identity>-1|\d{4})_c(?P<camera>[1-6])s\d+_\d+_\d+.*\.jpg")
+_NAME = re.compile(r"(?P<identity>-1|\d{4})_c(?P<camera>[1-6])s\d+_\d+_\d+.*\.jpg", re.ASCII)
 
 
 class Settings(PublishedImages):

@@ -17,7 +17,7 @@ from sfsc.config import PublishedImages
 from sfsc.data.image_files import pack_images
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Row, Split
-from sfsc.data.official import Official, hold_out_validation, published_counts
+from sfsc.data.official import Official, hold_out_validation, published_counts, read_lines
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
 
@@ -40,7 +40,8 @@ FIRST_TEST_IDENTITY = 1_041
 
 _LINE = re.compile(
     r"(?P<path>(?P<folder>\d{4})/(?P<name>\d{4})_\d+_(?P<camera>0[1-9]|1[0-5])_[^/ ]+\.jpe?g)"
-    r" (?P<identity>\d+)"
+    r" (?P<identity>\d{1,4})",
+    re.ASCII,
 )
 
 
@@ -126,8 +127,8 @@ def _read_list(settings: Settings, raw_dir: Path, name: str) -> list[Row]:
     folder = FOLDERS[settings.version][split != "train"]
     first_identity = 0 if split == "train" else FIRST_TEST_IDENTITY
     files = []
-    for number, line in enumerate((raw_dir / name).read_text().splitlines(), start=1):
-        match = _LINE.fullmatch(line.strip())
+    for number, line in enumerate(read_lines(raw_dir / name), start=1):
+        match = _LINE.fullmatch(line.strip(" "))
         if match is None or not int(match["folder"]) == int(match["name"]) == int(
             match["identity"]
         ):

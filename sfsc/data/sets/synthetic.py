@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfsc.config import Synthetic
-from sfsc.data.rendering.cameras import build_camera
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
-from sfsc.data.rendering.pictures import take_picture
 from sfsc.data.prepared import PreparedSet
-from sfsc.data.splits import hold_out
+from sfsc.data.rendering.cameras import build_camera
+from sfsc.data.rendering.pictures import take_picture
 from sfsc.data.rendering.vehicles import build_vehicle
+from sfsc.data.splits import hold_out
 
 Settings = Synthetic
 RAW = ()

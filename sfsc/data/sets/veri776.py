@@ -15,12 +15,13 @@ from pathlib import Path
 from sfsc.config import PublishedImages
 from sfsc.data.image_files import find_images, pack_images
 from sfsc.data.integrity import SplitCount
-from sfsc.data.manifest import Row, Split
+from sfsc.data.manifest import Row, Split, parse_integer
 from sfsc.data.official import (
     Official,
     check_labels,
     hold_out_validation,
     published_counts,
+    read_lines,
 )
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
@@ -40,7 +41,7 @@ PUBLISHED = {
 }
 POSITIVES, JUNK_FILE = "gt_index.txt", "jk_index.txt"
 
-_NAME = re.compile(r"(?P<identity>\d{4})_c(?P<camera>0(?:0[1-9]|1\d|20))_\d+_\d+\.jpg")
+_NAME = re.compile(r"(?P<identity>\d{4})_c(?P<camera>0(?:0[1-9]|1\d|20))_\d+_\d+\.jpg", re.ASCII)
 
 
 class Settings(PublishedImages):
@@ -125,16 +126,16 @@ def _check_junk(raw_dir: Path, query: Sequence[Row], gallery: Sequence[Row]) -> 
 
 def _read_indices(path: Path, *, n_query: int, n_gallery: int) -> list[set[int]]:
     """Return the gallery rows in the line of each query; the file counts them from 1."""
-    try:
-        lines = [
-            {int(number) - 1 for number in line.split()} for line in path.read_text().splitlines()
-        ]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} must hold lines of numbers. Found: {error}.") from error
-    largest = max((max(line, default=0) for line in lines), default=0)
-    if len(lines) != n_query or largest >= n_gallery:
+    lines = [line.split() for line in read_lines(path)]
+    rows = [[parse_integer(text, least=1, largest=n_gallery) for text in line] for line in lines]
+    texts, numbers = [text for line in lines for text in line], [n for line in rows for n in line]
+    wrong = [text for text, number in zip(texts, numbers, strict=True) if number is None]
+    if len(lines) != n_query or wrong:
+        found = f"{len(lines)} lines" + "".join(
+            f" and the number `{text[:80]}`" for text in wrong[:1]
+        )
         raise DataError(
             f"{path} must have a line for each of {n_query} queries, of numbers from 1 to "
-            f"{n_gallery}. Found {len(lines)} lines and the number {largest + 1}."
+            f"{n_gallery}. Found {found}."
         )
-    return lines
+    return [{number - 1 for number in row if number is not None} for row in rows]

@@ -34,5 +34,5 @@ def test_high_images_are_shrunk_and_keep_their_proportions(tmp_path: Path):
     with Image.open(tmp_path / "sheet.png") as picture:
         sheet = np.asarray(picture)
     left, top = MARGIN
-    assert sheet.shape == (top + 3 * (128 + GAP), left + 2 * (64 + GAP), 3)
+    assert sheet.shape == (top + 4 * (128 + GAP), left + 2 * (64 + GAP), 3)
     assert (sheet[top : top + 128, left : left + 64] == 90).all()

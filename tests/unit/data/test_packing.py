@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from miniatures import draw_jpeg, write_market1501
+from prepared_sets import LABELS
 
 from sfsc.config import PrepareJob
 from sfsc.data import image_files
@@ -21,7 +23,7 @@ from sfsc.data.sets.market1501 import Settings
 from sfsc.errors import DataError
 
 SIZE = {"height": 32, "width": 16}
-COUNT, BATCH, STOP = 9, 2, 5
+COUNT, BATCH, STOP = len(LABELS), 2, 5
 
 SLOW = """
 import json, sys, time
@@ -48,7 +50,7 @@ def files(tmp_path: Path) -> list[Row]:
     """Return image files, written."""
     for number in range(COUNT):
         (tmp_path / f"{number}.jpg").write_bytes(draw_jpeg(str(number)))
-    return [Row(f"{number}.jpg", number, 0, "train") for number in range(COUNT)]
+    return [Row(f"{number}.jpg", *label) for number, label in enumerate(LABELS)]
 
 
 def _pack(files: list[Row], folder: Path, size: dict[str, int] = SIZE) -> PreparedSet:
@@ -108,23 +110,34 @@ def test_labels_may_change_in_between(
 ):
     """They are no part of the pixels."""
     _interrupt(files, tmp_path, monkeypatch)
-    other = [Row(file.path, file.identity + 5, 3, "train") for file in files]
+    other = [replace(file, camera=file.camera + 3) for file in files]
     assert _count_decoded(other, tmp_path, monkeypatch) == COUNT - 2 * BATCH
-    assert _pack(other, tmp_path).manifest.camera.tolist() == [3] * COUNT
+    assert _pack(other, tmp_path).manifest.camera.tolist() == [file.camera for file in other]
 
 
-def test_other_files_sizes_or_orders_start_anew(
+def test_other_files_and_sizes_are_packed_again(
     files: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Nothing is kept that might not be what would be packed now."""
+    """Nothing is kept that might not be what would be packed now; all else is."""
     _interrupt(files, tmp_path, monkeypatch)
     larger = SIZE | {"height": 48}
     assert _count_decoded(files, tmp_path, monkeypatch, larger) == COUNT
-    _interrupt(files, tmp_path, monkeypatch)
-    assert _count_decoded(files[::-1], tmp_path, monkeypatch) == COUNT
-    _interrupt(files, tmp_path, monkeypatch)
-    (tmp_path / "0.jpg").write_bytes(draw_jpeg("another"))
+    reordered = [*files[:3], *files[:2:-1]]
     assert _count_decoded(files, tmp_path, monkeypatch) == COUNT
+    assert _count_decoded(reordered, tmp_path, monkeypatch) == COUNT - 3
+    (tmp_path / "0.jpg").write_bytes(draw_jpeg("another"))
+    assert _count_decoded(reordered, tmp_path, monkeypatch) == 1
+    assert _count_decoded(reordered, tmp_path, monkeypatch) == 0
+
+
+def test_a_longer_table_keeps_what_is_packed(
+    files: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Only the added image is decoded."""
+    _pack(files, tmp_path)
+    (tmp_path / "new.jpg").write_bytes(draw_jpeg("new"))
+    longer = [*files, Row("new.jpg", 2, 2, "gallery")]
+    assert _count_decoded(longer, tmp_path, monkeypatch) == 1
 
 
 @pytest.mark.parametrize("spoil", ["altered", "cut", "torn", "no_file", "no_journal"])
@@ -136,15 +149,16 @@ def test_what_is_not_whole_is_packed_again(
     packed, journal = tmp_path / "images.npy", tmp_path / "images.journal"
     content, size = packed.read_bytes(), 32 * 16 * 3
     kept = {"altered": 3, "cut": 3, "torn": 3, "no_file": 0, "no_journal": 0}[spoil]
+    end = 128 + 4 * size
     if spoil == "altered":
-        packed.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        packed.write_bytes(content[: end - 1] + bytes([content[end - 1] ^ 1]) + content[end:])
     elif spoil == "cut":
-        packed.write_bytes(content[:-1])
+        packed.write_bytes(content[: end - 1])
     elif spoil == "torn":  # the last line is not whole
         journal.write_bytes(journal.read_bytes()[:-9])
     else:
         (packed if spoil == "no_file" else journal).unlink()
-    assert len(content) == 128 + 4 * size
+    assert len(content) == 128 + COUNT * size
     assert _count_decoded(files, tmp_path, monkeypatch) == COUNT - kept
 
 
@@ -160,7 +174,7 @@ def test_a_killed_prepare_ends_with_the_files_of_an_undisturbed_one(
     process = subprocess.Popen([sys.executable, "-c", SLOW, *arguments])
     try:
         deadline = time.monotonic() + 60
-        while not journal.exists() or len(journal.read_text().splitlines()) < 9:
+        while not journal.exists() or len(journal.read_text().splitlines()) < 8:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -168,22 +182,49 @@ def test_a_killed_prepare_ends_with_the_files_of_an_undisturbed_one(
         process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "set").exists()
-    done = len(journal.read_text().splitlines()) - 1
+    done = len(journal.read_text().splitlines())
     caplog.set_level(logging.INFO)
     prepare(job, tmp_path / "raw", tmp_path / "set")
-    assert any(line.startswith(f"Resuming after image {done} of ") for line in caplog.messages)
+    assert any(line.startswith(f"{done} of ") for line in caplog.messages)
     prepare(job, tmp_path / "raw", tmp_path / "undisturbed")
     for name in FILES:
         assert file_digest(tmp_path / "set" / name) == file_digest(tmp_path / "undisturbed" / name)
     assert {path.name for path in tmp_path.iterdir()} == {"raw", "set", "undisturbed"}
 
 
-def test_a_damaged_file_leaves_nothing_behind(tmp_path: Path):
-    """A user's error is no kill."""
+def test_after_a_mistake_the_other_images_stay_packed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """A damaged file costs no more than to decode its replacement."""
     raw = write_market1501(tmp_path / "raw" / "market1501")
-    next((raw / "query").glob("*.jpg")).write_bytes(b"no picture")
+    damaged = next((raw / "query").glob("[!.]*.jpg"))
+    content = damaged.read_bytes()
+    damaged.write_bytes(b"no picture")
     settings = Settings(image_height=32, image_width=16, counts="any")
     job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
     with pytest.raises(DataError, match="All images must be readable"):
         prepare(job, tmp_path / "raw", tmp_path / "set")
-    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+    assert caplog.messages[-1] == f"{damaged}: not such a file"
+    damaged.write_bytes(content)
+    caplog.set_level(logging.INFO)
+    prepare(job, tmp_path / "raw", tmp_path / "set")
+    assert "37 of 38 images are packed already." in caplog.messages
+    assert {path.name for path in tmp_path.iterdir()} == {"raw", "set"}
+
+
+def test_a_mistake_that_the_pixels_show_throws_no_packing_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """A leak between splits is found after the packing; the next run decodes nothing else."""
+    raw = write_market1501(tmp_path / "raw" / "market1501")
+    train, test = (next((raw / f).glob("[!.]*.jpg")) for f in ("bounding_box_train", "query"))
+    content = test.read_bytes()
+    test.write_bytes(train.read_bytes())
+    settings = Settings(image_height=32, image_width=16, counts="any")
+    job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
+    with pytest.raises(DataError, match="No image may be in two splits"):
+        prepare(job, tmp_path / "raw", tmp_path / "set")
+    test.write_bytes(content)
+    caplog.set_level(logging.INFO)
+    prepare(job, tmp_path / "raw", tmp_path / "set")
+    assert "37 of 38 images are packed already." in caplog.messages

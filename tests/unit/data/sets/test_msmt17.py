@@ -85,8 +85,8 @@ def test_lists_of_v1_on_folders_of_v2_are_refused(raw_dir: Path, tmp_path: Path)
     for path in write_msmt17(tmp_path / "other", "V1").glob("list_*.txt"):
         shutil.copy(path, raw_dir)
     assert _refusal(raw_dir) == (
-        f"{raw_dir}/mask_train_v2 must hold every image of list_train.txt. Found 8 of 8 missing, such "
-        "as `mask_train_v2/0000/0000_001_01_0303morning_0008_0.jpg`. Likely cause: "
+        f"{raw_dir}/mask_train_v2 must hold every image of list_train.txt. Found 8 of 8 missing, "
+        "such as `mask_train_v2/0000/0000_001_01_0303morning_0008_0.jpg`. Likely cause: "
         "lists of the other version (V1 lists on V2 folders) or a mirror with missing images. Get "
         "folders and lists of one version from its authors on request "
         "(http://www.pkuvmc.com/dataset.html)."
@@ -139,4 +139,4 @@ def test_a_truncated_image_is_named(raw_dir: Path):
     """By its path below the raw folder."""
     name = "mask_test_v2/0001/0001_003_03_0303morning_0015_1.jpg"
     truncate(raw_dir / name)
-    assert f"Found 1 of 14 in {raw_dir} that are not: `{name}` (image file" in _refusal(raw_dir)
+    assert f"Found 1 of 14 in {raw_dir} that are not: `{name}` (Premature" in _refusal(raw_dir)

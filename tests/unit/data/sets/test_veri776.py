@@ -70,7 +70,7 @@ def test_other_official_junk_is_refused(raw_dir: Path, name: str):
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [("1 2 \n", "1 lines and the number 2"), ("1\n9\n", "2 lines and the number 9")],
+    [("1 2 \n", "1 lines"), ("1\n9\n", "2 lines and the number `9`"), ("1\n0_1\n", "2 lines and the number `0_1`")],
 )
 def test_lists_of_another_test_set_are_refused(raw_dir: Path, content: str, found: str):
     """A line per query, numbers of gallery images."""
@@ -118,4 +118,4 @@ def test_a_camera_that_the_set_does_not_have_is_refused(raw_dir: Path):
 def test_a_truncated_image_is_named(raw_dir: Path):
     """By its path below the raw folder."""
     truncate(raw_dir / "image_test" / "0005_c018_00030600_1.jpg")
-    assert "`image_test/0005_c018_00030600_1.jpg` (image file is truncated" in _refusal(raw_dir)
+    assert "`image_test/0005_c018_00030600_1.jpg` (Premature end of JPEG file" in _refusal(raw_dir)
