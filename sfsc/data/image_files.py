@@ -181,7 +181,7 @@ def _try_decode(path: Path, *, height: int, width: int, formats: tuple[str, ...]
     try:
         image = decode_image(path, height=height, width=width, formats=formats)
     except UnidentifiedImageError:
-        return Decoded(np.empty(0, dtype=np.uint8), damage="not such a file")
+        return Decoded(np.empty(0, dtype=np.uint8), damage="another format")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return Decoded(np.empty(0, dtype=np.uint8), damage=str(error) or type(error).__name__)
     return Decoded(image, digest=pixel_digest(image))

@@ -12,8 +12,6 @@ from sfsc.data.mistakes import name_some, raise_mistakes
 from sfsc.data.packed import iterate_images
 from sfsc.errors import DataError
 
-NO_CAMERAS = "If a custom set has no cameras, set `data.custom.camera: none`."
-
 
 @dataclass(frozen=True)
 class SplitCount:
@@ -126,7 +124,8 @@ def _find_repeats(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
     for file, path, split in zip(files.tolist(), paths, splits, strict=True):
         other = first.setdefault((file, split), path)
         if other is not path:
-            repeats.append(f"`{path}` after `{other}` in {split}")
+            names = f"`{path}` twice" if other == path else f"`{other}` and `{path}`"
+            repeats.append(f"{names} in {split}")
     rule = "Each image must be listed once in a split."
     return [f"{rule} Found {name_some(repeats)}."] if repeats else []
 
@@ -164,17 +163,21 @@ def _may_be_copies(manifest: Manifest, *rows: int) -> bool:
     return is_same or JUNK in manifest.identity[pair]
 
 
-def find_gaps(manifest: Manifest) -> list[str]:
+def find_gaps(manifest: Manifest, *, advice: str = "") -> list[str]:
     """Return a sentence about each kind of image that is missing.
 
     Each split has images, and training at least two identities. Each query has a positive, and each
     validation identity two cameras. A set of a single camera has none of these.
+
+    Args:
+        manifest: The table.
+        advice: What to do if cameras are missing, a sentence after a space.
     """
     cameras = np.unique(manifest.camera)
     if len(cameras) == 1:
         rule = "The images must be from at least two cameras"
         reason = "a ranking leaves out the gallery images of the query's identity and camera"
-        return [f"{rule}: {reason}. Found camera {cameras[0]} alone. {NO_CAMERAS}"]
+        return [f"{rule}: {reason}. Found camera {cameras[0]} alone.{advice}"]
     rule = "Split `train` must have at least 2 identities, without those held out for validation."
     count = len(manifest.identities("train"))
     few = [f"{rule} Found {count}."] * (count < 2)
@@ -186,26 +189,24 @@ def find_gaps(manifest: Manifest) -> list[str]:
     return [
         *few,
         *empty,
-        *_find_lost_queries(manifest),
-        *_find_validation_gaps(manifest),
+        *_find_lost_queries(manifest, advice),
+        *_find_validation_gaps(manifest, advice),
     ]
 
 
-def _find_lost_queries(manifest: Manifest) -> list[str]:
+def _find_lost_queries(manifest: Manifest, advice: str) -> list[str]:
     """Return the sentence about queries without a gallery image from another camera, if any."""
     cameras_of = _cameras_of(manifest, "gallery")
-    queries = manifest.rows("query").tolist()
     lost = [
         f"`{manifest.path[row]}`"
-        for row in queries
+        for row in manifest.rows("query").tolist()
         if not cameras_of.get(int(manifest.identity[row]), set()) - {int(manifest.camera[row])}
     ]
     rule = "Each query must have a gallery image of its identity from another camera."
-    hint = f" {NO_CAMERAS}" if len(lost) == len(queries) else ""
-    return [f"{rule} Found none for query {name_some(lost)}.{hint}"] if lost else []
+    return [f"{rule} Found none for query {name_some(lost)}.{advice}"] if lost else []
 
 
-def _find_validation_gaps(manifest: Manifest) -> list[str]:
+def _find_validation_gaps(manifest: Manifest, advice: str) -> list[str]:
     """Return the sentence about a validation split that is empty or lacks positives, if any.
 
     Each validation image is a query against all others of the split, without those of its own
@@ -213,18 +214,17 @@ def _find_validation_gaps(manifest: Manifest) -> list[str]:
     """
     cameras_of = _cameras_of(manifest, "validation")
     if not cameras_of:
-        pairs = [len(seen) > 1 for seen in _cameras_of(manifest, "train").values()]
-        cause = "" if any(pairs) else ": no training identity has images of two cameras"
-        hint = f" {NO_CAMERAS}" if cause else ""
-        return [f"Split `validation` must have images. Found none{cause}.{hint}"]
+        if any(len(seen) > 1 for seen in _cameras_of(manifest, "train").values()):
+            return ["Split `validation` must have images. Found none."]
+        cause = "no training identity has images of two cameras"
+        return [f"Split `validation` must have images. Found none: {cause}.{advice}"]
     single = [
         f"identity {identity} with camera {min(seen)} alone"
         for identity, seen in cameras_of.items()
         if len(seen) == 1
     ]
     rule = "Each validation identity must have images of at least two cameras."
-    hint = f" {NO_CAMERAS}" if len(single) == len(cameras_of) else ""
-    return [f"{rule} Found {name_some(single)}.{hint}"] if single else []
+    return [f"{rule} Found {name_some(single)}.{advice}"] if single else []
 
 
 def _cameras_of(manifest: Manifest, split: Split) -> dict[int, set[int]]:

@@ -15,7 +15,7 @@ def raise_mistakes(source: str, mistakes: Sequence[str]) -> None:
 
     Args:
         source: Where the mistakes are, such as the path of a table.
-        mistakes: A sentence about each.
+        mistakes: A sentence about each. If it begins with the source, a list leaves that out.
 
     Raises:
         DataError: If there are any.
@@ -23,7 +23,7 @@ def raise_mistakes(source: str, mistakes: Sequence[str]) -> None:
     if len(mistakes) == 1:
         raise DataError(mistakes[0])
     if mistakes:
-        lines = [f"  - {mistake}" for mistake in mistakes[:LISTED]]
+        lines = [f"  - {mistake.removeprefix(f'{source}, ')}" for mistake in mistakes[:LISTED]]
         more = [f"  and {len(mistakes) - LISTED} more"] * (len(mistakes) > LISTED)
         raise DataError("\n".join([f"{source} has {len(mistakes)} mistakes:", *lines, *more]))
 

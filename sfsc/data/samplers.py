@@ -27,13 +27,18 @@ def pk_batches(
         Positions in `labels`, int64, shape (P * K,); the images of an identity are adjacent.
 
     Raises:
-        DataError: If there are fewer than P identities.
+        DataError: If there are fewer than P identities or fewer than K images.
     """
     members = [torch.nonzero(labels == label).squeeze(1) for label in torch.unique(labels)]
     if len(members) < identities:
         raise DataError(
             "`train.identities_per_batch` must not exceed the number of training identities. "
             f"Found `identities_per_batch = {identities}` and {len(members)} identities; lower it."
+        )
+    if images > len(labels):
+        raise DataError(
+            "`train.images_per_identity` must not exceed the number of training images. "
+            f"Found `images_per_identity = {images}` and {len(labels)} images; lower it."
         )
     remaining = epoch_length(len(labels), identities=identities, images=images)
     while remaining > 0:

@@ -35,6 +35,7 @@ from sfsc.errors import DataError
 
 RAW = ("images.csv",)
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+ADVICE = " If the set has no cameras, set `data.custom.camera: none`."
 
 
 class Settings(ImageFiles):
@@ -96,7 +97,7 @@ class Table:
     """
 
     def __init__(self, raw_dir: Path, *, has_cameras: bool) -> None:
-        self.path = raw_dir / RAW[0]
+        self.path, self.has_cameras = raw_dir / RAW[0], has_cameras
         self.rows: list[Row] = []
         self.files: list[str] = []
         """The file of each row, with links resolved."""
@@ -145,7 +146,7 @@ class Table:
         identity = self._read_number(source, "identity", row, least=JUNK)
         file = self._read_path(source, row["path"])
         camera = self._numbers.setdefault(file, len(self._numbers))
-        if "camera" in self._columns:
+        if self.has_cameras:
             camera = self._read_number(source, "camera", row, least=0)
         split: Split = next((split for split in SPLITS if split == row["split"]), "train")
         if split != row["split"]:
@@ -189,6 +190,7 @@ def _check(table: Table, rows: list[Row]) -> None:
     """
     clashes = find_clashes(Manifest.from_rows(table.rows), np.array(table.files))
     # A row with a mistake may be the one that is missing.
-    gaps = [] if table.mistakes else find_gaps(Manifest.from_rows(rows))
+    advice = ADVICE if table.has_cameras else ""
+    gaps = [] if table.mistakes else find_gaps(Manifest.from_rows(rows), advice=advice)
     missing = find_missing(rows, table.path.parent)
     raise_mistakes(str(table.path), [*gaps, *clashes, *missing, *table.mistakes])

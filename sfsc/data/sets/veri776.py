@@ -127,15 +127,15 @@ def _check_junk(raw_dir: Path, query: Sequence[Row], gallery: Sequence[Row]) -> 
 def _read_indices(path: Path, *, n_query: int, n_gallery: int) -> list[set[int]]:
     """Return the gallery rows in the line of each query; the file counts them from 1."""
     lines = [line.split() for line in read_lines(path)]
-    rows = [[parse_integer(text, least=1, largest=n_gallery) for text in line] for line in lines]
-    texts, numbers = [text for line in lines for text in line], [n for line in rows for n in line]
-    wrong = [text for text, number in zip(texts, numbers, strict=True) if number is None]
+    wrong = [
+        f" and the number `{text[:80]}`"
+        for line in lines
+        for text in line
+        if parse_integer(text, least=1, largest=n_gallery) is None
+    ]
     if len(lines) != n_query or wrong:
-        found = f"{len(lines)} lines" + "".join(
-            f" and the number `{text[:80]}`" for text in wrong[:1]
-        )
         raise DataError(
             f"{path} must have a line for each of {n_query} queries, of numbers from 1 to "
-            f"{n_gallery}. Found {found}."
+            f"{n_gallery}. Found {len(lines)} lines{''.join(wrong[:1])}."
         )
-    return [{number - 1 for number in row if number is not None} for row in rows]
+    return [{int(text) - 1 for text in line} for line in lines]

@@ -95,7 +95,7 @@ def test_many_damaged_files_are_counted(tmp_path: Path):
         pack_images(files, tmp_path, tmp_path / "images.npy", **SIZE)
     assert str(raised.value).startswith("All images must be readable JPEG files. Found 9 of 9 in ")
     assert str(raised.value).endswith(
-        "`4.jpg` (not such a file) and 4 more. The log names all. "
+        "`4.jpg` (another format) and 4 more. The log names all. "
         "Replace them and run again; the others stay packed."
     )
 

@@ -204,7 +204,7 @@ def test_after_a_mistake_the_other_images_stay_packed(
     job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
     with pytest.raises(DataError, match="All images must be readable"):
         prepare(job, tmp_path / "raw", tmp_path / "set")
-    assert caplog.messages[-1] == f"{damaged}: not such a file"
+    assert caplog.messages[-1] == f"{damaged}: another format"
     damaged.write_bytes(content)
     caplog.set_level(logging.INFO)
     prepare(job, tmp_path / "raw", tmp_path / "set")

@@ -83,14 +83,18 @@ def test_a_validation_split_of_the_table_is_kept(raw_dir: Path):
         (
             ",identity,",
             ",id,",
-            (" must have the columns path, identity, camera, split in its first line, each once. "
-            "Found note, split, camera, id, path."),
+            (
+                " must have the columns path, identity, camera, split in its first line, each once. "
+                "Found note, split, camera, id, path."
+            ),
         ),
         (
             "note,",
             "camera,",
-            (" must have the columns path, identity, camera, split in its first line, each once. "
-            "Found camera, split, camera, identity, path."),
+            (
+                " must have the columns path, identity, camera, split in its first line, each once. "
+                "Found camera, split, camera, identity, path."
+            ),
         ),
         (
             "photos/b0.jpg",
@@ -169,14 +173,17 @@ def test_all_mistakes_are_told_at_once_and_before_an_image_is_decoded(raw_dir: P
     (raw_dir / "photos/d1.jpg").unlink()
     table = CUSTOM.replace(",train,0,0,", ",train,x,1_0,").replace(",train,1,1,", ",train,1,7,")
     _write(raw_dir, table.replace(",gallery,1,-1", ",train,1,-1"))
-    path, disjoint = raw_dir / "images.csv", "Train, validation and test identities must be disjoint."
+    path, disjoint = (
+        raw_dir / "images.csv",
+        "Train, validation and test identities must be disjoint.",
+    )
     assert _refusal(raw_dir).splitlines() == [
         f"{path} has 5 mistakes:",
         f"  - {disjoint} Found identity 7 in train and test.",
         "  - Only the gallery may have junk (identity -1). Found some in split `train`.",
         f"  - Every image must be a file in {raw_dir}. Found 1 of 8 missing: `photos/d1.jpg`.",
-        f"  - {path}, line 2: `identity` {NUMBER.format(-1, '1_0')}",
-        f"  - {path}, line 2: `camera` {NUMBER.format(0, 'x')}",
+        f"  - line 2: `identity` {NUMBER.format(-1, '1_0')}",
+        f"  - line 2: `camera` {NUMBER.format(0, 'x')}",
     ]
 
 
@@ -198,7 +205,7 @@ def test_many_mistakes_are_counted(raw_dir: Path):
             "query,0,7",
             "query,1,7",
             ("Each query must have a gallery image of its identity from another camera. Found none "
-            "for query `photos/c0.jpg`. If a custom set has no cameras, set "
+            "for query `photos/c0.jpg`. If the set has no cameras, set "
             "`data.custom.camera: none`."),
         ),
         (",query,", ",gallery,", "Split `query` must have images. Found none."),
@@ -238,8 +245,9 @@ def test_an_image_that_is_listed_twice_is_refused(raw_dir: Path, name: str):
     (raw_dir / "other").symlink_to("photos")
     name = name.format(raw_dir)
     _write(raw_dir, CUSTOM.replace("photos/b1.jpg", name))
+    found = "`photos/b0.jpg` twice" if name == "photos/b0.jpg" else f"`photos/b0.jpg` and `{name}`"
     assert _refusal(raw_dir) == (
-        f"Each image must be listed once in a split. Found `{name}` after `photos/b0.jpg` in train."
+        f"Each image must be listed once in a split. Found {found} in train."
     )
 
 
@@ -259,7 +267,7 @@ def test_damaged_images_are_named_together(raw_dir: Path):
     (raw_dir / "photos/a1.png").write_bytes(b"<html>403 forbidden</html>")
     assert _refusal(raw_dir) == (
         "All images must be readable JPEG or PNG or WEBP or BMP files. Found 2 of 9 in "
-        f"{raw_dir} that are not: `photos/a1.png` (not such a file), `photos/c1.jpg` (Premature "
+        f"{raw_dir} that are not: `photos/a1.png` (another format), `photos/c1.jpg` (Premature "
         "end of JPEG file). The log names all. Replace them and run again; the others stay packed."
     )
 
@@ -287,7 +295,7 @@ def test_a_set_of_one_camera_is_told_the_cause(raw_dir: Path):
     _write(raw_dir, CUSTOM.splitlines()[0] + "\n" + _without_cameras(CUSTOM))
     assert _refusal(raw_dir) == (
         "The images must be from at least two cameras: a ranking leaves out the gallery images of "
-        "the query's identity and camera. Found camera 0 alone. If a custom set has no cameras, "
+        "the query's identity and camera. Found camera 0 alone. If the set has no cameras, "
         "set `data.custom.camera: none`."
     )
 
@@ -299,7 +307,7 @@ def test_a_camera_for_each_split_is_told_the_cause(raw_dir: Path):
     _write(raw_dir, CUSTOM.splitlines()[0] + "\n" + rows)
     assert _refusal(raw_dir) == (
         "Split `validation` must have images. Found none: no training identity has images of two "
-        "cameras. If a custom set has no cameras, set `data.custom.camera: none`."
+        "cameras. If the set has no cameras, set `data.custom.camera: none`."
     )
 
 
@@ -355,8 +363,9 @@ def test_without_cameras_an_image_is_listed_once_in_a_split(raw_dir: Path):
     """A gallery that holds the query's file under another identity is refused, too."""
     _write(raw_dir, NO_CAMERAS + "photos/c1.jpg,7,gallery\nphotos/c0.jpg,2,gallery\n")
     assert _refusal(raw_dir, "none").splitlines()[1:] == [
-        ("  - Each image must be listed once in a split. Found `photos/c1.jpg` after "
-        "`photos/c1.jpg` in gallery."),
-        ("  - No image may be in two splits. Found the same image as `photos/c0.jpg` in query and "
-        "`photos/c0.jpg` in gallery."),
+        "  - Each image must be listed once in a split. Found `photos/c1.jpg` twice in gallery.",
+        (
+            "  - No image may be in two splits. Found the same image as `photos/c0.jpg` in query and "
+            "`photos/c0.jpg` in gallery."
+        ),
     ]

@@ -150,7 +150,7 @@ def test_a_truncated_image_is_named(raw_dir: Path):
     assert _refusal(raw_dir) == (
         f"All images must be readable JPEG files. Found 2 of 38 in {raw_dir} that are not: "
         "`query/0003_c1s1_001051_00.jpg` (Premature end of JPEG file), "
-        "`query/1501_c1s1_001051_00.jpg` (not such a file). The log names all. "
+        "`query/1501_c1s1_001051_00.jpg` (another format). The log names all. "
         "Replace them and run again; the others stay packed."
     )
 

@@ -70,7 +70,11 @@ def test_other_official_junk_is_refused(raw_dir: Path, name: str):
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [("1 2 \n", "1 lines"), ("1\n9\n", "2 lines and the number `9`"), ("1\n0_1\n", "2 lines and the number `0_1`")],
+    [
+        ("1 2 \n", "1 lines"),
+        ("1\n9\n", "2 lines and the number `9`"),
+        ("1\n0_1\n", "2 lines and the number `0_1`"),
+    ],
 )
 def test_lists_of_another_test_set_are_refused(raw_dir: Path, content: str, found: str):
     """A line per query, numbers of gallery images."""
