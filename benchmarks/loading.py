@@ -49,7 +49,6 @@ from benchmarks.step import (
 from sfsc.allocator import keep_freed_memory
 from sfsc.config import TrainJob
 from sfsc.data.augmentation import apply_modules, build_augmentation
-from sfsc.data.image_files import decode_image
 from sfsc.data.integrity import check_digests
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.packed import open_images, read_images
@@ -120,7 +119,9 @@ def from_jpegs(
     """Return a function that decodes a batch and then changes it."""
 
     def decode(row: int) -> NDArray[np.uint8]:
-        return decode_image(paths[row % len(paths)], height=SIZE[0], width=SIZE[1])
+        with Image.open(paths[row % len(paths)]) as picture:
+            resized = picture.convert("RGB").resize(SIZE[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(resized)
 
     def make(rows: Rows) -> Tensor:
         decoded = np.stack(list(pool.map(decode, rows.tolist())))

@@ -155,12 +155,15 @@ def test_a_truncated_image_is_named(raw_dir: Path):
     )
 
 
-def test_an_image_with_another_name_is_refused(raw_dir: Path):
-    """An image that says nothing of what it shows is not skipped."""
-    (raw_dir / "query" / "0001_c7s1_001051_00.jpg").write_bytes(draw_jpeg("a"))
+@pytest.mark.parametrize(
+    "name", ["0001_c7s1_001051_00.jpg", "\u0660\u0660\u0660\u0661_c1s1_001051_00.jpg"]
+)
+def test_an_image_with_another_name_is_refused(raw_dir: Path, name: str):
+    """An image that says nothing of what it shows is not skipped; digits are those of ASCII."""
+    (raw_dir / "query" / name).write_bytes(draw_jpeg("a"))
     assert _refusal(raw_dir) == (
         f"Images of {raw_dir}/query must be named like `0002_c1s1_000451_03.jpg`. Found "
-        "`0001_c7s1_001051_00.jpg`. Move files of other sets away."
+        f"`{name}`. Move files of other sets away."
     )
 
 

@@ -106,6 +106,9 @@ def test_a_missing_image_is_named(raw_dir: Path):
         "0000/0000_001_01_0303morning_0015_0.jpg 1",  # another identity
         "0000/0000_001_01_0303morning_0015_0.jpg",
         "../0000_001_01_0303morning_0015_0.jpg 0",
+        "0000/0000_001_01_0303morning_0015_0.jpg \u0660",
+        "0000/0000_001_01_0303morning_0015_0.jpg 0_0",
+        "0000/0000_001_01_0303morning_0015_0.jpg " + 5000 * "0",
     ],
 )
 def test_a_line_that_is_no_path_and_identity_is_refused(raw_dir: Path, line: str):
