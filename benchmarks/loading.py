@@ -203,7 +203,7 @@ def measure_memory_apart(threads: int) -> dict[str, float]:
         "--threads",
         f"{threads}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 

@@ -1,7 +1,7 @@
 """The origin of a result: its slice of the settings, digest of its code, git revision, environment.
 
-Used by the workflow (fingerprint files, written before any job), the trainer (`run.json`) and the
-mirror. Imports nothing heavy: the workflow reads it at each start.
+Used by the workflow (fingerprint files, see sfsc/plan.py), the trainer (`run.json`) and the mirror.
+Imports nothing heavy: the workflow reads it at each start.
 
 A fingerprint file holds a job's slice of `params.yaml` and the digest of the code that the job
 imports. It is an input of the job's rule, so that a change of either makes a newer file. Any engine
@@ -22,6 +22,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sfsc.errors import ConfigError
 from sfsc.files import replacing
 
 PACKAGE = __name__.partition(".")[0]
@@ -56,12 +57,45 @@ def write_fingerprint(
     Returns:
         `path`.
     """
-    content = {"config": config, "code": code_digest(*modules)}
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    if not (path.is_file() and path.read_text() == text):
+    text = fingerprint(config, modules)
+    if not holds(path, text):
         with replacing(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def fingerprint(config: Mapping[str, object], modules: Sequence[str]) -> str:
+    """Return the content of a fingerprint file; see `write_fingerprint`."""
+    content = {"config": config, "code": code_digest(*modules)}
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def holds(path: Path, text: str) -> bool:
+    """Return whether a file is there and has this content."""
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def short_digest(content: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a content."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def check_digest(path: Path, digest: str) -> None:
+    """Refuse a job whose slice of the settings is no longer the one that it was planned with.
+
+    Args:
+        path: The job's fingerprint file.
+        digest: `short_digest` of the content that the job was planned with.
+
+    Raises:
+        ConfigError: If the file holds something else by now.
+    """
+    found = short_digest(path.read_bytes()) if path.is_file() else "no file"
+    if found != digest:
+        raise ConfigError(
+            f"{path} must hold the settings that this job was planned with. Found {found} in place "
+            f"of {digest}: settings or code were changed meanwhile. Start Snakemake again."
+        )
 
 
 def code_digest(*modules: str) -> str:
@@ -223,7 +257,9 @@ def is_tree_clean() -> bool:
 def _git(*arguments: str) -> str | None:
     command = ["git", "-C", str(SOURCE_ROOT), *arguments]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None
@@ -246,7 +282,7 @@ def _version(package: str) -> str:
 def _cpu() -> str:
     """Return the processor's model name; `platform.processor()` is empty on Linux."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

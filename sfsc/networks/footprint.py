@@ -79,7 +79,7 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
         "submodels": [row | time for row, time in zip(rows, times, strict=True)],
     }
     with replacing(output) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _size(

@@ -80,12 +80,12 @@ def save_submodel(
     tensors = extract(network, switch).state_dict()
     save_file({name: t.contiguous() for name, t in tensors.items()}, folder / WEIGHTS)
     description = {"network": settings, "switch": switch, "image_size": list(image_size)}
-    (folder / DESCRIPTION).write_text(json.dumps(description))
+    (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
 
 
 def load_submodel(folder: Path) -> ImageEmbedder:
     """Return a sub-model written by `save_submodel`."""
-    description = json.loads((folder / DESCRIPTION).read_text())
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     settings = dict(description["network"])
     network = KINDS[settings.pop("kind", "switchable")](**settings).eval()
     submodel = extract(network, description["switch"])

@@ -55,7 +55,9 @@ class Drawing:
             "alternative": self.alternative,
         }
         with replacing(svg.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(words, indent=1, ensure_ascii=False) + "\n")
+            temporary.write_text(
+                json.dumps(words, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
 
 def write_figures(

@@ -124,7 +124,7 @@ def _run_problems(params: Params) -> Iterator[str]:
             except ConfigError as error:
                 yield from sentences_of(error)
             else:
-                yield from _term_problems(job, key=_key(run))
+                yield from _term_problems(job, key=key_of(run))
 
 
 def _idle_problems(params: Params, run: str) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _idle_problems(params: Params, run: str) -> Iterator[str]:
         found = [f"loss.{key}" for key in overlay.loss if key == "submodels"]
         for key in [*found, *(["aggregation"] if overlay.aggregation else [])]:
             yield (
-                f"`{_key(run)}.{key}` must not be set: each of the run's networks has one width, "
+                f"`{key_of(run)}.{key}` must not be set: each of the run's networks has one width, "
                 "and thus one gradient and no sub-models."
             )
 
@@ -157,10 +157,10 @@ def _term_problems(job: TrainJob, *, key: str) -> Iterator[str]:
             )
 
 
-def _key(run: str) -> str:
+def key_of(run: str) -> str:
     """Return the key of a run in `params.yaml`.
 
-    >>> _key("sfsc"), _key("sfsc@parts=without_projection")
+    >>> key_of("sfsc"), key_of("sfsc@parts=without_projection")
     ('methods.sfsc', 'parts.without_projection')
     """
     method, _, condition = run.partition("@")

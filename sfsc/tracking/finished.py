@@ -278,7 +278,7 @@ def digest_of_all(paths: Sequence[Path]) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        tree = json.loads(path.read_text())
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} must be a readable JSON file. Found: {error}") from error
     if not isinstance(tree, dict):

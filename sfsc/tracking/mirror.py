@@ -81,7 +81,8 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
         write_stamp(stamp, {"status": "deferred", "reason": reason})
     else:
         database = {"database": str(DATABASE)} if uri is None else {}
-        write_stamp(stamp, {"status": "ok", "runs": len(runs), "mlflow_runs": runs, **database})
+        found = {"experiment": experiment, "runs": len(runs), "mlflow_runs": runs}
+        write_stamp(stamp, {"status": "ok", **found, **database})
 
 
 def _synchronise(

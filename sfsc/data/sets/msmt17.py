@@ -119,7 +119,9 @@ def _read_list(settings: Settings, raw_dir: Path, name: str) -> list[ImageFile]:
     folder = FOLDERS[settings.version][split != "train"]
     first_identity = 0 if split == "train" else FIRST_TEST_IDENTITY
     files = []
-    for number, line in enumerate((raw_dir / name).read_text().splitlines(), start=1):
+    for number, line in enumerate(
+        (raw_dir / name).read_text(encoding="utf-8").splitlines(), start=1
+    ):
         match = _LINE.fullmatch(line.strip())
         if match is None or not int(match["folder"]) == int(match["name"]) == int(
             match["identity"]

@@ -120,7 +120,8 @@ def _read_indices(path: Path, *, n_query: int, n_gallery: int) -> list[set[int]]
     """Return the gallery rows that each query's line names; in the file they count from 1."""
     try:
         lines = [
-            {int(number) - 1 for number in line.split()} for line in path.read_text().splitlines()
+            {int(number) - 1 for number in line.split()}
+            for line in path.read_text(encoding="utf-8").splitlines()
         ]
     except (OSError, ValueError) as error:
         raise DataError(f"{path} must hold lines of numbers. Found: {error}.") from error

@@ -50,7 +50,7 @@ def write_tables(
         note = notes[name] if tables else f"This study has no {name} conditions."
         write_table(output / f"{name}.csv", frame, tables, note)
     with replacing(metrics) as temporary:
-        temporary.write_text(json.dumps(_nested(frames["main"]), indent=1) + "\n")
+        temporary.write_text(json.dumps(_nested(frames["main"]), indent=1) + "\n", encoding="utf-8")
 
 
 def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:

@@ -128,7 +128,10 @@ def test_a_training_is_found_by_name_and_tags(study: Path):
     """Study, data set, method, seed and the digests of settings, code and data are tags."""
     stamp = synchronise()
     mirrored = stamp.pop("mlflow_runs")
-    assert stamp == {"status": "ok", "runs": 2, "database": "mlflow.db"}
+    experiment = client(study).get_experiment_by_name("sfsc/toy").experiment_id
+    assert stamp == {
+        "status": "ok", "experiment": experiment, "runs": 2, "database": "mlflow.db"
+    }  # fmt: skip
     found = runs(study)
     assert mirrored == {f"toy/{name}": run.info.run_id for name, run in found.items()}
     assert found.keys() == {"synthetic/sfsc/seed0", "synthetic/unified/seed0"}
