@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sfsc.errors import ConfigError
+from sfsc.provenance import digest_of
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema")
 """Keys of checkpoints under which training code saves a state dict; the first present is read."""
@@ -61,6 +62,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
             raise _refusal(path, f"`{name}`, a sparse, quantised or empty (meta) tensor")
     return _without_prefixes(tensors)
+
+
+def digest_of_weights(path: Path) -> str:
+    """Return the digest of a file of weights.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    try:
+        return digest_of(path)
+    except OSError as error:
+        raise _refusal(path, _reason(error)) from error
 
 
 def _read(path: Path) -> object:

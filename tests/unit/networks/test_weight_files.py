@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sfsc.errors import ConfigError
-from sfsc.networks.weight_files import read_weights
+from sfsc.networks.weight_files import digest_of_weights, read_weights
 
 WEIGHTS = {"conv.weight": torch.arange(54.0).reshape(2, 3, 3, 3), "bn.running_mean": torch.ones(2)}
 REFUSED = (
@@ -150,9 +150,11 @@ def test_a_torchscript_program_is_named(tmp_path: Path):
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path):
-    """A path that does not exist or is a folder is named."""
+    """A path that does not exist or is a folder is named, also when only its digest is needed."""
     assert refusal(tmp_path / "none.pth") == "no such file or directory."
     assert refusal(tmp_path) == "is a directory."
+    with pytest.raises(ConfigError, match=r"none\.pth: no such file or directory\.$"):
+        digest_of_weights(tmp_path / "none.pth")
 
 
 @pytest.mark.parametrize("kind", ["zip", "pickle", "safetensors"])
