@@ -65,5 +65,5 @@ readme: $(READY)
 
 # NO_MKDOCS_2_WARNING silences an announcement of the theme's, not warnings about the pages.
 docs: $(READY)
-	$(BIN)/python -m sfsc.parameter_reference docs/parameters.md
+	$(BIN)/python -m sfsc.settings.reference docs/parameters.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -1,17 +1,17 @@
-"""Cost of projecting the gradients of nested sub-models, against the step and other code.
+"""Cost of projecting the gradients of nested sub-models, compared with the step and other code.
 
     python -m benchmarks.aggregation [--backbone resnet50] [--threads 2] [--json]
 
-All on the same gradients, those of one step of SFSC on random images, and all times medians:
+All aggregate the same gradients, those of one SFSC step on random images. Times are medians:
 
-* `share_of_step`: the aggregation's time, Gramians included, over that of the whole step.
-* `speedup_over_torchjd`: time of TorchJD's PCGrad over the aggregation's. Its matrix (M, N) of
-  zero-padded rows is made before the clock starts, as in TorchJD autograd makes it.
-* `memory_over_torchjd`: the aggregation's peak memory beyond the gradients over TorchJD's, the
-  matrix included, which nothing but TorchJD needs.
-* `speedup_over_pairwise`: time of algorithm 1 of Yu et al. (arXiv 2001.06782) as it is written, on
-  flat zero-padded vectors, over the aggregation's. Inner products run over the intersection of two
-  sub-models' blocks there, too: both must return the same update.
+* `share_of_step`: time of the aggregation, Gramians included, divided by that of the whole step.
+* `speedup_over_torchjd`: time of TorchJD's PCGrad divided by ours. Its matrix (M, N) of zero-padded
+  rows is built before the clock starts, because in TorchJD autograd builds it.
+* `memory_over_torchjd`: our peak memory beyond the gradients divided by TorchJD's, which includes
+  that matrix.
+* `speedup_over_pairwise`: time of algorithm 1 of Yu et al. (arXiv 2001.06782) as published, on flat
+  zero-padded vectors, divided by ours. Its inner products, too, run over the intersection of two
+  sub-models' blocks: both must return the same update.
 """
 
 import argparse
@@ -62,13 +62,13 @@ def stack(jacobian: NestedJacobian) -> Tensor:
 
 
 def masks(jacobian: NestedJacobian) -> Tensor:
-    """Return which weights each sub-model owns, like `stack`."""
+    """Return which weights each sub-model owns, laid out as in `stack`."""
     ones = [{name: torch.ones_like(t) for name, t in row.items()} for row in jacobian.rows]
     return stack(NestedJacobian(ones))
 
 
 def pairwise(rows: Tensor, owned: Tensor, orders: Tensor) -> Tensor:
-    """Return the sum of the projected rows, (N,), pair after pair.
+    """Return the sum of the projected rows, (N,), computed pair by pair.
 
     Args:
         rows: (M, N).
@@ -91,13 +91,13 @@ def pairwise(rows: Tensor, owned: Tensor, orders: Tensor) -> Tensor:
 def measure(
     job: TrainJob, *, image_size: tuple[int, int], rounds: int, device: torch.device
 ) -> dict[str, float]:
-    """Return the four ratios and the times behind them.
+    """Return the four ratios and the times they are computed from.
 
     Args:
         job: An SFSC training.
         image_size: Height and width in pixels.
-        rounds: Repetitions of each aggregation; of the step, a tenth of them and at least three.
-        device: Of everything.
+        rounds: Repetitions of each aggregation; the step gets a tenth of them, at least three.
+        device: Where everything runs.
     """
     torch.manual_seed(0)
     images, labels = (tensor.to(device) for tensor in random_batch(job, image_size))
@@ -107,7 +107,7 @@ def measure(
     projection = Projection("nested", "sum")
 
     def ours() -> dict[str, Tensor]:
-        vars(jacobian).pop("blocks", None)  # as if the gradients were new
+        vars(jacobian).pop("blocks", None)  # as for new gradients
         return projection(jacobian, generator_for("benchmark"))
 
     rows, owned, peer = stack(jacobian), masks(jacobian), PCGrad()
@@ -130,7 +130,7 @@ def measure(
         for name, aggregation in aggregations.items():
             times[name].append(seconds(aggregation, device))
     median = {name: statistics.median(values) for name, values in times.items()}
-    alone = NestedJacobian(jacobian.rows)  # whose kernels are not recorded with their memory
+    alone = NestedJacobian(jacobian.rows)  # not recorded: a recording keeps its memory
     memory = {
         "ours": peak_bytes(lambda: projection(alone, generator_for("benchmark")), device),
         "torchjd": peak_bytes(lambda: peer(stack(jacobian)), device),

@@ -1,17 +1,18 @@
-"""Cost of one SFSC step against the same sub-models trained one by one as plain dense networks.
+"""Cost of one SFSC step against training the same sub-models one by one as plain dense networks.
 
     python -m benchmarks.step [--backbone resnet18] [--precision bf16] [--threads 2] [--json]
 
-* `step_over_dense`: time of a step over the sum of M dense steps on the same batch, median over
-  paired rounds. The dense networks share nothing and aggregate nothing: they are the limit. On a
-  GPU both sides launch their kernels together (CUDA graphs), with `--eager` one by one.
-* `step_over_eager_dense`: on a GPU the same over dense steps launched one by one, as is usual.
-* `extra_memory_over_gradients`: peak memory of a step beyond that of a dense step of the full
-  network, in units of the full network's gradients. Counted from torch's own allocations.
-* `share_of_matrix_rate`: the step's products (2 operations per multiply-accumulate, forward once
-  and backward twice, of all sub-models) a second over those of one large matrix product.
+* `step_over_dense`: time of a step divided by the sum of M dense steps on the same batch, median
+  over paired rounds. The dense networks share and aggregate nothing: a step cannot be faster. On a
+  GPU both sides replay recorded kernels (CUDA graphs); with `--eager` neither does.
+* `step_over_eager_dense`: on a GPU the same, but with dense steps whose kernels are launched one by
+  one, as PyTorch usually runs them.
+* `extra_memory_over_gradients`: peak memory of a step minus that of a dense step of the full
+  network, in units of the full network's gradients, from torch's own allocation records.
+* `share_of_matrix_rate`: operations per second (2 per MAC; forward once, backward twice, for all
+  sub-models) divided by those of one large matrix product.
 
-Both sides run channels last, the fastest format of these convolutions, on the GPU if there is one.
+Both sides run channels last, the fastest format for these convolutions, on the GPU if there is one.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from sfsc.networks.extract import extract
 from sfsc.settings import parts
 from sfsc.settings.experiment import load_params
 from sfsc.settings.jobs import TrainJob
-from sfsc.training.build import OPTIMIZERS, build_aggregator, build_criterion, build_optimizer
+from sfsc.training.build import build_aggregator, build_criterion, build_optimizer
 from sfsc.training.model import IdentityModel
 from sfsc.training.precision import DTYPES, autocast
 from sfsc.training.records import read_values, step_values
@@ -46,15 +47,15 @@ IDENTITIES = 153
 LIMITS = {"step_over_dense": 1.15, "extra_memory_over_gradients": 2.0}
 LARGE_LIMITS = LIMITS | {"step_over_dense": 1.10}
 SMALL, LARGE = (32, 32), (256, 128)
-"""Height and width in pixels: of the embedded studies' images, and of persons."""
+"""Height and width in pixels of the small studies' images, and of pedestrian images."""
 FOR_LARGE = ("resnet50", "resnext50", "vit_small")
-"""Backbones that are measured on large images, on which a round takes a minute."""
+"""Backbones measured on large images; a round takes a minute on a CPU."""
 CPU = torch.device("cpu")
 Step = Callable[[], object]
 
 
 def sfsc_job(backbone: str, device: torch.device, precision: str | None = None) -> TrainJob:
-    """Return SFSC on a backbone; on a GPU in bf16 unless another precision is asked for."""
+    """Return an SFSC training of a backbone; the default precision is bf16 on a GPU."""
     job = load_params([Path("params.yaml")]).resolve("sfsc", dataset="synthetic", seed=0)
     settings = parts.load("networks.backbones", backbone).Settings()
     precision = precision or ("bf16" if device.type == "cuda" else "float32")
@@ -73,12 +74,12 @@ def sfsc_job(backbone: str, device: torch.device, precision: str | None = None) 
 
 
 def without_cuda_graphs(job: TrainJob) -> TrainJob:
-    """Return a job whose kernels are launched one by one."""
+    """Return the same job with its kernels launched one by one."""
     return job.model_copy(update={"train": job.train.model_copy(update={"cuda_graphs": False})})
 
 
 def gradients_of(job: TrainJob, model: IdentityModel) -> Compute:
-    """Return what differentiates as the training loop does."""
+    """Return the gradients' function as the training loop has it."""
     compute: Compute = partial(compute_gradients, model, criterion=build_criterion(job.loss))
     if model.classifier.is_cuda and job.train.cuda_graphs:
         return ReplayedGradients(compute, model)
@@ -127,11 +128,11 @@ class Dense(nn.Module):
 
 def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> Step:
     """Return one ordinary training step of a dense network."""
-    optimizer = OPTIMIZERS[job.train.optimizer](model, job.train)
+    optimizer = build_optimizer(model, job.train)
     parameters = list(model.parameters())
 
     def differentiate() -> tuple[Tensor, ...]:
-        smoothing = job.loss.label_smoothing
+        smoothing = job.loss.base.label_smoothing
         loss = functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
         return torch.autograd.grad(loss, parameters)
 
@@ -158,7 +159,7 @@ def seconds(step: Step, device: torch.device = CPU) -> float:
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
-    """Return the products a second of a large matrix product, 2 per multiply-accumulate."""
+    """Return the operations per second of a large matrix product, 2 per MAC."""
     n = 8192 if device.type == "cuda" else 2048
     dtype = DTYPES.get(precision, torch.float32)
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
@@ -171,14 +172,14 @@ def matrix_rate(device: torch.device, precision: str) -> float:
 
 
 def step_operations(job: TrainJob, network: EmbeddingNetwork, image_size: tuple[int, int]) -> int:
-    """Return the products of a step of all sub-models of a network, in evaluation mode."""
+    """Return the operations of one step of all sub-models; the network is in evaluation mode."""
     switches = range(len(network.widths))
     macs = sum(cost(network, switch, (3, *image_size)).macs for switch in switches)
     return 2 * 3 * macs * job.train.identities_per_batch * job.train.images_per_identity
 
 
 def peak_bytes(step: Step, device: torch.device = CPU) -> int:
-    """Return the most memory that a call holds beyond what was allocated before it."""
+    """Return the peak memory of a call, not counting what was allocated before it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -188,7 +189,7 @@ def peak_bytes(step: Step, device: torch.device = CPU) -> int:
         activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
     ) as profile:
         step()
-    # The public events add up a function's allocations; only the raw ones are in order of time.
+    # The public events sum a function's allocations; only the raw ones are ordered by time.
     events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
     changes = [event.nbytes() for event in sorted(events, key=lambda e: e.start_ns())]
     if not changes:
@@ -224,7 +225,7 @@ def random_model(job: TrainJob) -> IdentityModel:
 def measure(
     job: TrainJob, *, image_size: tuple[int, int], rounds: int, device: torch.device
 ) -> dict[str, float]:
-    """Return the ratios and the times behind them."""
+    """Return the ratios and the times they are computed from."""
     torch.manual_seed(0)
     images, labels = random_batch(job, image_size)
     model = random_model(job)

@@ -105,8 +105,10 @@ def make_deterministic(threads: int, device: torch.device) -> None:
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.backends.cudnn.allow_tf32 = False  # convolutions, too, compute in full float32
-    # The gradients of this attention kernel vary between runs; torch has others.
+    # Attention by matrix products: the gradients of a GPU's fused kernels vary between runs.
     torch.backends.cuda.enable_mem_efficient_sdp(enabled=False)
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    torch.backends.cuda.enable_flash_sdp(enabled=device.type == "cpu")
     # Filling new memory with NaN guards against reading it uninitialised, which nothing here does.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import subprocess
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -130,18 +131,36 @@ def import_closure(*modules: str) -> frozenset[str]:
     Raises:
         ValueError: If a module does not exist or cannot be parsed.
     """
+    return _closure(modules, left_out=NOT_HASHED)
+
+
+def write_sources(path: Path, *modules: str) -> None:
+    """Write the sources of modules, and of all that they import, to an archive to import from.
+
+    Args:
+        path: The zip archive; Python can import the package from it.
+        modules: Dotted names inside the package.
+
+    Raises:
+        ValueError: If a module does not exist or cannot be parsed.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for module in sorted(_closure(modules, left_out=frozenset())):
+            source = _path(module)
+            assert source  # noqa: S101 - a closure has modules only
+            archive.write(source, source.relative_to(SOURCE_ROOT))
+
+
+def _closure(modules: Sequence[str], *, left_out: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
     waiting = [*modules, *(parent for module in modules for parent in _modules_in(module))]
     while waiting:
         module = waiting.pop()
-        if module not in found and not _is_left_out(module):
+        is_left_out = any(f"{module}.".startswith(f"{name}.") for name in left_out)
+        if module not in found and not is_left_out:
             found.add(module)
             waiting += _source(module).imports
     return frozenset(found)
-
-
-def _is_left_out(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in NOT_HASHED)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from safetensors.numpy import save_file
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.prepared import file_digest
 from sfsc.settings.jobs import Condition, StudyJob
+from sfsc.settings.sections import Loss
 
-from sections import loss_section, train_section
+from sections import train_section
 
 WIDTHS = (0.125, 0.25, 0.5, 1.0)
 MACS = (220_000, 790_000, 3_000_000, 11_700_000)
@@ -51,6 +52,10 @@ KL_WEIGHT = {
 }
 """SFSC alone is varied: BCT-S has no such loss."""
 BASE_LOSS = ("softmax", "arcface", "circle_triplet")
+COMPATIBLE: dict[str, Any] = {
+    "weight": 1.0, "evidence": "softplus", "kl": {"weight": 5e-4, "ramp": 0.5}
+}  # fmt: skip
+PROJECTION = {"name": "projection", "granularity": "nested", "reduction": "sum"}
 
 
 def study_job(**changes: object) -> StudyJob:
@@ -141,8 +146,10 @@ def write_test(folder: Path, values: np.ndarray) -> None:
         "matrices": {name: matrix.tolist() for name, matrix in matrices.items()},
     }  # fmt: skip
     (folder / "cross_test.json").write_text(json.dumps(test))
+    identity = np.arange(len(values)) // 2
     save_file(
-        {name: np.ascontiguousarray(value) for name, value in queries.items()},
+        {name: np.ascontiguousarray(value) for name, value in queries.items()}
+        | {"identity": identity},
         folder / "query_metrics.safetensors",
     )
 
@@ -155,7 +162,7 @@ def set_level(folder: Path, level: float, wobble: float = 0.0) -> None:
 
 
 def write_measured(path: Path, *, dataset: str = "synthetic", method: str = "sfsc") -> Path:
-    """Write what `sfsc measure` says of one data set; times grow with the cost."""
+    """Write a file of `sfsc measure` for one data set; times grow with the cost."""
     path.parent.mkdir(parents=True, exist_ok=True)
     submodels = [
         {
@@ -200,12 +207,12 @@ def _record(
 ) -> dict[str, Any]:
     row, _, condition = method.partition("@")
     macs = [MACS[WIDTHS.index(width)] for width in widths]
-    loss = loss_section(
-        triplet_weight=0.0,
-        compatible_weight=1.0 if row == "sfsc" else 0.0,
-        kl_weight=5e-4,
-        classifier_gradient="all" if row.endswith("_all") else "full",
-    )
+    gradient = "all" if row.endswith("_all") else "full"
+    loss = {
+        "base": {"name": "softmax", "label_smoothing": 0.1},
+        "terms": {"compatible": COMPATIBLE} if row == "sfsc" else {},
+        "submodels": {"base_weight": 1.0, "classifier_gradient": gradient},
+    }
     train = train_section(
         epochs=20,
         learning_rate=0.1,
@@ -217,22 +224,18 @@ def _record(
     settings: dict[str, Any] = {
         "dataset": dataset, "method": method, "seed": seed, "reference": None,
         "network": {
-            "backbone": "small_resnet", "widths": widths, "embedding_dim": 128,
+            "backbone": {"name": "small_resnet"}, "widths": widths, "embedding_dim": 128,
             "pooling": "average", "pretrained": None,
         },
-        "loss": loss.model_dump(mode="json"),
-        "aggregation": {
-            "aggregator": "projection" if row == "sfsc" else "sum",
-            "granularity": "nested", "reduction": "sum",
-        },
+        "loss": Loss(**loss).model_dump(mode="json"),
+        "aggregation": PROJECTION if row == "sfsc" else {"name": "sum"},
         "train": train.model_dump(mode="json"),
         "augmentation": {
             "flip": True, "rotation": 10.0, "translation": 0.1, "scale": [0.9, 1.1], "shear": 5.0,
             "pad": 0, "colour": 0.2, "erasing": 0.3,
         },
     }  # fmt: skip
-    for section, changes in _changes(condition).items():
-        settings[section] |= changes
+    _vary(settings, condition)
     return {
         "dataset": dataset, "method": method, "seed": seed, "widths": widths,
         "network": {"kind": "each" if row in SEPARATE else "switchable"},
@@ -248,22 +251,27 @@ def _record(
     }  # fmt: skip
 
 
-def _changes(condition: str) -> dict[str, dict[str, object]]:
-    """Return the settings that a condition changes, by section."""
+def _vary(settings: dict[str, Any], condition: str) -> None:
+    """Change the settings as a condition does."""
+    loss = settings["loss"]
     variation, _, value = condition.partition("=")
     match variation, value:
         case "parts", "without_compatible":
-            return {"loss": {"compatible_weight": 0.0}}
+            del loss["terms"]["compatible"]
         case "parts", _:
-            return {"aggregation": {"aggregator": "mean"}}
+            settings["aggregation"] = {"name": "mean"}
         case "granularity", _:
-            return {"aggregation": {"granularity": value}}
+            settings["aggregation"] = PROJECTION | {"granularity": value}
         case "base_loss", _:
             base, _, triplet = value.partition("_")
-            return {"loss": {"base": base, "triplet_weight": float(bool(triplet))}}
-        case "", _:
-            return {}
-    return {"loss": {variation: float(value)}}
+            loss["base"] = {"name": base}
+            if triplet:
+                loss["terms"]["triplet"] = {"name": "triplet", "weight": 1.0, "margin": 0.3}
+        case "label_smoothing", _:
+            loss["base"]["label_smoothing"] = float(value)
+        case "kl_weight", _:
+            kl = {"weight": float(value), "ramp": 0.5} if float(value) else None
+            loss["terms"]["compatible"]["kl"] = kl
 
 
 def _curves(
@@ -280,6 +288,9 @@ def _curves(
             rows.append((step, epoch, "gradient_norm", switch, -1, "", norm))
             u = 0.7 - 0.3 * time - 0.1 * width + generator.normal(0, 0.01)
             rows.append((step, epoch, "uncertainty", switch, -1, "", u))
+            compatible = float(method.startswith("sfsc") and width < 1.0)
+            rows.append((step, epoch, "compatible_loss", switch, -1, "", compatible))
+            rows.append((step, epoch, "triplet_loss", switch, -1, "", 1.0))
         if step % 10 == 0 and method.partition("@")[0] not in SEPARATE:
             rows += _cosines(generator, method, widths, step, epoch, time)
     columns = ["step", "epoch", "metric", "switch", "other", "layer", "value"]

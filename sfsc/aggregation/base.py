@@ -1,7 +1,6 @@
 """What an aggregator is: a function of M gradients that returns one update (DESIGN.md 2.3)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -28,25 +27,6 @@ class Aggregator(ABC):
     def __call__(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the update: parameter name to tensor of the parameter's shape."""
         return jacobian.combine(self.weights(jacobian, generator))
-
-
-def solve_groups(
-    solve: Callable[[Tensor], Tensor], gramians: Mapping[Names, Tensor]
-) -> dict[Names, Tensor]:
-    """Apply `solve` once to the Gramians of all groups.
-
-    Args:
-        solve: Gramians (K, S, M, M) to weights (K, S, M), each kernel on its own.
-        gramians: Names of a group to its Gramians, from `NestedJacobian.gramians`.
-
-    Returns:
-        Names of a group to its weights.
-    """
-    if not gramians:
-        return {}
-    kernels = [len(group) for group in gramians.values()]
-    solved = solve(torch.cat(list(gramians.values())))
-    return dict(zip(gramians, torch.split(solved, kernels), strict=True))
 
 
 def owner_share(m: int, device: torch.device) -> Tensor:

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import Aggregator, owner_share, solve_groups
-from sfsc.aggregation.jacobian import Granularity, Names, NestedJacobian
+from sfsc.aggregation.base import Aggregator, owner_share
+from sfsc.aggregation.jacobian import Granularity, Names, NestedJacobian, solve_groups
 from sfsc.settings.section import Part
 
 

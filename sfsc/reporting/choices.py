@@ -1,8 +1,10 @@
 """The stage `sfsc choices`: choose hyper-parameters on validation identities (DESIGN.md 6).
 
-The conditions of a search are its candidates. Each method gets the candidate with the highest
-average mAP on the validation identities at the end of training, mean over data sets and seeds; of
-equal candidates the first. No test file is read.
+The conditions of a search are its candidates, listed from the simplest on. They are compared by the
+average mAP on the validation identities at the end of training, mean over data sets, paired by
+seed. Each method gets the simplest candidate that the best one leads by at most one standard error
+(Breiman et al., Classification and Regression Trees, 1984, section 3.4.3). A chosen value on the
+border of its range asks for a wider one. No test file is read.
 """
 
 import json
@@ -10,20 +12,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
+from sfsc.reporting.fairness import setting_name
 from sfsc.reporting.markup import Cell, Table, mean_text, to_markdown
 from sfsc.reporting.names import in_words, method_colour, method_name, short_name
-from sfsc.reporting.runs import read_record, settings_of
+from sfsc.reporting.runs import Float64s, read_record, settings_of
 from sfsc.settings.jobs import Condition, StudyJob
 
 NOTE = (
     "Average mAP on the validation identities at the end of training, percent: mean over data sets "
-    "and seeds, ± the standard deviation over seeds of the mean over data sets. Chosen: the "
-    "highest of each method; of equal ones the first. No test identity was looked at."
+    "and seeds, ± the standard deviation over seeds of the mean over data sets. Lead: the best "
+    "candidate's mAP minus this one's, points, paired by seed, ± its standard error. Bold: the "
+    "chosen one, the simplest (first listed) of those that the best leads by at most one standard "
+    "error. Border: settings of the chosen candidate at an end of the range that was tried. No "
+    "test identity was looked at."
 )
+HEAD = ("method", "candidate", "validation mAP", "lead of the best", "border")
 
 
 def write_choices(job: StudyJob, results: Path, output: Path) -> None:
@@ -74,7 +82,7 @@ def choice_tables(choices: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [
         Table(
             method_name(variation),
-            ("method", "candidate", "validation mAP"),
+            HEAD,
             2,
             tuple(
                 _cells(choice, candidate)
@@ -89,12 +97,20 @@ def choice_tables(choices: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 def _cells(choice: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[Cell, ...]:
     method, is_chosen = choice["method"], candidate["condition"] == choice["chosen"]
-    mean, deviation = (candidate[f"average_map_{key}"] for key in ("mean", "std"))
+    borders = map(setting_name, choice.get("on_border", ()))
     return (
         Cell(short_name(method), colour=method_colour(method)),
         Cell(in_words(candidate["condition"]), is_best=is_chosen),
-        Cell(mean_text(mean, float("nan") if deviation is None else deviation), is_best=is_chosen),
+        Cell(_text(candidate, "average_map_mean", "average_map_std"), is_best=is_chosen),
+        Cell(_text(candidate, "lead", "lead_error")),
+        Cell(", ".join(borders) if is_chosen else ""),
     )
+
+
+def _text(candidate: Mapping[str, Any], value: str, spread: str) -> str:
+    """Return a number of a candidate and its spread; what is None is left out."""
+    numbers = [candidate.get(key) for key in (value, spread)]
+    return mean_text(*(float("nan") if number is None else number for number in numbers))
 
 
 def _by_method(conditions: Sequence[Condition]) -> Iterator[list[Condition]]:
@@ -105,27 +121,62 @@ def _by_method(conditions: Sequence[Condition]) -> Iterator[list[Condition]]:
 def _choose(
     job: StudyJob, results: Path, variation: str, conditions: Sequence[Condition]
 ) -> dict[str, Any]:
-    """Return the candidates of one method with their validation mAP, and the best of them."""
+    """Return the candidates of one method with their validation mAP, and the chosen one."""
     settings = [_settings(job, results, condition.run) for condition in conditions]
     keys = dict.fromkeys(key for values in settings for key in values)
     varied = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
+    levels = [_validation(job, results, condition.run) for condition in conditions]
+    best = max(levels, key=lambda level: level.mean())
     candidates = [
         {
             "condition": condition.condition,
             "run": condition.run,
             "values": {key: values[key] for key in varied if key in values},
-            **_validation(job, results, condition.run),
+            **_numbers(level, best),
         }
-        for condition, values in zip(conditions, settings, strict=True)
+        for condition, values, level in zip(conditions, settings, levels, strict=True)
     ]
-    best = max(candidates, key=lambda candidate: candidate["average_map_mean"])
+    chosen = next(c for c in candidates if c["lead"] <= (c["lead_error"] or 0.0))
     return {
         "variation": variation,
         "method": conditions[0].method,
-        "chosen": best["condition"],
-        "chosen_values": best["values"],
+        "chosen": chosen["condition"],
+        "chosen_values": chosen["values"],
+        "on_border": _borders(chosen["values"], [c["values"] for c in candidates]),
         "candidates": candidates,
     }
+
+
+def _numbers(level: Float64s, best: Float64s) -> dict[str, Any]:
+    """Return a candidate's validation mAP, and the lead of the best with its standard error."""
+    lead = best - level
+    return {
+        "average_map_mean": round(level.mean(), 6),
+        "average_map_std": _deviation(level),
+        "lead": round(lead.mean(), 6),
+        "lead_error": _deviation(lead / len(lead) ** 0.5),
+        "n_seeds": len(level),
+    }
+
+
+def _deviation(values: Float64s) -> float | None:
+    """Return the sample standard deviation, None for a single seed."""
+    return None if len(values) == 1 else round(values.std(ddof=1), 6)
+
+
+def _borders(chosen: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the settings that are numbers and at an end of the range that was tried.
+
+    >>> _borders({"loss.weight": 3.0}, [{"loss.weight": 1.0}, {"loss.weight": 3.0}])
+    ['loss.weight']
+    """
+    ranges = {key: [values[key] for values in tried if key in values] for key in chosen}
+    return [
+        key
+        for key, values in ranges.items()
+        if not any(isinstance(value, str | bool | list | None) for value in values)
+        and chosen[key] in (min(values), max(values))
+    ]
 
 
 def _settings(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
@@ -133,29 +184,23 @@ def _settings(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
     return settings_of(read_record(folder), folder)
 
 
-def _validation(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
-    """Return mean and standard deviation over seeds of the mean over data sets, percent."""
-    by_seed = [
-        100
-        * sum(
+def _validation(job: StudyJob, results: Path, run: str) -> Float64s:
+    """Return the mean over data sets of each seed, percent, (S,)."""
+    by_set = [
+        [
             read_record(results / dataset / run / f"seed{seed}")["validation"][-1]["average_map"]
-            for dataset in job.datasets
-        )
-        / len(job.datasets)
-        for seed in job.variation_seeds
+            for seed in job.variation_seeds
+        ]
+        for dataset in job.datasets
     ]
-    series = pd.Series(by_seed, dtype=float)
-    return {
-        "average_map_mean": round(series.mean(), 6),
-        "average_map_std": None if len(series) == 1 else round(series.std(ddof=1), 6),
-        "n_seeds": len(series),
-    }
+    levels: Float64s = 100 * np.array(by_set, dtype=np.float64).mean(axis=0)
+    return levels
 
 
 def _frame(choices: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     columns = [
-        "variation", "method", "condition", "run", "average_map_mean", "average_map_std", "n_seeds",
-        "is_chosen",
+        "variation", "method", "condition", "run", "average_map_mean", "average_map_std", "lead",
+        "lead_error", "n_seeds", "is_chosen",
     ]  # fmt: skip
     rows = [
         {

@@ -59,11 +59,6 @@ def has_metric(group: Group, metric: str) -> bool:
     return all((run.curves["metric"] == metric).any() for run in group.runs)
 
 
-def read_switches(run: Run, metric: str) -> pd.DataFrame:
-    """Return a metric of the sub-models: a row per step, a column per switch."""
-    return read_metric(run, metric).pivot_table(index="step", columns="switch", values="value")
-
-
 def curves_by_switch(group: Group, read: Callable[[Run], pd.DataFrame]) -> list[Curve]:
     """Return one curve for each sub-model of a method.
 
@@ -73,7 +68,7 @@ def curves_by_switch(group: Group, read: Callable[[Run], pd.DataFrame]) -> list[
     """
     frames = [(read(run), run) for run in group.runs]
     return [
-        join_seeds([smooth(frame[switch].dropna(), run) for frame, run in frames])
+        join_seeds([smooth(frame[switch], run) for frame, run in frames])
         for switch in range(len(group.widths))
     ]
 

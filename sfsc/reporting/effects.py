@@ -21,10 +21,10 @@ def map_effect(ours: Group, theirs: Group) -> Effect:
     return paired_effect(differences(ours, theirs, AVERAGE_MAP.of_queries))
 
 
-def twin_differences(ours: Group, twins: Group, width: float) -> Float64s:
-    """Return a sub-model's self-test minus that of its independent twin, points, (S, Q)."""
+def twin_effect(ours: Group, twins: Group, width: float) -> Effect:
+    """Return a sub-model's self-test minus that of its independent twin, in points."""
     of_ours, of_twins = (self_test(g.widths.index(width)).of_queries for g in (ours, twins))
-    return differences(ours, twins, of_ours, of_twins)
+    return paired_effect(differences(ours, twins, of_ours, of_twins))
 
 
 def differences(

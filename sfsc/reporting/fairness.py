@@ -25,7 +25,9 @@ def budget(groups: Sequence[Group]) -> str:
     differences = _different_keys(settings)
     values = {key: value for _, row in settings for key, value in row.items()}
     equal = [
-        f"{_short(key)} {values[key]}" for key in SHARED if key in values and key not in differences
+        f"{setting_name(key)} {values[key]}"
+        for key in SHARED
+        if key in values and key not in differences
     ]
     sentences = [f"Equal for all methods: {', '.join(equal)}"]
     if not any(key.startswith("augmentation.") for key in differences):
@@ -69,24 +71,39 @@ def _who(key: str, settings: Sequence[tuple[Group, Mapping[str, Any]]]) -> str:
         for value, names in methods.items()
         if value != common
     ]
-    return f"{_short(key)} ({', '.join(rare)}, {common} for the others)"
+    return f"{setting_name(key)} ({', '.join(rare)}, {common} for the others)"
 
 
-def _short(key: str) -> str:
-    return f"`{key.partition('.')[2] or key}`"
+def setting_name(key: str) -> str:
+    """Return the name of a setting without its section, as code.
+
+    >>> setting_name("loss.terms.compatible.weight"), setting_name("aggregation")
+    ('`compatible.weight`', '`aggregation`')
+    """
+    return f"`{key.partition('.')[2].removeprefix('terms.') or key}`"
 
 
 def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return in words how settings differ from others, apart from settings that either ignores.
+    """Return in words what differs from other settings: values, and loss terms more or less.
 
-    >>> changes({"loss.evidence": "exp"}, {"loss.evidence": "relu"})
-    '`evidence` exp (not relu)'
+    >>> base = {"aggregation": "mean", "loss.terms.triplet": "triplet"}
+    >>> changes({"aggregation": "sum"}, base)
+    '`aggregation` sum (not mean), no `triplet`'
     """
-    return ", ".join(
-        f"{_short(key)} {_text(value)} (not {_text(base[key])})"
+    values = [
+        f"{setting_name(key)} {_text(value)} (not {_text(base[key])})"
         for key, value in settings.items()
         if key in base and value != base[key]
-    )
+    ]
+    more = [f"with `{name}`" for name in _terms(settings) if name not in _terms(base)]
+    less = [f"no `{name}`" for name in _terms(base) if name not in _terms(settings)]
+    return ", ".join([*values, *more, *less])
+
+
+def _terms(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of the loss terms."""
+    names = (key.removeprefix("loss.terms.") for key in settings if key.startswith("loss.terms."))
+    return [name for name in names if "." not in name]
 
 
 def _text(value: object) -> str:
@@ -118,9 +135,9 @@ def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Return in words what was chosen among which candidates, and whether the row uses it."""
     chosen = {key: value for key, value in choice["chosen_values"].items() if key in settings}
     tried = ", ".join(candidate["condition"] for candidate in choice["candidates"])
-    value = ", ".join(f"{_short(key)} {_text(value)}" for key, value in chosen.items())
+    value = ", ".join(f"{setting_name(key)} {_text(value)}" for key, value in chosen.items())
     text = f"{short_name(choice['method'])} {value or choice['chosen']} (of {tried})"
     used = {key: settings[key] for key in chosen if settings[key] != chosen[key]}
     if used:
-        text += " but here " + ", ".join(f"{_short(k)} {_text(v)}" for k, v in used.items())
+        text += " but here " + ", ".join(f"{setting_name(k)} {_text(v)}" for k, v in used.items())
     return text

@@ -123,14 +123,15 @@ def mean_text(mean: float, deviation: float) -> str:
 
 
 def effect_text(effect: float, low: float, high: float, digits: int = 1) -> str:
-    """Return a signed effect with its interval, a dash if the effect is NaN.
+    """Return a signed effect with its interval, without one that is NaN, a dash for a NaN effect.
 
-    >>> effect_text(2.0, 0.5, 3.5)
-    '+2.0 [+0.5, +3.5]'
+    >>> effect_text(2.0, 0.5, 3.5), effect_text(2.0, float("nan"), float("nan"))
+    ('+2.0 [+0.5, +3.5]', '+2.0')
     """
     if pd.isna(effect):
         return NONE
-    return f"{signed(effect, digits)} [{signed(low, digits)}, {signed(high, digits)}]"
+    interval = "" if pd.isna(low) else f" [{signed(low, digits)}, {signed(high, digits)}]"
+    return f"{signed(effect, digits)}{interval}"
 
 
 def signed(value: float, digits: int = 1) -> str:

@@ -20,8 +20,8 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
-from sfsc.reporting.claims.entries import as_part, load_claims
-from sfsc.reporting.claims.prose import verdict_tables
+from sfsc.reporting.claims.entries import load_claims
+from sfsc.reporting.claims.prose import part_sentence, verdict_tables
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
@@ -127,7 +127,7 @@ def _section(
     return {
         "dataset": dataset,
         "verdicts": verdict_tables(judged)[0],
-        "claims": [{**c, "parts": [as_part(p).sentence for p in c["parts"]]} for c in judged],
+        "claims": [{**c, "parts": [part_sentence(p) for p in c["parts"]]} for c in judged],
         "bars": list(zip(main.rows, own["main"]["average_map_mean"], strict=True)),
         "main": main,
         "ablation": tables["ablation"],

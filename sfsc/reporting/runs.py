@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,13 +85,8 @@ class Run:
     def queries(self, metric: str) -> Float64s:
         """Return a metric of each valid query, whose mean is the matrix, (M, M, Q)."""
         path = self.folder / "query_metrics.safetensors"
-        try:
+        with _reading(path, "hold the metrics of each query", mend="Evaluate it again."):
             values = self._query_metrics[self._key(metric)].astype(np.float64)
-        except (OSError, KeyError, SafetensorError) as error:
-            raise ResultError(
-                f"{path} must hold the metrics of each query. Found: {_line(error)} "
-                "Evaluate it again."
-            ) from error
         n_widths, n_valid = len(self.widths), self.test["n_query"] - self.test["n_skipped_queries"]
         if values.shape != (n_widths, n_widths, n_valid):
             raise ResultError(
@@ -99,6 +95,13 @@ class Run:
                 f"{values.shape}. Evaluate it again."
             )
         return values
+
+    @property
+    def query_identities(self) -> NDArray[np.int64]:
+        """Identity of each valid query, (Q,)."""
+        path = self.folder / "query_metrics.safetensors"
+        with _reading(path, "hold the identity of each query", mend="Evaluate it again."):
+            return self._query_metrics["identity"].astype(np.int64)
 
     @cached_property
     def _query_metrics(self) -> dict[str, NDArray[np.float32]]:
@@ -111,13 +114,8 @@ class Run:
     def curves(self) -> pd.DataFrame:
         """Everything that the training recorded, in long form (`sfsc.training.records`)."""
         path = self.folder / "training.parquet"
-        try:
+        with _reading(path, "be the record of a finished training", mend="Train it again."):
             return pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise ResultError(
-                f"{path} must be the record of a finished training. Found: {_line(error)} "
-                "Train it again."
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -296,14 +294,28 @@ def describe_reranking(run: Run) -> str:
 
 
 def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
-    try:
+    with _reading(path, "be readable", mend=mend):
         content = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in keys if key not in content]
-    except (OSError, ValueError, TypeError) as error:
-        raise ResultError(f"{path} must be readable. Found: {_line(error)} {mend}") from error
     if missing:
         raise ResultError(f"{path} must have the key `{missing[0]}`. Found it missing. {mend}")
     return dict(content)
+
+
+@contextmanager
+def _reading(path: Path, expected: str, *, mend: str) -> Iterator[None]:
+    """Make a `ResultError` of what goes wrong while a file is read.
+
+    Args:
+        path: The file.
+        expected: What it must be or hold.
+        mend: The sentence on how to mend it.
+    """
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        found = " ".join(str(error).split()).rstrip(".")
+        raise ResultError(f"{path} must {expected}. Found: {found}. {mend}") from error
 
 
 def _check_protocol(first: Run, run: Run) -> None:
@@ -327,7 +339,3 @@ def _check_widths(group: Group) -> None:
                 f"Found {list(group.widths)} in {group.runs[0].folder} and {list(run.widths)} in "
                 f"{run.folder}."
             )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") + "."

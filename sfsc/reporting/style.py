@@ -159,7 +159,7 @@ def label_ends(
              transform=axes.transAxes, figure=axes.figure)
         for name, colour in words
     ]  # fmt: skip
-    axes.add_artist(EndLabels(axes, heights, texts)).set_clip_on(False)
+    axes.add_artist(EndLabels(axes, heights, texts))
 
 
 def label_methods(axes: Axes, groups: Sequence[Group], heights: Sequence[float]) -> None:

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 
 from sfsc.reporting.captions import by_width
-from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs, read_switches
+from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs
+from sfsc.reporting.dynamics import by_switch
 from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group
 from sfsc.reporting.style import PAGE, label_ends, width_colours
@@ -31,7 +32,7 @@ def draw_submodels(
         The figure, and the values at the end of training in words.
     """
     groups = sorted(groups, key=lambda group: not group.is_switchable)  # stable
-    curves = [curves_by_switch(group, lambda run: read_switches(run, metric)) for group in groups]
+    curves = [curves_by_switch(group, lambda run: by_switch(run, metric)) for group in groups]
     columns = min(len(groups), PANELS_PER_ROW)
     figure, panels = panel_grid(-(-len(groups) // columns), columns, top=0.6, sharey="all")
     _fit_heights(panels[0], [curve for of_group in curves for curve in of_group], is_log=is_log)

@@ -36,7 +36,8 @@ def evaluate(
     * `embeddings.safetensors`: `query` (M, Q, D) and `gallery` (M, G, D), float32 unit vectors in
       the order of the manifest.
     * `cross_test.json`: the metrics of every pair of sub-models, as fractions.
-    * `query_metrics.safetensors`: the same metrics of each query, for paired statistics.
+    * `query_metrics.safetensors`: the same metrics of each query and the queries' identities, for
+      paired statistics.
 
     Args:
         section: Definition of average precision for the summaries; ranks; re-ranking.
@@ -85,7 +86,8 @@ def write_test(result: CrossTest, section: Evaluate, run: dict[str, Any], output
     """
     content = {**run, **_describe(result, section)}
     with replacing(output_dir / "query_metrics.safetensors") as temporary:
-        save_file(result.queries, temporary, metadata=_metadata(run))
+        arrays = result.queries | {"identity": result.query_identity}
+        save_file(arrays, temporary, metadata=_metadata(run))
     with replacing(output_dir / "cross_test.json") as temporary:
         temporary.write_text(
             json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sfsc.retrieval.arrays import Float32s, Float64s
 from sfsc.retrieval.metrics import (
@@ -34,6 +35,8 @@ class CrossTest:
     queries: dict[str, Float32s]
     """The values of each valid query in each cell, by metric, (M, M, Q); the matrices are their
     means."""
+    query_identity: NDArray[np.int64]
+    """Identity of each valid query, (Q,): queries of one identity are not independent."""
     n_query: int
     n_gallery: int
     n_skipped_queries: int
@@ -77,7 +80,8 @@ def evaluate_matrix(
     """
     relevance = find_relevant(query_labels, gallery_labels)
     n_query, n_gallery = len(query_labels.identity), relevance.n_gallery
-    n_valid = int(np.count_nonzero(relevance.positives.counts))
+    is_valid = relevance.positives.counts > 0
+    n_valid = int(np.count_nonzero(is_valid))
     if n_valid == 0:
         raise ValueError(
             "At least one query must have an image of its identity from another camera in the "
@@ -101,6 +105,7 @@ def evaluate_matrix(
         minp=means[2],
         cmc=dict(zip(ranks, means[3:], strict=True)),
         queries=dict(zip(names, values.astype(np.float32), strict=True)),
+        query_identity=query_labels.identity[is_valid].astype(np.int64),
         n_query=n_query,
         n_gallery=n_gallery,
         n_skipped_queries=n_query - n_valid,

@@ -1,8 +1,8 @@
 """Retrieval metrics from the ranks of the positives (DESIGN.md 3).
 
-All are functions of a query's ascending ranks r_1 < ... < r_n, counted from 1 in the gallery that
-is left after the protocol's removals (`sfsc.retrieval.ranking`). Queries without a positive have no
-value: their number is reported, and means are over the others.
+Each is a function of a query's ascending ranks r_1 < ... < r_n, counted from 1 in the gallery that
+the protocol leaves (`sfsc.retrieval.relevance`). Queries without a positive have no value: means
+are over the others, and their number is reported.
 """
 
 from typing import Literal
@@ -21,11 +21,11 @@ def average_precision(ranks: Ragged, definition: Definition = "step") -> Float64
     step (the usual one: torchreid, fast-reid):  AP = 1/n sum_k  k / r_k
     trapezoidal (the MATLAB code of Market-1501 and VeRi-776): the precision at each hit is
     averaged with the precision just before it, (k - 1) / (r_k - 1), which is 1 at the very top.
-    The denominator n is the number of positives in the gallery, whatever their ranks.
+    The denominator n is the number of all positives in the gallery.
 
     Args:
         ranks: Ranks of the positives, ascending within a query.
-        definition: Which of the two.
+        definition: `step` or `trapezoidal`.
 
     Returns:
         Shape (queries with a positive,), in (0, 1].
@@ -47,7 +47,7 @@ def average_precision(ranks: Ragged, definition: Definition = "step") -> Float64
 
 
 def cumulative_match(ranks: Ragged, rank: int) -> Float64s:
-    """Return for each query that has a positive whether one is among the first `rank` images.
+    """Return whether a positive is among the first `rank` images, for each query that has one.
 
     The mean over queries is the cumulative match characteristic CMC(rank).
 
@@ -63,7 +63,7 @@ def cumulative_match(ranks: Ragged, rank: int) -> Float64s:
 
 
 def inverse_negative_penalty(ranks: Ragged) -> Float64s:
-    """Return n / r_n of each query that has a positive: how early its last positive is found.
+    """Return n / r_n of each query that has a positive; it is 1 if no negative precedes one.
 
     The mean over queries is mINP (Ye et al., "Deep Learning for Person Re-identification: A Survey
     and Outlook").

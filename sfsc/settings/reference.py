@@ -1,9 +1,9 @@
 """The reference of `params.yaml`, written from the types that validate it.
 
-    python -m sfsc.parameter_reference docs/parameters.md
+    python -m sfsc.settings.reference docs/parameters.md
 
-Each key with its type, what is allowed, its value in `params.yaml` and the docstring of its field.
-A test compares the file with what the types say.
+Each key with its type, what is allowed, its value in `params.yaml` and the docstring of its field;
+then each part with its settings and their defaults. A test compares the file with the types.
 """
 
 import ast
@@ -16,28 +16,37 @@ from textwrap import dedent
 from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from sfsc.files import replacing
 from sfsc.settings import parts
 from sfsc.settings.experiment import Params, load_params
-from sfsc.settings.section import Section
-from sfsc.settings.sections import Data
+from sfsc.settings.problems import shown
+from sfsc.settings.section import Part, PartKind, Section
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = """\
 # Every key of `params.yaml`
 
-Written by `make docs` from the types in `sfsc/config.py` and `sfsc/params.py`; a test holds it to
-them. `sfsc check params.yaml [overlay ...]` validates an edit: all mistakes at once, before any
+Written by `make docs` from the types in `sfsc/settings/` and in the files of the parts; a test
+compares. `sfsc check params.yaml [overlay ...]` validates an edit: all mistakes at once, before any
 job. A study, `studies/<name>.yaml`, overlays `params.yaml` key by key.
+
+A *part* (a data set, a backbone, a base loss, a loss term, an aggregator, a re-ranking) is a file
+with settings of its own. It is a mapping with its `name`, as in
+`aggregation: {name: projection, granularity: layer}`, or its bare name where all settings have
+their defaults: `aggregation: mean`. In `data` and `loss.terms` the key is the name. Another `name`
+in an overlay starts from that part's defaults; null drops a term.
 """
-PARTS: dict[str, parts.Kind] = {
-    "backbone": "networks.backbones",
-    "base": "losses.bases",
-    "aggregator": "aggregation.aggregators",
-    "datasets": "data.sets",
-}
-"""Keys whose values are files."""
+PARTS: tuple[tuple[str, parts.Kind], ...] = (
+    ("data", "data.sets"),
+    ("network.backbone", "networks.backbones"),
+    ("loss.base", "losses.bases"),
+    ("loss.terms", "losses.terms"),
+    ("aggregation", "aggregation.aggregators"),
+    ("evaluate.reranking", "retrieval.rerankings"),
+)
+"""The keys that hold parts, and the kind of the parts."""
 BOUNDS = {
     "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
     "minItems": "at least {} of them", "maxItems": "at most {}",
@@ -51,17 +60,18 @@ def render(params: Params) -> str:
     Args:
         params: What `params.yaml` says.
     """
-    sections = [*_section(type(params), params, ""), *_further_sets()]
+    sections = [*_section(type(params), params, ""), *_parts()]
     return "\n\n".join([HEAD.rstrip(), *sections]) + "\n"
 
 
-def _further_sets() -> Iterator[str]:
-    """Yield the sections of the data sets that `params.yaml` has no row for."""
-    for name in parts.names("data.sets"):
-        if name not in Data.model_fields:
-            yield f"## `data.{name}`"
-            yield "Not in `params.yaml`: a study that uses the set adds the row."
-            yield from _section(parts.load("data.sets", name).Settings, None, f"data.{name}.")
+def _parts() -> Iterator[str]:
+    """Yield the settings of every part, with their defaults."""
+    for key, kind in PARTS:
+        yield f"## Parts: `{key}`"
+        for name in parts.names(kind):
+            settings: type[Section] = parts.load(kind, name).Settings
+            yield f"### `{name}`"
+            yield from _section(settings, None, "")
 
 
 def _section(model: type[Section], values: Section | None, prefix: str) -> Iterator[str]:
@@ -74,12 +84,15 @@ def _section(model: type[Section], values: Section | None, prefix: str) -> Itera
     meanings, schema = docstrings(model), model.model_json_schema()["properties"]
     yield " ".join((inspect.getdoc(model) or "").split())
     rows = [
-        f"| `{prefix}{name}` | {_allowed(name, schema[name])} | {_value(values, name)} "
-        f"| {meanings[name]} |"
+        f"| `{prefix}{name}` | {_parts_of(model.model_fields[name]) or _allowed(schema[name])} "
+        f"| {_value(model, values, name)} | {meanings[name]} |"
         for name in plain
+        if name != "name"  # of a part: its heading
     ]
     if rows:
-        yield "\n".join(["| key | allowed | value | meaning |", "| --- | --- | --- | --- |", *rows])
+        column = "default" if values is None else "value"
+        head = f"| key | allowed | {column} | meaning |"
+        yield "\n".join([head, "| --- | --- | --- | --- |", *rows])
     for inner, names in nested.items():
         value = getattr(values, names[0], None)
         dot = ".<name>." if _is_mapping(model.model_fields[names[0]]) else "."
@@ -110,7 +123,15 @@ def docstrings(model: type[Section]) -> dict[str, str]:
 def _model_of(field: FieldInfo) -> type[Section] | None:
     """Return the section that a field holds, itself or by name; None for plain values."""
     kinds = [field.annotation, *get_args(field.annotation)]
-    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Section)), None)
+    sections = (k for k in kinds if isinstance(k, type) and issubclass(k, Section))
+    return next((k for k in sections if not issubclass(k, Part)), None)
+
+
+def _parts_of(field: FieldInfo) -> str:
+    """Return the names of the parts that a field can hold, empty if it holds none."""
+    inner = [a for arg in get_args(field.annotation) for a in get_args(arg)]
+    kinds = [m.kind for m in (*field.metadata, *inner) if isinstance(m, PartKind)]
+    return ", ".join(f"`{name}`" for kind in kinds for name in parts.names(kind))
 
 
 def _is_mapping(field: FieldInfo) -> bool:
@@ -118,13 +139,12 @@ def _is_mapping(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is dict
 
 
-def _allowed(name: str, schema: Mapping[str, Any]) -> str:
+def _allowed(schema: Mapping[str, Any]) -> str:
     """Return what a key may be in words."""
-    if name in PARTS:
-        names = ", ".join(f"`{part}`" for part in parts.names(PARTS[name]))
-        return f"some of {names}" if schema.get("type") == "array" else names
+    if "$ref" in schema:
+        return "a part"
     if "anyOf" in schema:
-        return _allowed(name, next(s for s in schema["anyOf"] if s.get("type") != "null"))
+        return _allowed(next(s for s in schema["anyOf"] if s.get("type") != "null"))
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
@@ -134,20 +154,24 @@ def _allowed(name: str, schema: Mapping[str, Any]) -> str:
         schema.get("type"), schema.get("type")
     )
     if schema.get("type") == "array" and "items" in schema:
-        kind = f"a list: {_allowed(name, schema['items'])}"
+        kind = f"a list: {_allowed(schema['items'])}"
     elif "prefixItems" in schema:
-        kind = f"a list: {', '.join(_allowed(name, s) for s in schema['prefixItems'])}"
+        kind = f"a list: {', '.join(_allowed(s) for s in schema['prefixItems'])}"
         bounds = []
     return ", ".join(filter(None, [kind, *bounds]))
 
 
-def _value(values: Section | None, name: str) -> str:
-    if values is None:
+def _value(model: type[Section], values: Section | None, name: str) -> str:
+    """Return the value of a key; without values, its default."""
+    field = model.model_fields[name]
+    value = (
+        field.get_default(call_default_factory=True) if values is None else getattr(values, name)
+    )
+    if value is PydanticUndefined:
         return ""
-    value = getattr(values, name)
-    if isinstance(value, tuple):
-        return f"`[{', '.join(map(str, value))}]`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    if isinstance(value, Part):
+        return f"`{value.name}`"
+    return f"`{shown(value)}`".replace("'", "")
 
 
 def main() -> None:

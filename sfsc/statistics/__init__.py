@@ -1,1 +1,1 @@
-"""Statistics: paired effects, their intervals and tests, and the correction for many tests."""
+"""Statistics: paired effects, their intervals and tests, corrections for many tests, power."""

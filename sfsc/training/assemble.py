@@ -1,7 +1,7 @@
 """The stage `sfsc assemble`: networks trained one per width become one run.
 
-The run has the three files of a switchable training, so that nothing behind it knows the
-difference: sub-model i is the network of width i.
+The run has the same three files as a switchable training, so that later stages treat both alike:
+sub-model i is the network of width i.
 """
 
 import json
@@ -30,7 +30,7 @@ from sfsc.training.validation import validate
 def assemble(
     config: Path, networks: Sequence[Path], *, data_dir: Path, output_dir: Path, threads: int
 ) -> None:
-    """Write `model.safetensors`, `training.parquet` and `run.json` of a run that has networks.
+    """Write `model.safetensors`, `training.parquet` and `run.json` of a run made of networks.
 
     Args:
         config: Fingerprint file with the `TrainJob` of the whole run.
@@ -166,6 +166,7 @@ def _describe(job: TrainJob, trained: Sequence[Trained]) -> dict[str, object]:
         "seed": job.seed,
         "widths": list(job.network.widths),
         "network": last["network"] | {"kind": "each", "widths": list(job.network.widths)},
+        "image_size": last["image_size"],
         "settings": job.model_dump(mode="json"),
         # <run>/seed<k>/width<w>
         "networks": ["/".join(t.folder.parts[-3:]) for t in trained],

@@ -1,8 +1,8 @@
 """Mixed precision (Micikevicius et al., arXiv 1710.03740): the network's activations in 16 bits.
 
-Weights, losses, gradients and their aggregation stay in float32. The small gradients of fp16 would
-vanish: losses are multiplied by a scale before they are differentiated, and the gradients divided
-by it. A step whose gradients are not finite is left out and the scale halved.
+Weights, losses, gradients and their aggregation stay in float32. Small gradients would vanish in
+fp16, so losses are multiplied by a scale before they are differentiated, and the gradients are
+divided by it. A step whose gradients are not finite is skipped and the scale halved.
 """
 
 import math
@@ -21,7 +21,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     """Return the context in which a network's activations have a precision.
 
     Args:
-        device: Of the network.
+        device: The network's device.
         precision: float32, bf16 or fp16.
     """
     if precision == "float32":
@@ -30,7 +30,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
 
 
 class LossScale:
-    """The factor of the losses, adapted to what overflows; 1 for ever but in fp16.
+    """The factor of the losses: adapted to overflows in fp16, constantly 1 otherwise.
 
     Args:
         precision: float32, bf16 or fp16.
@@ -43,14 +43,14 @@ class LossScale:
 
     @property
     def factor(self) -> float | None:
-        """What the losses are multiplied by, if by anything."""
+        """The factor of the losses, None if there is none."""
         return self.value if self.is_dynamic else None
 
     def accepts(self, gradient_norms: Sequence[float]) -> bool:
-        """Adapt the scale to the gradients of a step; return whether the step may be made.
+        """Return whether a step's gradients are finite, and adapt the scale to them.
 
         Args:
-            gradient_norms: Of the sub-models, divided by the scale.
+            gradient_norms: Norm of each sub-model's gradient, already divided by the scale.
         """
         if not self.is_dynamic:
             return True

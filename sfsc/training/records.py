@@ -1,9 +1,9 @@
-"""What a training records of each step: a stream while it runs, one Parquet file when it is done.
+"""The records of a training: a stream while it runs, one Parquet file when it is done.
 
-The stream holds one JSON object a line. The Parquet file is its long form with the columns step,
+The stream has one JSON object per line. The Parquet file is its long form with the columns step,
 epoch, metric, switch, other, layer and value (-1 and "" where a column does not apply):
 
-| metric | of | recorded |
+| metric | belongs to | recorded |
 |---|---|---|
 | learning_rate | the step | every step |
 | loss, base_loss and <term>_loss of each term, before its weight | a sub-model | every step |
@@ -12,23 +12,20 @@ epoch, metric, switch, other, layer and value (-1 and "" where a column does not
 | cosine_layer | a pair in one parameter tensor, `layer` | every few steps |
 | cosine_update | a sub-model and the update, on its block of the shared weights | every few steps |
 
-A pair conflicts where its cosine is negative. Cosines of pairs are of the sub-models' own
-gradients, before any aggregation, on the training batch; all methods see the same batches for a
-given seed. `cosine_update` is what the aggregation makes of them: negative where a step goes
-against a sub-model.
+A pair conflicts where its cosine is negative. Cosines of pairs compare the sub-models' own
+gradients on the training batch, before aggregation; for a given seed all methods see the same
+batches. `cosine_update` compares the aggregated update with a sub-model's gradient: it is negative
+where a step goes against the sub-model.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pandas as pd
 import torch
-from pyarrow import csv
-from pyarrow import parquet as pq
 from torch import Tensor
 
 from sfsc.aggregation.conflicts import pairwise_cosines, update_cosines
@@ -37,18 +34,16 @@ from sfsc.files import replacing
 from sfsc.training.step import Gradients
 
 Record = Mapping[str, Any]
-SCHEMA = pa.schema(
-    {
-        "step": pa.int32(),
-        "epoch": pa.int32(),
-        "metric": pa.dictionary(pa.int8(), pa.string()),
-        "switch": pa.int8(),
-        "other": pa.int8(),
-        "layer": pa.dictionary(pa.int16(), pa.string()),
-        "value": pa.float32(),
-    }
-)
-"""Of the long form."""
+TYPES = {
+    "step": "int32",
+    "epoch": "int32",
+    "metric": "category",
+    "switch": "int8",
+    "other": "int8",
+    "layer": "category",
+    "value": "float32",
+}
+"""Columns of the long form and their types."""
 
 
 class Stream:
@@ -56,7 +51,7 @@ class Stream:
 
     Args:
         path: The file; made if it is missing.
-        length: Bytes to keep of what is there.
+        length: Number of leading bytes to keep of an existing file.
     """
 
     def __init__(self, path: Path, *, length: int) -> None:
@@ -70,7 +65,7 @@ class Stream:
         self._file.write(json.dumps(record).encode() + b"\n")
 
     def flush(self) -> int:
-        """Bring everything to disk and return the stream's length in bytes."""
+        """Write everything to disk and return the stream's length in bytes."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._file.tell()
@@ -137,13 +132,9 @@ def write_parquet(stream: Path, output: Path) -> None:
         output: The Parquet file.
     """
     rows = [row for record in read_stream(stream) if "step" in record for row in _long(record)]
-    # By way of text: to make arrays of lists, Arrow imports pandas, a delay of each training.
-    text = "".join(f"{','.join(map(str, row))}\n" for row in (SCHEMA.names, *rows))
-    types = {"metric": pa.string(), "layer": pa.string(), "value": pa.float64()}
-    options = csv.ConvertOptions(column_types=types, null_values=[])
-    table = csv.read_csv(BytesIO(text.encode()), convert_options=options).cast(SCHEMA)
+    frame = pd.DataFrame(rows, columns=list(TYPES)).astype(TYPES)
     with replacing(output) as temporary:
-        pq.write_table(table, temporary)
+        frame.to_parquet(temporary, index=False)
 
 
 def _pairs(matrix: torch.Tensor) -> list[list[float]]:

@@ -108,9 +108,8 @@ class ReplayedGradients:
 class ReplayedJacobian(NestedJacobian):
     """Rows that each step overwrites, with recordings of the kernels that aggregate them."""
 
-    _replays: dict[Hashable, Any] = field(default_factory=dict)
-    _weights: dict[Hashable, dict[Names, Tensor]] = field(default_factory=dict)
-    """The weights that each recording of `combine` reads."""
+    _replays: dict[Hashable, tuple[Replay[Any], list[Tensor]]] = field(default_factory=dict)
+    """Each recording with the inputs that it reads."""
 
     def renew(self) -> None:
         """Forget what was computed from the gradients of the step before."""
@@ -127,24 +126,36 @@ class ReplayedJacobian(NestedJacobian):
         gramians = super().gramians
         return self._replayed(granularity, lambda: gramians(granularity))
 
+    def solve(
+        self,
+        solver: Callable[[Tensor, Tensor], Tensor],
+        gramians: Mapping[Names, Tensor],
+        choices: Tensor,
+    ) -> dict[Names, Tensor]:
+        """See `NestedJacobian`; the Gramians are those of a recording."""
+        if not gramians:
+            return {}
+        solve, key = super().solve, ("weights", solver, *gramians)
+        return self._replayed(key, lambda chosen: solve(solver, gramians, chosen), choices)
+
     def combine(self, weights: Mapping[Names, Tensor]) -> dict[str, Tensor]:
         """See `NestedJacobian`."""
-        combine = super().combine
+        combine, names = super().combine, tuple(weights)
         if not self.blocks:
             return combine(weights)
-        key = tuple((names, group.shape) for names, group in weights.items())
-        if key not in self._weights:
-            self._weights[key] = {
-                names: torch.empty_like(group, device=self.device)
-                for names, group in weights.items()
-            }
-        read = self._weights[key]
-        for names, group in weights.items():
-            read[names].copy_(group)
-        return self._replayed(key, lambda: combine(read))
+        key = ("update", names, *(group.shape for group in weights.values()))
+        return self._replayed(
+            key, lambda *groups: combine(dict(zip(names, groups, strict=True))), *weights.values()
+        )
 
-    def _replayed(self, key: Hashable, function: Callable[[], T]) -> T:
+    def _replayed(self, key: Hashable, function: Callable[..., T], *inputs: Tensor) -> T:
+        """Return the function's result; the first call with a key records it."""
         if key not in self._replays:
-            self._replays[key] = Replay(function)
-        result: T = self._replays[key]()
+            fixed = [tensor.to(self.device, copy=True) for tensor in inputs]
+            self._replays[key] = Replay(lambda: function(*fixed)), fixed
+        replay, fixed = self._replays[key]
+        for place, tensor in zip(fixed, inputs, strict=True):
+            is_sent = place.is_cuda and not tensor.is_cuda  # from pinned memory nothing waits
+            place.copy_(tensor.pin_memory() if is_sent else tensor, non_blocking=True)
+        result: T = replay()
         return result

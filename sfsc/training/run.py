@@ -17,6 +17,7 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
+from sfsc.networks.weight_files import digest_of_weights
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
 from sfsc.settings.jobs import TrainJob, load_slice
 from sfsc.training.build import Training, build_training
@@ -80,7 +81,7 @@ def train(
     if reference_dir:
         digests["reference_digest"] = digest_of(reference_dir / "model.safetensors")
     if job.network.pretrained:
-        digests["pretrained_digest"] = _digest_of_weights(Path(job.network.pretrained))
+        digests["pretrained_digest"] = digest_of_weights(Path(job.network.pretrained))
     folder, key = output_dir / "checkpoints", " ".join(digests.values())
     with ExitStack() as stack:
         with joined_processes(job.train.processes, device) as processes:
@@ -101,12 +102,6 @@ def train(
         }
         _write_results(training, prepared, output_dir, digests | took)
         shutil.rmtree(folder)
-
-
-def _digest_of_weights(path: Path) -> str:
-    if not path.is_file():
-        raise ConfigError(f"`network.pretrained` must name a file that exists. Found '{path}'.")
-    return digest_of(path)
 
 
 def _write_results(
@@ -188,6 +183,7 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
             **job.network.architecture(),
             "image_channels": image_shape[0],
         },
+        "image_size": list(image_shape[1:]),
         "settings": job.model_dump(mode="json"),
         "epochs": job.train.epochs,
         "steps": training.total_steps,

@@ -1,4 +1,4 @@
-"""Validation on held-out training identities: what choices are made on (DESIGN.md 6)."""
+"""Validation on held-out training identities, the basis of all choices (DESIGN.md 6)."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,7 @@ from sfsc.retrieval.relevance import Labels
 
 
 class ModalEmbedder(Embedder, Protocol):
-    """A network that behaves otherwise in training."""
+    """A network with a training and an evaluation mode."""
 
     def eval(self) -> object:
         """Leave training mode."""
@@ -32,13 +32,13 @@ class Validation:
 def validate(network: ModalEmbedder, prepared: PreparedSet, device: torch.device) -> Validation:
     """Return the matrix of mean average precisions (step) on the validation identities.
 
-    Every validation image is query and gallery at once; it never meets itself, as an image of the
-    same identity and camera is not ranked.
+    Every validation image is both query and gallery image. It is not compared with itself, because
+    images of the same identity and camera are removed.
 
     Args:
         network: Left in evaluation mode.
         prepared: The data set.
-        device: Of the network.
+        device: The network's device.
     """
     network.eval()
     manifest = prepared.manifest

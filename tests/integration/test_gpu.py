@@ -1,6 +1,7 @@
 """What a GPU computes against what the CPU does. Skipped where there is none."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,13 +28,14 @@ from sfsc.retrieval.relevance import Labels, find_relevant
 from sfsc.retrieval.rerankings.k_reciprocal import Settings, build
 from sfsc.settings.jobs import TrainJob
 from sfsc.settings.sections import Augmentation, Loss
-from sfsc.training.build import build_criterion
+from sfsc.training.build import build_criterion, build_optimizer
 from sfsc.training.model import IdentityModel
+from sfsc.training.records import read_values, step_values
 from sfsc.training.replay import ReplayedGradients
 from sfsc.training.step import apply_update, compute_gradients
 
 import sections
-from sections import loss_section
+from sections import loss_section, train_section
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -197,6 +199,58 @@ def test_replayed_kernels_compute_the_same_bits(recipe: str, precision: str, agg
 
 
 @pytest.fixture
+def ready(request: pytest.FixtureRequest) -> tuple[IdentityModel, Callable[..., object]]:
+    """A model and its next step with an optimizer, all kernels of which have been recorded."""
+    model = build_model(GPU, "small_resnet", "bf16", RECIPES["softmax"])
+    criterion = build_criterion(RECIPES["softmax"])
+    compute = ReplayedGradients(partial(compute_gradients, model, criterion=criterion), model)
+    images, labels = torch.randn(16, 3, 32, 32).to(GPU), torch.arange(16).to(GPU) // 2
+    optimizer = build_optimizer(model, train_section(optimizer=request.param))
+    aggregate = sections.aggregator("projection", reduction="mean")
+
+    def step(*, is_finite: Tensor | None = None) -> dict[str, Tensor]:
+        gradients = compute(images, labels, progress=0.5)
+        values = step_values(gradients)
+        apply_update(
+            model, gradients.jacobian, aggregator=aggregate, optimizer=optimizer,
+            gradient_clip=1.0, generator=generator_for(0), is_finite=is_finite,
+        )  # fmt: skip
+        return values
+
+    step(is_finite=torch.tensor(data=True, device=GPU))
+    return model, step
+
+
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
+@pytest.mark.parametrize("ready", ["sgd", "adam"], indirect=True)
+def test_a_step_waits_for_the_gpu_once(ready: tuple[IdentityModel, Callable[..., object]]):
+    """Only what it records is read; torch refuses all other waiting here."""
+    model, step = ready
+    before = model.classifier.clone()
+    is_finite = torch.tensor(data=True, device=GPU)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        values = step(is_finite=is_finite)
+        with pytest.raises(RuntimeError, match="synchronizing"):
+            read_values(values)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert not torch.equal(model.classifier, before)
+
+
+@pytest.mark.parametrize("ready", ["sgd", "adam"], indirect=True)
+def test_a_step_that_is_not_finite_changes_no_weight(
+    ready: tuple[IdentityModel, Callable[..., object]],
+):
+    """The kernels of the optimizer see it on the GPU."""
+    model, step = ready
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    step(is_finite=torch.tensor(data=False, device=GPU))
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+@pytest.fixture
 def gpu_job(job: TrainJob) -> TrainJob:
     """Four epochs on the GPU in bf16, images changed by slices."""
     changes = {"device": "cuda", "precision": "bf16", "cuda_graphs": True}
@@ -262,7 +316,7 @@ def test_an_interrupted_training_goes_on_with_the_same_bits(
 @pytest.mark.parametrize("changes", [{}, {"rotation": 10.0}], ids=["sliced", "affine"])
 def test_a_batch_is_changed_on_the_gpu(changes: dict[str, float]):
     """The same draws make the same images, and they stay there."""
-    augment = build_augmentation(AUGMENTATION.model_copy(update=changes), (24, 24))
+    augment = build_augmentation((24, 24), **{**AUGMENTATION.model_dump(), **changes})
     packed = torch.randint(0, 256, (16, 24, 24, 3), dtype=torch.uint8)
     changed = []
     for device in (CPU, GPU):

@@ -6,31 +6,19 @@ from typing import Any
 
 import pytest
 
+from sfsc.reporting.runs import settings_of
 from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
 CHOICES = json.loads((ROOT / "reports" / "search" / "choices.json").read_text())
 
 
-def flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with keys such as `loss.kl_weight`."""
-    return {
-        f"{section}.{key}": value
-        for section, values in settings.items()
-        if isinstance(values, dict)
-        for key, value in values.items()
-    }
-
-
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice["method"])
 def test_params_have_what_was_chosen(choice: dict[str, Any]):
     """Each varied setting of the chosen candidate is that of the method's row."""
     params = load_params([ROOT / "params.yaml"])
-    row = params.methods[choice["method"]]
-    sections = ("network", "loss", "aggregation")
-    settings = flat(
-        {name: getattr(params, name).model_dump() | getattr(row, name) for name in sections}
-    )
+    job = params.resolve(choice["method"], dataset="synthetic", seed=0)
+    settings = settings_of({"settings": job.model_dump(mode="json")}, ROOT)
     chosen = choice["chosen_values"]
     assert {key: settings[key] for key in chosen} == chosen
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -307,3 +308,23 @@ def test_import_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+def test_sources_can_be_imported_from_their_archive(package: Path, tmp_path: Path):
+    """The archive holds the stage, all that it imports, settings included, and nothing else."""
+    (package / "stage.py").write_text(
+        "from sfsc.room import part\nfrom sfsc.settings import section\n"
+    )
+    provenance._source.cache_clear()
+    provenance.write_sources(tmp_path / "code.zip", "sfsc.stage")
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'code.zip')!r}); import sfsc.stage;"
+        "print(sorted(name for name in sys.modules if name.startswith('sfsc')))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="/"
+    )
+    modules = ["", ".room", ".room.part", ".settings", ".settings.section", ".stage"]
+    assert result.stdout == f"{[f'sfsc{module}' for module in modules]}\n"
+    with zipfile.ZipFile(tmp_path / "code.zip") as archive:
+        assert len(archive.namelist()) == len(modules)

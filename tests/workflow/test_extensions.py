@@ -1,6 +1,7 @@
 """A new method, base loss, aggregator, backbone or data set is one file and one row."""
 
 import json
+import re
 
 import pytest
 
@@ -201,6 +202,17 @@ def test_a_part_is_a_file_and_a_name(file: str, study: dict[str, str], rule: str
     write_files(plain, file)
     jobs = plain.planned()
     assert (jobs[rule], jobs["evaluate"]) == (1, 3)
+
+
+def test_a_figure_is_a_file(plain: Workspace):
+    """It is drawn after the others, by the same job."""
+    part = plain.folder / "sfsc" / "reporting" / "figures" / "mine.py"
+    part.write_text('"""A figure."""\n')
+    target = "reports/tiny/figures/synthetic_mine.svg"
+    result = plain.run("--dry-run", "--printshellcmds", "--", target)
+    assert result.returncode == 0, result.stdout
+    (command,) = re.findall(r"sfsc figures --names (.+?) --config", result.stdout)
+    assert command.split()[-2:] == ["retrieval", "mine"]
 
 
 def test_a_data_set_is_a_file_and_two_rows(plain: Workspace):

@@ -78,7 +78,7 @@ NOT_DRAWN = {
 }
 FIGURES = [figure for figure in FIGURES if not NOT_DRAWN.get(figure)]
 
-# What a search chose, if one was made here or came with the project: the tables say where settings are from.
+# The choices of a search, if there are any: the tables name the origin of the hyper-parameters.
 CHOICES = [path for path in ["reports/search/choices.json"] if os.path.exists(path)]
 
 

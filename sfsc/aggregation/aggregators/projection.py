@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.base import Aggregator, owner_share, solve_groups
+from sfsc.aggregation.base import Aggregator, owner_share
 from sfsc.aggregation.jacobian import Granularity, Names, NestedJacobian
 from sfsc.settings.section import Part
 
@@ -54,16 +54,16 @@ class Projection(Aggregator):
         self.reduction = reduction
 
     def weights(self, jacobian: NestedJacobian, generator: torch.Generator) -> dict[Names, Tensor]:
-        """Return the weights, computed where the gradients are: the host waits for no GPU."""
-        m, device = len(jacobian.rows), jacobian.device
-        scale = owner_share(m, device) if self.reduction == "mean" else 1.0
-        orders = projection_orders(m, generator)
-        if device.type == "cuda":
-            orders = orders.pin_memory().to(device, non_blocking=True)
-        return solve_groups(
-            lambda gramian: projection_weights(gramian, orders) * scale,
-            jacobian.gramians(self.granularity),
-        )
+        """Return the weights, computed where the gradients are, so that no GPU is waited for."""
+        gramians = jacobian.gramians(self.granularity)
+        orders = projection_orders(len(jacobian.rows), generator)
+        return jacobian.solve(self._solve, gramians, orders)
+
+    def _solve(self, gramian: Tensor, orders: Tensor) -> Tensor:
+        weights = projection_weights(gramian, orders)
+        if self.reduction == "mean":
+            weights = weights * owner_share(len(orders), orders.device)
+        return weights
 
 
 def projection_orders(m: int, generator: torch.Generator) -> Tensor:
@@ -95,17 +95,18 @@ def projection_weights(gramian: Tensor, orders: Tensor) -> Tensor:
     """
     shells, m, _ = gramian.shape[-3:]
     rows, shell = (torch.arange(n, device=gramian.device) for n in (m, shells))
-    partners = orders.T  # (M - 1, M): in its round t, row i meets row partners[t, i]
-    is_met = shell[:, None] <= torch.minimum(rows, partners)[:, None]  # (M - 1, S, M)
-    is_partner = is_met[..., None] & (rows == partners[..., None])[:, None]  # (M - 1, S, M, M)
-    products = gramian[..., partners].movedim(-2, -4).mT * is_met[..., None]
-    squares = (products * is_partner).sum(dim=(-3, -1))  # (..., M - 1, M)
-    running = torch.eye(m, dtype=gramian.dtype, device=gramian.device).expand(gramian.shape)
-    for t in range(m - 1):  # running[..., s, i, j]: the share of g_j in the running g_i on shell s
+    partners = orders.T[:, None]  # (M - 1, 1, M): in each round every row meets another one
+    is_met = (torch.minimum(rows, partners) >= shell[:, None])[..., None]
+    meets = (is_met & (partners[..., None] == rows)).to(gramian.dtype)  # (M - 1, S, M, M)
+    products = meets @ gramian.mT[..., None, :, :, :]  # (..., M - 1, S, M, M)
+    squares = (products * meets).sum(dim=(-3, -1))  # (..., M - 1, M)
+    squares = squares.masked_fill(squares <= 0, torch.inf)  # a row of zeros is never subtracted
+    running = torch.eye(m, dtype=gramian.dtype, device=gramian.device)
+    for t in range(m - 1):
         inner = (running * products[..., t, :, :, :]).sum(dim=(-3, -1))  # (..., M)
-        square = squares[..., t, :]
-        share = torch.where((inner < 0) & (square > 0), inner / square, 0.0)
-        running = running - share[..., None, :, None] * is_partner[t]
+        share = inner.clamp(max=0) / squares[..., t, :]
+        # running[..., s, i, j] is the coefficient of row j in the running g_i on shell s.
+        running = running - share[..., None, :, None] * meets[t]
     return running.sum(dim=-2)
 
 

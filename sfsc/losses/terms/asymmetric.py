@@ -60,9 +60,9 @@ def asymmetric_loss(
     Raises:
         ValueError: If there is a margin for `regression` or none for another kind.
 
-    >>> sub, full = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.eye(2)
-    >>> asymmetric_loss(sub, full, torch.tensor([0, 1]), kind="contrastive", margin=1.0)
-    tensor(0.)
+    >>> sub, full = torch.tensor([[1.0, 0.0], [0.0, -2.0]]), torch.eye(2)
+    >>> asymmetric_loss(sub, full, torch.tensor([0, 1]), kind="regression")
+    tensor(2.)
     """
     distances = _distances(functional.normalize(embedding), functional.normalize(target))
     same = labels[:, None] == labels

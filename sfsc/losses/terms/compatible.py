@@ -53,9 +53,10 @@ def compatible_loss(alpha: Tensor, labels: Tensor, *, kl_weight: float | Tensor)
     Returns:
         Scalar.
 
+    >>> import torch
     >>> alpha = dirichlet(torch.tensor([[2.0, 0.0, 0.0]]), evidence="softplus")
     >>> compatible_loss(alpha, torch.tensor([0]), kl_weight=0.1)
-    tensor(0.8843)
+    tensor(0.8429)
     """
     risk = cross_entropy_risk(alpha, labels)
     return (risk + kl_weight * misleading_evidence(alpha, labels)).mean()

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sfsc.files import write_texts
 from sfsc.reporting.claims.accuracy import accuracy_questions
+from sfsc.reporting.claims.comparisons import Question
 from sfsc.reporting.claims.entries import entry
 from sfsc.reporting.claims.gradients import gradient_questions
 from sfsc.reporting.claims.prose import to_text
-from sfsc.reporting.claims.verdicts import Question, judge
+from sfsc.reporting.claims.verdicts import judge
 from sfsc.reporting.runs import Results, describe_reranking, load_results
 from sfsc.settings.jobs import StudyJob
 
@@ -48,7 +49,11 @@ def ask(results: Results) -> list[Question]:
 def _name_reranking(question: Question) -> Question:
     """Return the question with units that name the re-ranking."""
     parts, conditions = (
-        tuple(replace(c, unit=c.unit.replace("mAP", "re-ranked mAP")) for c in comparisons)
+        tuple(replace(c, scale=replace(c.scale, unit=_reranked(c.scale.unit))) for c in comparisons)
         for comparisons in (question.parts, question.conditions)
     )
     return replace(question, parts=parts, conditions=conditions)
+
+
+def _reranked(unit: str) -> str:
+    return unit.replace("mAP", "re-ranked mAP")

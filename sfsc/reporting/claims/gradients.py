@@ -1,25 +1,18 @@
 """The claims on gradients and priorities: C5 and C7 of DESIGN.md 1, as comparisons."""
 
-import numpy as np
-
-from sfsc.reporting.claims.verdicts import POINTS, Comparison, Question
-from sfsc.reporting.dynamics import (
-    conflict_share,
-    is_ever_opposed,
-    norm_imbalance,
-    opposed_share,
-    smallest_share,
-    uncertainty_gap,
-    whole_conflict_shares,
-)
-from sfsc.reporting.effects import TWIN_MARGIN, Value, differences, twin_differences
+from sfsc.reporting.claims.comparisons import Comparison, Question, Scale, compare, level
+from sfsc.reporting.dynamics import conflict_share, norm_imbalance, priority_correlation
+from sfsc.reporting.effects import TWIN_MARGIN
 from sfsc.reporting.names import OURS, RIVAL, TWINS, width_name
 from sfsc.reporting.runs import Group, Results
+from sfsc.reporting.summaries import self_test
 
 CONFLICTS_EXIST = 1.0
 """Share of negative cosines, percent, above which gradients conflict in direction."""
 IMBALANCE_EXISTS = 0.1
 """log2(largest / smallest norm) above which gradients conflict in magnitude."""
+SHARE = "percentage points"
+IMBALANCE = "log2(largest / smallest)"
 
 
 def gradient_questions(results: Results) -> list[Question]:
@@ -28,61 +21,39 @@ def gradient_questions(results: Results) -> list[Question]:
 
 
 def _conflicts(results: Results) -> Question:
+    """C5: gradients conflict in BCT-S in direction and magnitude, and less so in SFSC."""
     missing = _missing(results, OURS, RIVAL)
-    parts: list[Comparison] = []
-    remarks: list[str] = []
-    if not missing:
-        ours, rival = results.group(OURS), results.group(RIVAL)
-        parts = _conflict_parts(ours, rival)
-        if is_ever_opposed(rival):
-            name = "Sub-models that the update goes against: BCT-S minus SFSC"
-            parts.append(_lower(name, ours, rival, opposed_share, "percentage points"))
-        else:
-            remarks.append("No update of BCT-S goes against a sub-model: there is none to reduce.")
-        remarks.append(_on_whole_vectors(rival))
     return Question(
         "C5",
         results.dataset,
         "Sub-models' gradients conflict in magnitude and in direction during training, and SFSC "
         "reduces both.",
-        tuple(parts),
+        () if missing else _conflict_parts(results.group(OURS), results.group(RIVAL)),
         missing,
-        remark=" ".join(remarks),
     )
 
 
-def _conflict_parts(ours: Group, rival: Group) -> list[Comparison]:
-    share, unit = "Conflicting pairs, layer by layer", "log2(largest / smallest)"
-    imbalance = "Imbalance of norms"
-    return [
-        _level(f"{share}, in BCT-S", rival, conflict_share, "%", CONFLICTS_EXIST),
-        _lower(f"{share}: BCT-S minus SFSC", ours, rival, conflict_share, "percentage points"),
-        _level(f"{imbalance} in BCT-S", rival, norm_imbalance, unit, IMBALANCE_EXISTS),
-        _lower(f"{imbalance}: BCT-S minus SFSC", ours, rival, norm_imbalance, unit),
-    ]
-
-
-def _on_whole_vectors(group: Group) -> str:
-    """Return how often whole gradients conflict, in words."""
-    shares = np.mean([whole_conflict_shares(run) for run in group.runs], axis=0)
+def _conflict_parts(ours: Group, rival: Group) -> tuple[Comparison, ...]:
+    share, imbalance = "Share of negative cosines", "Imbalance of norms"
+    shares, norms = Scale(SHARE, margin=1.0), Scale(IMBALANCE, margin=0.1)
+    exist = Scale("%", margin=1.0, bound=CONFLICTS_EXIST)
+    differ = Scale(IMBALANCE, margin=0.1, bound=IMBALANCE_EXISTS)
     return (
-        f"As whole vectors {shares[0]:.1f} % of the pairs conflict in BCT-S in the first half of "
-        f"the training and {shares[1]:.1f} % in the second: that often a projection of whole "
-        "gradients finds something to project."
+        level(f"{share} in BCT-S", rival, conflict_share, scale=exist),
+        compare(f"{share}: BCT-S minus SFSC", rival, ours, conflict_share, scale=shares),
+        level(f"{imbalance} in BCT-S", rival, norm_imbalance, scale=differ),
+        compare(f"{imbalance}: BCT-S minus SFSC", rival, ours, norm_imbalance, scale=norms),
     )
 
 
 def _priority(results: Results) -> Question:
-    missing = _missing(results, OURS, RIVAL, TWINS)
+    """C7: uncertain sub-models have the larger gradients, and none falls behind its twin."""
     parts: list[Comparison] = []
     if OURS in results.job.compare:
         ours = results.group(OURS)
-        name = "Uncertainty of the smallest sub-model minus that of the full one, first half"
-        parts.append(_level(name, ours, uncertainty_gap, "in u", 0.0))
-        if RIVAL in results.job.compare:
-            name = "Smallest sub-model's share of the gradient norms, first half: SFSC minus BCT-S"
-            gap = differences(ours, results.group(RIVAL), smallest_share)
-            parts.append(Comparison(name, gap, "percentage points"))
+        name = "Rank correlation of uncertainty and gradient norm in SFSC"
+        scale = Scale("(Spearman)", margin=0.1)
+        parts.append(level(name, ours, priority_correlation, scale=scale))
         if TWINS in results.job.compare:
             parts += _twin_parts(ours, results.group(TWINS))
     return Question(
@@ -91,18 +62,20 @@ def _priority(results: Results) -> Question:
         "Small sub-models get the higher priority while they are uncertain; no sub-model is "
         "overfitted at another's expense.",
         tuple(parts),
-        missing,
+        _missing(results, OURS, TWINS),
     )
 
 
 def _twin_parts(ours: Group, twins: Group) -> list[Comparison]:
     """Return each sub-model's self-test minus that of the independent network of its width."""
     return [
-        Comparison(
+        compare(
             f"Self-test at width {width_name(width)} minus its independent twin's",
-            twin_differences(ours, twins, width),
-            POINTS,
-            bound=TWIN_MARGIN,
+            ours,
+            twins,
+            self_test(ours.widths.index(width)).of_queries,
+            self_test(twins.widths.index(width)).of_queries,
+            scale=Scale(bound=TWIN_MARGIN),
         )
         for width in ours.widths
         if width in twins.widths
@@ -111,12 +84,3 @@ def _twin_parts(ours: Group, twins: Group) -> list[Comparison]:
 
 def _missing(results: Results, *rows: str) -> tuple[str, ...]:
     return tuple(f"`{row}`" for row in rows if row not in results.job.compare)
-
-
-def _level(name: str, group: Group, value: Value, unit: str, bound: float) -> Comparison:
-    levels = np.stack([value(run) for run in group.runs])
-    return Comparison(name, levels, unit, bound, is_paired=False)
-
-
-def _lower(name: str, ours: Group, rival: Group, value: Value, unit: str) -> Comparison:
-    return Comparison(name, differences(rival, ours, value), unit)

@@ -48,7 +48,7 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Effect of each condition on the average mAP: the condition minus the method as it is "
             "compared (line at 0), paired by seed and query; left of 0 the change does harm. Bars: "
-            "95 % interval of a bootstrap over seeds and queries, not corrected for their number. "
+            "95 % interval over seeds (Student's t), not corrected for their number. "
             f"Right: the numbers. {describe_protocol(groups)}"
         ),
         alternative=f"Effects in points of mAP: {'; '.join(words)}.",

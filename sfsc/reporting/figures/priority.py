@@ -3,17 +3,11 @@
 from matplotlib.ticker import PercentFormatter
 
 from sfsc.reporting.captions import describe_data
-from sfsc.reporting.curves import (
-    Curve,
-    curves_by_switch,
-    fit_epochs,
-    read_switches,
-)
+from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs
 from sfsc.reporting.drawing import Drawing, draw_nothing
-from sfsc.reporting.dynamics import norm_shares
+from sfsc.reporting.dynamics import by_switch, norm_shares
 from sfsc.reporting.names import OURS, RIVAL, method_name
 from sfsc.reporting.runs import Results
-from sfsc.reporting.style import FAINT
 from sfsc.reporting.submodel_curves import draw_panel, panel_grid
 
 
@@ -28,10 +22,8 @@ def draw(results: Results) -> Drawing:
     fit_epochs(panels, groups)
     shares = [curves_by_switch(group, norm_shares) for group in groups]
     for row, group in enumerate(groups):
-        uncertainties = curves_by_switch(group, lambda run: read_switches(run, "uncertainty"))
+        uncertainties = curves_by_switch(group, lambda run: by_switch(run, "uncertainty"))
         share_panel, uncertainty_panel = panels[2 * row : 2 * row + 2]
-        for panel in (share_panel, uncertainty_panel):
-            panel.axvline(group.runs[0].record["epochs"] / 2, color=FAINT, lw=1.2, zorder=0)
         draw_panel(share_panel, group, shares[row], group.widths)
         draw_panel(uncertainty_panel, group, uncertainties, group.widths)
         share_panel.set_title(f"{method_name(group.method)}: share of the gradient norms")
@@ -49,8 +41,8 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Left: norm of each sub-model's own gradient, before any aggregation, as a share of "
             "the sum over sub-models: the larger it is, the higher the sub-model's priority. "
-            "Right: its evidential uncertainty. By width (light: smallest). Grey line: half of the "
-            "training, the part on which the claim is judged. Line: mean over seeds; band: their "
+            "Right: its evidential uncertainty. By width (light: smallest). Line: mean over "
+            "seeds; band: their "
             f"range; both over a moving window of 5 % of the training. {describe_data(groups)}"
         ),
         alternative="Curves over epochs. Share of the smallest sub-model at the start, in the "

@@ -3,8 +3,9 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,7 +21,7 @@ from sfsc.reporting.names import (
     method_marker,
     short_name,
 )
-from sfsc.reporting.runs import Float64s, Results
+from sfsc.reporting.runs import Results
 from sfsc.reporting.style import INK, PAGE, add_axes, draw_points
 from sfsc.settings.jobs import Condition
 
@@ -32,32 +33,6 @@ GAP = 0.66
 """Distance between rows of panels, inches."""
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One robustness study: average mAP by method and condition."""
-
-    name: str
-    values: Mapping[str, Mapping[str, Float64s]]
-    """Percent of each seed, (S,), by method and condition."""
-    unchanged: Mapping[str, str]
-    """The condition under which a method is as it is compared, by method."""
-
-    @property
-    def conditions(self) -> list[str]:
-        """All conditions, in their order."""
-        return list(dict.fromkeys(c for by_condition in self.values.values() for c in by_condition))
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether the conditions are values of a number."""
-        return all(name.replace(".", "").replace("e-", "").isdigit() for name in self.conditions)
-
-    @property
-    def height(self) -> float:
-        """Height in inches."""
-        return HEIGHT if self.is_numeric else LINE * len(self.conditions) + 0.1
-
-
 def draw(results: Results) -> Drawing:
     """Draw a panel per robustness study: a line over numbers, dots beside names."""
     title = "Robustness"
@@ -65,8 +40,9 @@ def draw(results: Results) -> Drawing:
     if not studies:
         text = "This study has no robustness conditions."
         return draw_nothing(title, text, results.compared())
-    panels = [_read(results, name, conditions) for name, conditions in studies.items()]
+    panels = {name: _read(results, conditions) for name, conditions in studies.items()}
     groups = [results.group(c.run) for conditions in studies.values() for c in conditions]
+    words = [_in_words(name, frame) for name, frame in panels.items()]
     return Drawing(
         _draw(panels),
         title=title,
@@ -76,40 +52,58 @@ def draw(results: Results) -> Drawing:
             "Where only SFSC has the setting, the dashed line is BCT-S as it is compared. "
             f"{describe_protocol(groups)}"
         ),
-        alternative="Average mAP in percent. " + " ".join(_in_words(panel) for panel in panels),
+        alternative=f"Average mAP in percent. {' '.join(words)}",
     )
 
 
-def _read(results: Results, name: str, conditions: Sequence[Condition]) -> Panel:
-    values: dict[str, dict[str, Float64s]] = {}
-    for condition in conditions:
-        by_condition = values.setdefault(condition.method, {})
-        by_condition[condition.condition] = results.group(condition.run).average_map
-    if list(values) == [OURS] and RIVAL in results.job.compare:
-        values[RIVAL] = dict.fromkeys(values[OURS], results.group(RIVAL).average_map)
-    unchanged = {c.method: c.condition for c in conditions if c.run == c.method}
-    return Panel(name, values, unchanged)
+def _read(results: Results, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """Return one row per method and condition; BCT-S does not change where SFSC alone is varied."""
+    rows = [(c.method, c.condition, c.run, c.run == c.method, False) for c in conditions]
+    if {c.method for c in conditions} == {OURS} and RIVAL in results.job.compare:
+        rows += [(RIVAL, c.condition, RIVAL, False, True) for c in conditions]
+    columns = ["method", "condition", "run", "is_unchanged", "is_level"]
+    frame = pd.DataFrame(rows, columns=columns)
+    values = [results.group(run).average_map for run in frame["run"]]
+    return frame.assign(
+        mean=[v.mean() for v in values],
+        low=[v.min() for v in values],
+        high=[v.max() for v in values],
+    )
 
 
-def _draw(panels: Sequence[Panel]) -> Figure:
+def _is_numeric(frame: pd.DataFrame) -> bool:
+    return bool(pd.to_numeric(frame["condition"], errors="coerce").notna().all())
+
+
+def _height(frame: pd.DataFrame) -> float:
+    """Return the height of a panel in inches."""
+    return HEIGHT if _is_numeric(frame) else LINE * frame["condition"].nunique() + 0.1
+
+
+def _draw(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw the panels with numbers, three in a row, then those with names, two in a row."""
-    numeric = [panel for panel in panels if panel.is_numeric]
-    named = [panel for panel in panels if not panel.is_numeric]
+    numeric = [name for name, frame in panels.items() if _is_numeric(frame)]
+    named = [name for name in panels if name not in numeric]
     rows = [numeric[i : i + 3] for i in range(0, len(numeric), 3)]
     rows += [named[i : i + 2] for i in range(0, len(named), 2)]
-    heights = [max(panel.height for panel in row) for row in rows]
+    heights = [max(_height(panels[name]) for name in row) for row in rows]
     total = 0.28 + sum(height + GAP for height in heights)
     figure = Figure(figsize=(PAGE, total))
     top = total - 0.48
     for row, row_height in zip(rows, heights, strict=True):
-        for column, panel in enumerate(row):
-            left = 0.5 + column * PITCH if panel.is_numeric else WORDS + column * PAGE / 2
-            width = WIDTH if panel.is_numeric else PAGE / 2 - WORDS - 0.25
-            axes = add_axes(figure, (left, top - panel.height, width, panel.height))
-            (_draw_numbers if panel.is_numeric else _draw_names)(axes, panel)
-            axes.set_title(heading(panel.name))
+        for column, name in enumerate(row):
+            height = _height(panels[name])
+            if name in numeric:
+                place = (0.5 + column * PITCH, top - height, WIDTH, height)
+                axes = add_axes(figure, place)
+                _draw_numbers(axes, panels[name])
+            else:
+                place = (WORDS + column * PAGE / 2, top - height, PAGE / 2 - WORDS - 0.25, height)
+                axes = add_axes(figure, place)
+                _draw_names(axes, panels[name])
+            axes.set_title(heading(name))
         top -= row_height + GAP
-    methods = dict.fromkeys(method for row in rows for panel in row for method in panel.values)
+    methods = pd.concat([panels[name] for row in rows for name in row])["method"].unique()
     handles = [
         Line2D([], [], color=method_colour(m), marker=method_marker(m), label=short_name(m))
         for m in methods
@@ -118,21 +112,20 @@ def _draw(panels: Sequence[Panel]) -> Figure:
     return figure
 
 
-def _draw_numbers(axes: Axes, panel: Panel) -> None:
+def _draw_numbers(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw lines over the values."""
-    names = sorted(panel.conditions, key=float)
-    places = dict(zip(names, _places([float(name) for name in names]), strict=True))
-    for method, by_condition in panel.values.items():
-        own = [name for name in names if name in by_condition]
-        means = [by_condition[name].mean() for name in own]
-        colour = method_colour(method)
-        if method not in panel.unchanged:
-            axes.axhline(means[0], color=colour, lw=1, ls=(0, (4, 3)), zorder=1)
+    numbers = sorted(set(frame["condition"].astype(float)))
+    places = dict(zip(numbers, _places(numbers), strict=True))
+    for method, rows in frame.groupby("method", sort=False):
+        colour = method_colour(str(method))
+        if rows["is_level"].all():
+            axes.axhline(rows["mean"].iloc[0], color=colour, lw=1, ls=(0, (4, 3)), zorder=1)
             continue
-        axes.plot([places[name] for name in own], means, color=colour, zorder=2)
-        for name in own:
-            _draw_point(axes, panel, method, name, places[name])
-    axes.set_xticks(list(places.values()), [f"{float(name):g}" for name in names], size=6.5)
+        own = rows.assign(place=rows["condition"].astype(float).map(places)).sort_values("place")
+        axes.plot(own["place"], own["mean"], color=colour, zorder=2)
+        for row in own.to_dict("records"):
+            _draw_point(axes, row, row["place"], is_upright=True)
+    axes.set_xticks(list(places.values()), [f"{number:g}" for number in numbers], size=6.5)
     axes.margins(x=0.08)
     axes.set_ylabel("average mAP (%)")
 
@@ -153,40 +146,34 @@ def _places(numbers: Sequence[float]) -> list[float]:
     return [logarithms[0] - step] * (len(numbers) - len(positive)) + logarithms
 
 
-def _draw_names(axes: Axes, panel: Panel) -> None:
+def _draw_names(axes: Axes, frame: pd.DataFrame) -> None:
     """Draw a line per condition with the methods' points on it."""
-    conditions = panel.conditions
-    for index, (method, by_condition) in enumerate(panel.values.items()):
-        shift = 0.16 * (index - (len(panel.values) - 1) / 2)
-        for name in by_condition:
-            _draw_point(axes, panel, method, name, conditions.index(name) + shift)
+    conditions, methods = (list(frame[key].unique()) for key in ("condition", "method"))
+    for row in frame.to_dict("records"):
+        shift = 0.16 * (methods.index(row["method"]) - (len(methods) - 1) / 2)
+        _draw_point(axes, row, conditions.index(row["condition"]) + shift, is_upright=False)
     axes.set_yticks(range(len(conditions)), [textwrap.fill(in_words(c), 22) for c in conditions])
     axes.set_ylim(len(conditions) - 0.5, -0.5)
     axes.set_xlabel("average mAP (%)")
 
 
-def _draw_point(axes: Axes, panel: Panel, method: str, condition: str, place: float) -> None:
-    """Draw a mean with the range of the seeds: upright over a number, level beside a name."""
-    values = panel.values[method][condition]
-    mean = values.mean()
-    ends = [[mean - values.min()], [values.max() - mean]]
-    is_unchanged = panel.unchanged.get(method) == condition
+def _draw_point(axes: Axes, row: Mapping[Any, Any], place: float, *, is_upright: bool) -> None:
+    """Draw a mean with the range of the seeds as its error bar."""
+    mean, is_unchanged = row["mean"], row["is_unchanged"]
+    bar = [[mean - row["low"]], [row["high"] - mean]]
+    (x, y), name = ((place, mean), "yerr") if is_upright else ((mean, place), "xerr")
     look = {
         "markersize": 6 if is_unchanged else 4.5,
         "markeredgecolor": INK if is_unchanged else "white",
         "markeredgewidth": 0.8 if is_unchanged else 0.5,
-        "capsize": 0,
-        "zorder": 3,
     }
-    if panel.is_numeric:
-        draw_points(axes, method, place, mean, yerr=ends, **look)
-    else:
-        draw_points(axes, method, mean, place, xerr=ends, **look)
+    draw_points(axes, row["method"], x, y, capsize=0, zorder=3, **look, **{name: bar})
 
 
-def _in_words(panel: Panel) -> str:
+def _in_words(name: str, frame: pd.DataFrame) -> str:
     texts = [
-        f"{short_name(method)} " + ", ".join(f"{in_words(c)} {v.mean():.1f}" for c, v in by.items())
-        for method, by in panel.values.items()
+        f"{short_name(str(method))} "
+        + ", ".join(f"{in_words(r['condition'])} {r['mean']:.1f}" for r in rows.to_dict("records"))
+        for method, rows in frame.groupby("method", sort=False)
     ]
-    return f"{heading(panel.name)}: {'; '.join(texts)}."
+    return f"{heading(name)}: {'; '.join(texts)}."

@@ -8,16 +8,11 @@ from matplotlib.figure import Figure
 
 from sfsc.reporting.captions import by_width, describe_protocol, percent
 from sfsc.reporting.drawing import Drawing, draw_nothing
-from sfsc.reporting.effects import TWIN_MARGIN, twin_differences
-from sfsc.reporting.names import (
-    OURS,
-    RIVAL,
-    TWINS,
-    width_name,
-)
+from sfsc.reporting.effects import TWIN_MARGIN, twin_effect
+from sfsc.reporting.names import OURS, RIVAL, TWINS, width_name
 from sfsc.reporting.runs import Float64s, Group, Results
 from sfsc.reporting.style import MUTED, PAGE, draw_points, label_methods
-from sfsc.statistics.paired import Effect, paired_effect
+from sfsc.statistics.paired import Effect
 
 METHODS = (RIVAL, "asymmetric_s", OURS)
 DODGE = 0.11
@@ -35,9 +30,7 @@ def draw(results: Results) -> Drawing:
     groups = [results.group(method) for method in methods]
     widths = {g.method: [w for w in g.widths if w in twins.widths] for g in (twins, *groups)}
     effects = {
-        group.method: [
-            paired_effect(twin_differences(group, twins, w)) for w in widths[group.method]
-        ]
+        group.method: [twin_effect(group, twins, width) for width in widths[group.method]]
         for group in groups
     }
     figure = Figure(figsize=(PAGE, 2.5))
@@ -56,8 +49,8 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Left: self-test of each sub-model (query and gallery by it), mean over seeds, bars: "
             "standard deviation; grey: a separate network of that width, trained alone. Right: "
-            "the difference to that twin, paired by seed and query, bars: 95 % interval of a "
-            "bootstrap over seeds and queries. Dashed: the loss of "
+            "the difference to that twin, paired by seed and query, bars: 95 % interval "
+            "over seeds (Student's t). Dashed: the loss of "
             f"{-TWIN_MARGIN:g} point beyond which a sub-model counts as sacrificed. "
             f"{describe_protocol([twins, *groups])}"
         ),

@@ -77,7 +77,7 @@ def _leader(measure: Summary, groups: Sequence[Group]) -> Group | None:
         return None
     best, second = rivals[ranking[0]], rivals[ranking[1]]
     effect = paired_effect(differences(best, second, measure.of_queries))
-    return best if effect.n_seeds > 1 and effect.ci_low > 0 else None
+    return best if effect.is_above else None
 
 
 def main_note(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None) -> str:
@@ -92,7 +92,7 @@ def main_note(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | No
         "gallery sub-model (for one network: its self-test); self-tests: both the same; "
         "cross-tests: different ones; rank-1 and mINP: means over all pairs. "
         f"{_protocol(groups)} Bold: the best of a column where the 95 % interval of its paired "
-        "effect on the second best, by bootstrap over seeds and queries, excludes 0; full alone, "
+        "effect on the second best, Student's t over seeds, is above 0; full alone, "
         "which small platforms cannot run, and independent, whose networks are not compatible, do "
         f"not compete. {budget(groups)} {origin(groups, choices)}"
     )

@@ -22,8 +22,8 @@ EFFECT_HEADS = {"ablation": "effect", "robustness": "SFSC minus the method"}
 NOTE = (
     "Percent, mean ± standard deviation over seeds; mAP: mean over all pairs of a query and a "
     "gallery sub-model. Effect: {effect}, points of mAP, paired by query and by the seeds that "
-    "both have, with the 95 % interval of a bootstrap over seeds and queries (not corrected for "
-    "the number of rows). {reranking}"
+    "both have, with the 95 % interval over seeds (Student's t, not corrected for the number of "
+    "rows). {reranking}"
 )
 EFFECTS = {
     "ablation": "this condition minus the method as it is compared",

@@ -36,6 +36,7 @@ from sfsc.retrieval.ranking import BLOCK_QUERIES, Block, Index, Scores, cosine_s
 from sfsc.settings.section import Part
 
 _EXPANDED_ROWS = 4096
+"""Images whose R* is found at once."""
 
 
 class Settings(Part):
@@ -170,14 +171,14 @@ def _shift(nearest: Nearest, by: int) -> Nearest:
 
 
 def _merge(*parts: Nearest) -> Integers:
-    """Return the neighbours of the same images among different ones, the nearest first."""
+    """Merge lists of neighbours of the same images, the nearest first."""
     images, scores = (np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True))
     order = np.lexsort((images, -scores), axis=1)
     return np.take_along_axis(images, order, axis=1)
 
 
 def _as_matrix(nearest: Integers) -> sparse.csr_array:
-    """Return the matrix (N, N) that is 1 where the column is the row or among its neighbours."""
+    """Return N(p, k) as rows of zeros and ones, (N, N)."""
     n, k = nearest.shape
     members = np.sort(np.concatenate([np.arange(n)[:, None], nearest], axis=1)).ravel()
     starts = np.arange(0, len(members) + 1, k + 1)
@@ -188,19 +189,22 @@ def reciprocal(nearest: Integers, k: int) -> sparse.csr_array:
     """Return R(p, k) as rows of zeros and ones, (N, N), equation (2).
 
     Args:
-        nearest: The nearest other images of each image, at least k where there are as many.
-        k: Neighbours that count.
+        nearest: The nearest other images of each image, at least k if there are as many.
+        k: Number of neighbours.
+
+    >>> reciprocal(np.array([[1], [0], [1]]), k=1).toarray().tolist()
+    [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     """
     members = _as_matrix(nearest[:, :k])
     return members.multiply(members.T.tocsr()).tocsr()
 
 
 def expand(members: sparse.csr_array, halves: sparse.csr_array) -> sparse.csr_array:
-    """Return R*(p, k) as rows that are positive at its members, (N, N), equation (3).
+    """Return R*(p, k), equation (3), as rows (N, N) that are positive at the members and else 0.
 
     Args:
-        members: R(p, k).
-        halves: R(p, k/2).
+        members: R(p, k), as `reciprocal` returns it.
+        halves: R(p, k/2), likewise.
     """
     sizes = halves.sum(axis=1)
     turned = halves.T.tocsr()
@@ -220,7 +224,7 @@ def encode(members: sparse.csr_array, vectors: Tensor) -> sparse.csr_array:
     """Return V, (N, N), equation (7).
 
     Args:
-        members: Positive at the members of R*(p, k1).
+        members: R*(p, k1), as `expand` returns it.
         vectors: Unit vectors of all images, (N, D).
     """
     members.sort_indices()

@@ -6,7 +6,6 @@ import torch
 from sfsc.aggregation.aggregators.mean import Mean
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.aggregators.sum import Sum
-from sfsc.aggregation.conflicts import pairwise_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.settings import parts
 
@@ -142,55 +141,3 @@ def test_orders_are_random_and_seeded():
     orders = {str(projection_orders(3, seeded(seed)).tolist()) for seed in range(40)}
     assert len(orders) == 8
     assert torch.equal(projection_orders(4, seeded()), projection_orders(4, seeded()))
-
-
-@pytest.mark.parametrize("per_kernel", [False, True])
-def test_shell_gramians_add_up_to_the_padded_inner_products(per_kernel: bool):
-    """Summed over kernels and shells they are the inner products of the zero-padded rows."""
-    jacobian = nested_jacobian()
-    for name in jacobian.shared_names:
-        granularity = "kernel" if per_kernel else "layer"
-        gramian = jacobian.gramians(granularity)[(name,)].sum(dim=(0, 1))
-        rows = [padded(row[name], jacobian.rows[-1][name].shape) for row in jacobian.rows]
-        flat = torch.stack([row.flatten() for row in rows])
-        torch.testing.assert_close(gramian, flat @ flat.T)
-
-
-def test_a_parameter_of_some_rows_only_is_refused():
-    """Neither private nor shared by all: an error that names the parameter."""
-    row = {"a": torch.zeros(1)}
-    with pytest.raises(ValueError, match="private") as error:
-        NestedJacobian([row | {"b": torch.zeros(1)}, row | {"b": torch.zeros(1)}, row])
-    assert str(error.value) == (
-        "A parameter must be private to one sub-model or shared by all. Found `b` in 2 of 3 rows."
-    )
-
-
-def test_cosines_equal_those_of_slices():
-    """Nested cosines are those on the smaller block, whole ones those of padded vectors."""
-    jacobian = nested_jacobian()
-    names = ("weight", "bias")
-
-    def flat(row: int, block: int) -> torch.Tensor:
-        parts = []
-        for name in names:
-            shape = jacobian.rows[block][name].shape
-            whole = padded(jacobian.rows[row][name], jacobian.rows[-1][name].shape)
-            parts.append(whole[tuple(slice(n) for n in shape)].flatten())
-        return torch.cat(parts)
-
-    gramian = jacobian.gramians("nested")["weight", "bias"].squeeze(0)
-    nested = pairwise_cosines(gramian)
-    whole = pairwise_cosines(gramian.sum(dim=0, keepdim=True))
-    for i in range(3):
-        for j in range(3):
-            cosine = torch.nn.functional.cosine_similarity
-            on_block = cosine(flat(i, min(i, j)), flat(j, min(i, j)), dim=0)
-            torch.testing.assert_close(nested[i, j], on_block)
-            torch.testing.assert_close(whole[i, j], cosine(flat(i, 2), flat(j, 2), dim=0))
-
-
-def test_cosine_with_a_zero_gradient_is_zero():
-    """A row that is zero agrees and conflicts with nobody."""
-    jacobian = NestedJacobian([{"w": torch.zeros(2)}, {"w": torch.ones(3)}])
-    assert pairwise_cosines(jacobian.gramians("layer")["w",].squeeze(0))[0, 1] == 0.0

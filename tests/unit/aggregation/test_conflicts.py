@@ -1,10 +1,12 @@
-"""The update's cosines say whom a step goes against."""
+"""Cosines between the sub-models' gradients, and between them and the update."""
 
 import torch
 
 from sfsc.aggregation.aggregators.sum import Sum
-from sfsc.aggregation.conflicts import update_cosines
+from sfsc.aggregation.conflicts import pairwise_cosines, update_cosines
 from sfsc.aggregation.jacobian import NestedJacobian
+
+from jacobians import nested_jacobian, padded
 
 
 def test_cosines_are_on_the_block_of_each_row():
@@ -36,3 +38,33 @@ def test_an_update_of_zero_has_no_direction():
     """The cosine is 0, not NaN."""
     rows = [{"w": torch.ones(1)}, {"w": torch.ones(2)}]
     assert update_cosines(NestedJacobian(rows), {"w": torch.zeros(2)}).tolist() == [0.0, 0.0]
+
+
+def test_cosines_equal_those_of_slices():
+    """Nested cosines are those on the smaller block, whole ones those of padded vectors."""
+    jacobian = nested_jacobian()
+    names = ("weight", "bias")
+
+    def flat(row: int, block: int) -> torch.Tensor:
+        parts = []
+        for name in names:
+            shape = jacobian.rows[block][name].shape
+            whole = padded(jacobian.rows[row][name], jacobian.rows[-1][name].shape)
+            parts.append(whole[tuple(slice(n) for n in shape)].flatten())
+        return torch.cat(parts)
+
+    gramian = jacobian.gramians("nested")["weight", "bias"].squeeze(0)
+    nested = pairwise_cosines(gramian)
+    whole = pairwise_cosines(gramian.sum(dim=0, keepdim=True))
+    for i in range(3):
+        for j in range(3):
+            cosine = torch.nn.functional.cosine_similarity
+            on_block = cosine(flat(i, min(i, j)), flat(j, min(i, j)), dim=0)
+            torch.testing.assert_close(nested[i, j], on_block)
+            torch.testing.assert_close(whole[i, j], cosine(flat(i, 2), flat(j, 2), dim=0))
+
+
+def test_cosine_with_a_zero_gradient_is_zero():
+    """A row that is zero agrees and conflicts with nobody."""
+    jacobian = NestedJacobian([{"w": torch.zeros(2)}, {"w": torch.ones(3)}])
+    assert pairwise_cosines(jacobian.gramians("layer")["w",].squeeze(0))[0, 1] == 0.0

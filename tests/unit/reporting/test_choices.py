@@ -38,7 +38,7 @@ def set_validation(folder: Path, last: float) -> None:
     path.write_text(json.dumps(record | {"validation": entries}))
 
 
-def test_the_best_mean_over_data_sets_and_seeds_is_chosen(root: Path, tmp_path: Path):
+def test_candidates_are_compared_by_their_mean_over_data_sets_and_seeds(root: Path, tmp_path: Path):
     """At the end of training, not at its best epoch; each method chooses for itself."""
     levels = {
         ("synthetic", "0"): 0.9, ("omniglot", "0"): 0.5, ("synthetic", "0.1"): 0.6,
@@ -50,7 +50,7 @@ def test_the_best_mean_over_data_sets_and_seeds_is_chosen(root: Path, tmp_path: 
     write_choices(JOB, root, tmp_path / "choices.json")
     ours, theirs = load_choices(tmp_path / "choices.json")
     assert (ours["method"], ours["chosen"]) == ("sfsc", "0")  # the first of the equal ones
-    assert ours["chosen_values"] == {"loss.label_smoothing": 0.0}
+    assert ours["chosen_values"] == {"loss.base.label_smoothing": 0.0}
     assert [c["average_map_mean"] for c in ours["candidates"]] == pytest.approx([71, 66, 71])
     assert ours["candidates"][0]["average_map_std"] == pytest.approx(2**0.5, abs=1e-5)
     assert (theirs["method"], theirs["chosen"], theirs["chosen_values"]) == ("bct_s", "0.1", {})
@@ -58,8 +58,40 @@ def test_the_best_mean_over_data_sets_and_seeds_is_chosen(root: Path, tmp_path: 
         rows = list(csv.DictReader(file))
     assert [row["is_chosen"] for row in rows] == ["True", "False", "False", "True"]
     markdown = (tmp_path / "choices.md").read_text()
-    assert "| SFSC | **0** | **71.0 ± 1.4** |" in markdown
-    assert "| SFSC | 0.2 | 71.0 ± 1.4 |" in markdown
+    assert "| SFSC | **0** | **71.0 ± 1.4** | 0.0 ± 0.0 | `base.label_smoothing` |" in markdown
+    assert "| SFSC | 0.1 | 66.0 ± 1.4 | 5.0 ± 0.0 |  |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("simpler", "chosen"),
+    [((0.88, 0.90, 0.94), "0"), ((0.88, 0.90, 0.91), "0.1"), ((0.91, 0.92, 0.93), "0")],
+)
+def test_the_simplest_within_a_standard_error_of_the_best_is_chosen(
+    simpler: tuple[float, ...], chosen: str, tmp_path: Path
+):
+    """It is listed first. The best leads it by 0.3 ± 1.2, 1.3 ± 0.3 and 0 points."""
+    job = JOB.model_copy(update={"variation_seeds": (0, 1, 2), "seeds": (0, 1, 2)})
+    job = job.model_copy(update={"datasets": ("synthetic",)})
+    root = write_study(tmp_path / "results", job)
+    for seed, level in enumerate(simpler):
+        for run, value in zip(RUNS.values(), (level, 0.9 + 0.01 * seed, 0.5), strict=True):
+            set_validation(root / "synthetic" / run / f"seed{seed}", value)
+    write_choices(job, root, tmp_path / "choices.json")
+    choice = load_choices(tmp_path / "choices.json")[0]
+    assert choice["chosen"] == chosen
+
+
+def test_one_seed_has_no_standard_error(tmp_path: Path):
+    """The best is chosen, however close the others are."""
+    job = JOB.model_copy(update={"variation_seeds": (0,), "datasets": ("synthetic",)})
+    root = write_study(tmp_path / "results", job)
+    for run, value in zip(RUNS.values(), (0.7, 0.71, 0.6), strict=True):
+        set_validation(root / "synthetic" / run / "seed0", value)
+    write_choices(job, root, tmp_path / "choices.json")
+    choice = load_choices(tmp_path / "choices.json")[0]
+    assert (choice["chosen"], choice["on_border"]) == ("0.1", [])
+    assert {candidate["lead_error"] for candidate in choice["candidates"]} == {None}
+    assert "| SFSC | 0 | 70.0 | 1.0 |  |" in (tmp_path / "choices.md").read_text()
 
 
 def test_a_study_without_a_search_says_so(job: StudyJob, study: Path, tmp_path: Path):

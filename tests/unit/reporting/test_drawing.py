@@ -90,7 +90,7 @@ def test_one_run_of_any_method_is_enough(name: str, method: str, tmp_path: Path)
     ],
 )
 def test_what_a_study_lacks_is_said(name: str, sentence: str, tmp_path: Path):
-    """In the figure's words too."""
+    """In the figure and in its words."""
     write_run(tmp_path / "results", method="independent", steps=12)
     job = small_job("independent", seeds=(0,), variation_seeds=(0,))
     words = read_words(draw(name, job, tmp_path / "results", tmp_path))
@@ -173,7 +173,7 @@ def test_a_fault_in_a_figure_names_it(
 def test_names_are_beside_the_ends_of_their_lines(
     name: str, n_panels: int, job: StudyJob, study: Path
 ):
-    """No name is further from its line's end than names that overlap must be moved apart."""
+    """A name is moved from its line's end only as far as overlapping names require."""
     with theme():
         draw_figure = parts.load("reporting.figures", name).draw
         figure = draw_figure(Results(job, study, "synthetic")).figure

@@ -12,7 +12,7 @@ EQUAL = (
     "Equal for all methods: `epochs` 20, `optimizer` sgd, `learning_rate` 0.1, `schedule` cosine, "
     "`weight_decay` 0.0005, `warmup` 0.1, `gradient_clip` 10.0, `identities_per_batch` 16, "
     "`images_per_identity` 4, `backbone` small_resnet, `embedding_dim` 128, `base` softmax, "
-    "`label_smoothing` 0.1, `triplet_weight` 0.0, `classifier_gradient` full, and the augmentation."
+    "`base.label_smoothing` 0.1, `submodels.classifier_gradient` full, and the augmentation."
 )
 
 
@@ -26,7 +26,7 @@ def change(root: Path, method: str, section: str, **values: object) -> None:
     """Change settings in the records of a method."""
     for path in (root / "synthetic" / method).glob("*/run.json"):
         record = json.loads(path.read_text())
-        record["settings"][section] |= values
+        record["settings"][section].update(values)
         path.write_text(json.dumps(record))
 
 
@@ -52,9 +52,9 @@ def test_different_budgets_are_named_with_their_methods(tmp_path: Path):
     assert "`epochs` 20" not in text.partition("Not equal")[0]
     assert "and the augmentation" not in text
     assert text.endswith(
-        "Not equal: `epochs` (40 for `sfsc`, 20 for the others); `classifier_gradient` (all for "
-        "`bct_s_classifier_all`, full for the others); `flip` (False for `sfsc`, True for the "
-        "others)."
+        "Not equal: `epochs` (40 for `sfsc`, 20 for the others); `submodels.classifier_gradient` "
+        "(all for `bct_s_classifier_all`, full for the others); `flip` (False for `sfsc`, True for "
+        "the others)."
     )
 
 
@@ -64,49 +64,51 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
     choice = {
         "method": "sfsc",
         "chosen": "1",
-        "chosen_values": {"loss.compatible_weight": 1.0},
+        "chosen_values": {"loss.terms.compatible.weight": 1.0},
         "candidates": [{"condition": "0.3"}, {"condition": "1"}],
     }
     assert origin(groups, [choice]) == (
         "Hyper-parameters were chosen by the average mAP on validation identities, never on test "
-        "identities: SFSC `compatible_weight` 1 (of 0.3, 1). All others are those of params.yaml."
+        "identities: SFSC `compatible.weight` 1 (of 0.3, 1). All others are those of "
+        "params.yaml."
     )
-    other = choice | {"chosen": "0.3", "chosen_values": {"loss.compatible_weight": 0.3}}
-    assert "`compatible_weight` 0.3 (of 0.3, 1) but here `compatible_weight` 1" in origin(
-        groups, [other]
-    )
+    other = choice | {"chosen": "0.3", "chosen_values": {"loss.terms.compatible.weight": 0.3}}
+    found = origin(groups, [other])
+    assert "`compatible.weight` 0.3 (of 0.3, 1) but here `compatible.weight` 1" in found
     assert origin(groups, None) == (
         "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
     )
 
 
-def test_what_is_idle_is_no_choice(tmp_path: Path):
-    """A search may vary what the chosen loss does not read."""
+def test_a_setting_that_the_row_does_not_have_is_no_choice(tmp_path: Path):
+    """A search may vary the settings of a term that is not chosen."""
     choice = {
         "method": "asymmetric_s",
-        "chosen": "regression",
-        "chosen_values": {"loss.asymmetric": "regression", "loss.asymmetric_margin": 0.9},
-        "candidates": [{"condition": "regression"}, {"condition": "triplet"}],
+        "chosen": "influence",
+        "chosen_values": {"loss.terms.influence.weight": 1.0, "loss.terms.triplet.margin": 0.9},
+        "candidates": [{"condition": "influence"}, {"condition": "triplet"}],
     }
     job = small_job("asymmetric_s", "sfsc")
     write_study(tmp_path, job)
-    change(tmp_path, "asymmetric_s", "loss", asymmetric_weight=1.0, asymmetric_margin=0.0)
+    change(
+        tmp_path, "asymmetric_s", "loss", terms={"influence": {"name": "influence", "weight": 1.0}}
+    )
     text = origin(Results(job, tmp_path, "synthetic").compared(), [choice])
-    assert "Asymmetric-S `asymmetric` regression (of regression, triplet). All" in text
+    assert "Asymmetric-S `influence.weight` 1 (of influence, triplet). All" in text
 
 
-def test_what_is_idle_does_not_differ(tmp_path: Path):
+def test_a_setting_that_one_method_does_not_have_does_not_differ(tmp_path: Path):
     """Neither between the methods of a table nor from the unchanged row."""
     job = small_job("unified", "bct_s_classifier_all", "sfsc")
     write_study(tmp_path, job)
-    for key, value in {"classifier_gradient": "full", "kl_weight": 0.0}.items():
-        change(tmp_path, "unified", "loss", **{key: value})
+    change(tmp_path, "unified", "loss", submodels=None)
     unified, all_, sfsc = Results(job, tmp_path, "synthetic").compared()
-    assert "`classifier_gradient` all" in budget([unified, all_])
+    assert "`submodels.classifier_gradient` all" in budget([unified, all_])
     settings = sfsc.runs[0].settings
     assert changes(all_.runs[0].settings, settings) == (
-        "`compatible_weight` 0 (not 1), `classifier_gradient` all (not full), "
-        "`aggregator` sum (not projection)"
+        "`submodels.classifier_gradient` all (not full), `aggregation` sum (not projection), "
+        "no `compatible`"
     )
-    alone = changes(unified.runs[0].settings, settings)
-    assert alone == "`widths` 0.125 (not 0.125 0.25 0.5 1)"
+    assert changes(unified.runs[0].settings, settings) == (
+        "`widths` 0.125 (not 0.125 0.25 0.5 1), `aggregation` sum (not projection), no `compatible`"
+    )

@@ -1,4 +1,4 @@
-"""The README says what the generated tables say."""
+"""The README shows the results of the generated tables."""
 
 import json
 from pathlib import Path

@@ -92,7 +92,7 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
         f"{n_runs} runs of 9 compared methods and {n_conditions} further conditions",
         "SFSC minus BCT-S", "<b>C7</b>:", "Ablation", "synthetic: parts", "Robustness",
         "synthetic: KL weight", "How hyper-parameters were chosen",
-        "<code>classifier_gradient</code>",
+        "<code>submodels.classifier_gradient</code>",
     ):  # fmt: skip
         assert words in text
     assert "`" not in text

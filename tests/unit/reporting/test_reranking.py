@@ -1,4 +1,4 @@
-"""Whatever shows numbers of re-ranked tests says so, and nothing else does."""
+"""Everything that shows numbers of re-ranked tests mentions it, and nothing else does."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What later stages refuse: result files that are missing, damaged or do not fit each other."""
+"""Result files that are missing, damaged or do not fit each other are refused."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def refuse(root: Path, message: str, **changes: object) -> None:
 
 
 def test_runs_are_found_by_data_set_name_and_seed(tmp_path: Path):
-    """In the order of the study; seeds ascend whatever theirs is."""
+    """In the order of the study, with seeds ascending."""
     job = small_job("sfsc", "bct_s", datasets=("omniglot", "synthetic"), seeds=(1, 0))
     write_study(tmp_path, job)
     found = [
@@ -81,15 +81,17 @@ def test_query_metrics_that_do_not_fit_are_refused(damage: str, tmp_path: Path):
 
 
 def test_settings_have_the_names_of_params_yaml(tmp_path: Path):
-    """Section and key; names of data set, method and seed are left out."""
+    """Dotted keys; a part's own key has its name. Data set, method and seed are no settings."""
     settings = load_run(write_run(tmp_path)).settings
-    assert settings["loss.compatible_weight"] == 1
+    assert settings["loss.base"] == "softmax"
+    assert settings["loss.terms.compatible"] == "compatible"
+    assert settings["loss.terms.compatible.kl.weight"] == 0.0005
     assert settings["train.epochs"] == 20
-    assert all("." in key for key in settings)
+    assert all("." in key or key == "aggregation" for key in settings)
 
 
 def test_settings_that_no_training_has_are_refused(tmp_path: Path):
-    """Say, those of an older version."""
+    """They may be those of an older version."""
     folder = write_run(tmp_path)
     path = folder / "run.json"
     record = json.loads(path.read_text())
@@ -116,7 +118,7 @@ def test_a_run_that_was_not_evaluated_is_refused(tmp_path: Path):
 
 
 def test_a_record_without_a_key_is_refused(tmp_path: Path):
-    """Say, one of an older version."""
+    """The record may be one of an older version."""
     folder = write_run(tmp_path)
     path = folder / "run.json"
     record = json.loads(path.read_text())

@@ -23,7 +23,7 @@ def test_an_unknown_method_has_a_name_and_always_the_same_colour():
 
 
 def test_long_qualifiers_go_to_a_second_line():
-    """Short ones stay."""
+    """Short names have one line."""
     assert name_lines("sfsc") == ("SFSC (ours)", "")
     assert name_lines("sfsc@kl_weight=0.005") == ("SFSC", "KL weight: 0.005")
     assert name_lines("a_very_long_new_idea") == ("A very long new idea", "")
@@ -32,7 +32,7 @@ def test_long_qualifiers_go_to_a_second_line():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_labels_keep_their_order_and_their_distance(seed: int):
-    """However close the lines end."""
+    """Lines may end as close as they like."""
     wanted = np.random.default_rng(seed).random(6)
     places = spread(wanted, 0.1)
     order = np.argsort(wanted)

@@ -7,7 +7,7 @@ import pytest
 from result_files import write_run, write_test
 
 from sfsc.reporting.runs import Run, load_run
-from sfsc.reporting.summaries import SUMMARIES, self_test
+from sfsc.reporting.summaries import SUMMARIES, cell, self_test
 
 
 @pytest.fixture
@@ -38,6 +38,12 @@ def test_a_self_test_is_one_cell(run: Run):
     """A self-test is one cell of the diagonal."""
     assert self_test(2).of_run(run) == pytest.approx(11 / 20)
     assert self_test(2).of_queries(run) == pytest.approx([54, 56])
+
+
+def test_a_cell_is_a_query_and_a_gallery_sub_model(run: Run):
+    """Rows are queries, columns are galleries."""
+    assert cell(1, 3).of_run(run) == pytest.approx(8 / 20)
+    assert cell(3, 1).of_queries(run) == pytest.approx([69, 71])
 
 
 def test_one_network_has_no_cross_tests(tmp_path: Path):

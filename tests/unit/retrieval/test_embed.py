@@ -62,7 +62,7 @@ def test_memory_is_that_of_the_embeddings():
 
 
 def test_a_network_on_another_device_is_fed_there(run_dir: Path, data_dir: Path):
-    """The path that a GPU takes, with another name of the processor; the result is in memory."""
+    """`cpu:0` stands in for a GPU; the result is in memory."""
     network, images = load_network(run_dir), PreparedSet.open(data_dir).images
     here = extract_embeddings(network, images, np.arange(6))
     there = extract_embeddings(network, images, np.arange(6), device=torch.device("cpu:0"))

@@ -9,6 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from sfsc.data.manifest import Manifest
 from sfsc.errors import ResultError
 from sfsc.retrieval import evaluate as stage
 from sfsc.retrieval.arrays import Float32s
@@ -86,9 +87,11 @@ def test_the_file_names_run_protocol_and_matrices(run_dir: Path, data_dir: Path)
 
 @pytest.mark.usefixtures("_swapped")
 def test_the_matrices_are_the_means_of_the_queries(run_dir: Path, data_dir: Path):
-    """The third file has every cell of every query, under the same names, and names the run."""
+    """The third file has every cell of every query, the queries' identities, and the run."""
     matrices = run_stage(run_dir, data_dir)["matrices"]
     stored = load_file(run_dir / FILES[2])
+    manifest = Manifest.load(data_dir / "manifest.csv")
+    assert stored.pop("identity").tolist() == manifest.identity[manifest.rows("query")].tolist()
     assert set(stored) == set(matrices)
     for name, values in stored.items():
         assert values.dtype == np.float32
@@ -99,7 +102,7 @@ def test_the_matrices_are_the_means_of_the_queries(run_dir: Path, data_dir: Path
 
 
 def test_a_re_ranked_test_says_so(run_dir: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch):
-    """The file holds the settings; here the second query's positive falls behind."""
+    """The file holds the settings; here the second query's positive falls to a later rank."""
     vectors = np.random.default_rng(25).integers(-3, 4, (5, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     embed_as(monkeypatch, vectors[None, :2], vectors[None, 2:])
@@ -107,7 +110,8 @@ def test_a_re_ranked_test_says_so(run_dir: Path, data_dir: Path, monkeypatch: py
         section = SECTION.model_copy(update={"reranking": reranking})
         found = run_stage(run_dir, data_dir, section)
         assert found["matrices"]["cmc_1"] == [[share]]
-    assert found["reranking"] == {"k1": 2, "k2": 1, "original_weight": 0.3}
+    expected = {"name": "k_reciprocal", "k1": 2, "k2": 1, "original_weight": 0.3}
+    assert found["reranking"] == expected
 
 
 def test_one_network_has_no_off_diagonal():

@@ -37,17 +37,17 @@ def test_known_swaps_give_an_exact_cmc():
     gallery = np.stack([ideal(), ideal()])
     result = evaluate_matrix(query, gallery, QUERY, GALLERY, ranks=(1, 2, 4, 5))
     assert result.cmc[1].tolist() == [[0.6, 0.6], [1, 1]]
-    # The swapped queries score 0 with their own: behind the wrong one, ties in gallery order.
+    # The swapped queries score 0 with their own: after the wrong one, ties in gallery order.
     assert result.cmc[2][0].tolist() == [
         0.6,
         0.6,
-    ]  # own at index 1: behind 3 and 0; at 3: last but 4
+    ]  # own at index 1: after 3 and 0; at 3: last but 4
     assert result.cmc[4][0].tolist() == [1, 1]
     assert result.map_step[0] == pytest.approx([(3 + 1 / 3 + 1 / 4) / 5] * 2)
 
 
 def test_the_values_of_each_query_are_kept():
-    """In the order of the valid queries: the two swapped ones are the wrong ones."""
+    """They are in the order of the valid queries: the two swapped ones are wrong."""
     query = np.stack([ideal((1, 3)), ideal()])
     result = evaluate_matrix(query, np.stack([ideal(), ideal()]), QUERY, GALLERY, ranks=(1,))
     assert result.queries["cmc_1"][0, 1].tolist() == [1, 0, 1, 0, 1]

@@ -47,5 +47,5 @@ def test_cumulative_match_asks_for_one_positive_among_the_first():
 
 
 def test_inverse_negative_penalty_looks_at_the_last_positive():
-    """Number of positives over the rank of the last."""
+    """It is the number of positives over the rank of the last."""
     assert inverse_negative_penalty(HITS) == pytest.approx([1, 2 / 5, 1 / 4])

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sfsc.retrieval.arrays import Float32s
-from sfsc.retrieval.ranking import positive_ranks
+from sfsc.retrieval.ranking import Block, cosine_scores, positive_ranks, rank_positives
 from sfsc.retrieval.relevance import Labels, Ragged, find_relevant
 
 
@@ -59,15 +60,6 @@ def test_ranks_equal_those_of_a_sorted_gallery(seed: int):
     assert split(found) == slow_ranks(query, gallery, query_labels, gallery_labels)
 
 
-def test_labels_decide_what_an_image_is_to_a_query():
-    """Same identity is a positive in another camera, removed in the same one; -1 is junk."""
-    gallery = Labels(np.array([5, -1, 5, 7, 5]), np.array([0, 0, 1, 1, 2]))
-    relevance = find_relevant(Labels(np.array([5, 6, -1]), np.array([1, 1, 0])), gallery)
-    assert [relevance.positives[query].tolist() for query in range(3)] == [[0, 4], [], []]
-    assert [relevance.removed[query].tolist() for query in range(3)] == [[2], [], []]
-    assert relevance.junk.tolist() == [1]
-
-
 def test_equal_scores_keep_the_order_of_the_gallery():
     """Five copies of one image: the positive at index 3 has three images ahead."""
     gallery = np.ones((5, 4), dtype=np.float32) / 2
@@ -97,7 +89,7 @@ def test_ranks_do_not_depend_on_the_block_size(block_queries: int):
     found = positive_ranks(query, gallery, relevance, block_queries=block_queries)
     exact = (
         query.astype(np.float64) @ gallery[:1_002].astype(np.float64).T
-    )  # the copy behind is not ahead
+    )  # without the last copy, which comes after the positive
     own = exact[:, 500]
     others = np.delete(exact, [3, 500], axis=1)
     assert (found.values == 2 + (others > own[:, None]).sum(axis=1)).all()
@@ -122,3 +114,36 @@ def test_collapsed_embeddings_rank_in_the_order_of_the_gallery():
     )
     found = positive_ranks(gallery[:1], gallery, relevance)
     assert found.values.tolist() == list(range(3, 301, 3))
+
+
+def test_scores_within_the_tolerance_are_compared_exactly():
+    """All cosines are 1 in float32, and none are equal."""
+    generator = np.random.default_rng(1)
+    vectors = 1 + np.float32(1e-3) * generator.standard_normal((120, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    query, gallery = vectors[:20], vectors[20:]
+    labels = draw_labels(generator, 20), draw_labels(generator, 100)
+    found = positive_ranks(query, gallery, find_relevant(*labels))
+    assert split(found) == slow_ranks(query, gallery, *labels)
+
+
+def test_ranks_do_not_depend_on_the_precision_of_fast_scores():
+    """A GPU computes them in float64."""
+    query, gallery, query_labels, gallery_labels = copies_far_apart()
+    relevance = find_relevant(query_labels, gallery_labels)
+    vectors = torch.from_numpy(query), torch.from_numpy(gallery)
+    single = cosine_scores(*vectors)
+
+    def double(start: int, stop: int) -> Block:
+        fast = vectors[0][start:stop].double() @ vectors[1].double().T
+        return Block(fast, single(start, stop).exact)
+
+    found = [rank_positives(scores, relevance) for scores in (single, double)]
+    assert np.array_equal(found[0].values, found[1].values)
+
+
+def test_no_positives_are_no_ranks():
+    """All queries may be skipped."""
+    vectors = np.eye(4, dtype=np.float32)
+    labels = (Labels(np.full(4, of), np.zeros(4, dtype=np.int64)) for of in (5, 6))
+    assert len(positive_ranks(vectors, vectors, find_relevant(*labels)).values) == 0

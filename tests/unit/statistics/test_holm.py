@@ -21,6 +21,7 @@ def test_corrected_values_keep_their_order_and_stay_probabilities():
 
 
 def test_one_value_and_none():
-    """Nothing to correct."""
+    """There is nothing to correct, and what was not tested does not count."""
     assert holm([0.04]) == [0.04]
+    assert holm([None, 0.04]) == [None, 0.04]
     assert holm([]) == []

@@ -80,6 +80,6 @@ def test_a_damaged_measurement_is_one_sentence(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_missing_table_is_one_sentence(tmp_path: Path):
-    """With how to mend it."""
+    """It tells how to mend it."""
     with pytest.raises(ResultError, match=r"cost\.csv must be a table written by `sfsc cost`"):
         read_cost(tmp_path / "cost.csv")

@@ -20,7 +20,7 @@ def test_a_lead_that_queries_or_seeds_may_turn_is_not_bold(tmp_path: Path):
 
 
 def test_one_seed_is_never_bold(tmp_path: Path):
-    """Queries alone say nothing about the next training."""
+    """Queries alone are no evidence about another training."""
     for method, level in (("unified", 0.5), ("sfsc", 0.6)):
         set_level(write_run(tmp_path, method=method), level)
     job = small_job("unified", "sfsc", seeds=(0,))
@@ -28,7 +28,7 @@ def test_one_seed_is_never_bold(tmp_path: Path):
 
 
 def test_the_best_is_marked_within_each_data_set(tmp_path: Path):
-    """A higher number elsewhere takes no mark away."""
+    """A higher number on another data set changes nothing."""
     job = small_job("unified", "bct_s", datasets=("synthetic", "omniglot"))
     for dataset, levels in {"synthetic": (0.4, 0.5), "omniglot": (0.8, 0.7)}.items():
         for method, level in zip(job.compare, levels, strict=True):

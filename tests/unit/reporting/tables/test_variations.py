@@ -18,9 +18,7 @@ def test_ablation_rows_are_effects_on_the_compared_row(reports: Path):
     assert list(rows.index) == ["both", "without_compatible", "without_projection", "neither"]
     assert np.isnan(rows["effect"]["both"])
     assert (rows["ours"]["neither"], rows["against"]["neither"]) == ("bct_s", "sfsc")
-    assert rows["change"]["neither"] == (
-        "`compatible_weight` 0 (not 1), `aggregator` sum (not projection)"
-    )
+    assert rows["change"]["neither"] == ("`aggregation` sum (not projection), no `compatible`")
     gap = rows["average_map_mean"]["without_compatible"] - rows["average_map_mean"]["both"]
     assert rows["effect"]["without_compatible"] == pytest.approx(gap, abs=1e-3)
     assert (rows["ci_low"] < rows["effect"]).drop("both").all()

@@ -7,10 +7,10 @@ import pytest
 
 from sfsc.settings import parts
 from sfsc.settings.experiment import Params, load_params
-from sfsc.settings.reference import _model_of, docstrings, render
+from sfsc.settings.reference import PARTS, _model_of, docstrings, render
 from sfsc.settings.section import Section
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def sections(model: type[Section]) -> Iterator[type[Section]]:
@@ -27,10 +27,10 @@ def test_the_file_is_fresh():
     assert (ROOT / "docs" / "parameters.md").read_text() == text, "run `make docs`"
 
 
-SETS = [parts.load("data.sets", name).Settings for name in parts.names("data.sets")]
+SETTINGS = [parts.load(kind, name).Settings for _, kind in PARTS for name in parts.names(kind)]
 
 
-@pytest.mark.parametrize("model", list(dict.fromkeys([*sections(Params), *SETS])))
+@pytest.mark.parametrize("model", list(dict.fromkeys([*sections(Params), *SETTINGS])))
 def test_every_key_says_what_it_means(model: type[Section]):
     """A field without a docstring would be a row without a meaning."""
     assert [name for name, text in docstrings(model).items() if not text] == []
@@ -39,13 +39,16 @@ def test_every_key_says_what_it_means(model: type[Section]):
 @pytest.mark.parametrize(
     "row",
     [
-        "| `loss.evidence` | `softplus`, `exp`, `relu` |",
+        "| `loss.base` | `arcface`, `circle`, `cosface`, `softmax` | `softmax` |",
+        "| `loss.terms` | `asymmetric`, `compatible`, `influence`, `triplet` | `{}` |",
+        "| `evidence` | `softplus`, `exp`, `relu` | `exp` |",
         "| `train.warmup` | number, ≥ 0, < 1 |",
         "| `evaluate.ranks` | a list: integer, ≥ 1, at least 1 of them | `[1, 5, 10]` |",
-        "| `aggregation.aggregator` | `cagrad`, `mean`, `mgda`,",
-        "## `evaluate.reranking`",
-        "| `evaluate.reranking.k1` | integer, ≥ 1 |  |",
-        "| `data.msmt17.version` | `V1`, `V2` |",
+        "| `aggregation` | `cagrad`, `mean`, `mgda`,",
+        "### `k_reciprocal`",
+        "| `k1` | integer, ≥ 1 | `20` |",
+        "## `kl`",
+        "| `version` | `V1`, `V2` |",
         "## `ablation.<name>`, `robustness.<name>`, `search.<name>`",
     ],
 )

@@ -14,7 +14,7 @@ from sfsc.settings.jobs import NetworkOfRun
 from sfsc.settings.problems import sentences_of
 from sfsc.settings.reading import merge, read_tree
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARAMS = ROOT / "params.yaml"
 
 

@@ -10,7 +10,7 @@ from sfsc.settings.experiment import Params, load_params
 from sfsc.settings.jobs import PrepareJob, TrainJob, load_slice
 from sfsc.settings.sections import Evaluate
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+PARAMS = Path(__file__).parents[3] / "params.yaml"
 
 
 @pytest.fixture
