@@ -27,9 +27,14 @@ def pk_batches(
         Positions in `labels`, int64, shape (P * K,); the images of an identity are adjacent.
 
     Raises:
-        DataError: If there are fewer than P identities or fewer than K images.
+        DataError: If there are fewer than P identities, than two identities, or than K images.
     """
     members = [torch.nonzero(labels == label).squeeze(1) for label in torch.unique(labels)]
+    if len(members) < 2:
+        raise DataError(
+            f"A training needs images of two identities at least. Found {len(members)}; add "
+            "identities to the split `train`."
+        )
     if len(members) < identities:
         raise DataError(
             "`train.identities_per_batch` must not exceed the number of training identities. "

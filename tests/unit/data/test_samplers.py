@@ -68,3 +68,13 @@ def test_too_few_identities_are_refused():
         "`train.identities_per_batch` must not exceed the number of training identities. "
         "Found `identities_per_batch = 11` and 10 identities; lower it."
     )
+
+
+def test_one_identity_is_refused_with_a_way_to_mend_it():
+    """P cannot be lowered below two: the set needs more identities."""
+    with pytest.raises(DataError) as caught:
+        batches(torch.zeros(6, dtype=torch.int64), p=2)
+    assert str(caught.value) == (
+        "A training needs images of two identities at least. Found 1; add identities to the split "
+        "`train`."
+    )
