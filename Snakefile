@@ -15,9 +15,10 @@ report: "workflow/report/workflow.rst"
 configfile: "params.yaml"
 
 
-include: "workflow/rules/lock.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/lock.smk"
 include: "workflow/rules/networks.smk"
+include: "workflow/rules/fingerprints.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/ablation.smk"
@@ -27,8 +28,7 @@ include: "workflow/rules/other.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/track.smk"
-include: "workflow/rules/snakemake_time.smk"
-include: "workflow/rules/fingerprints.smk"
+include: "workflow/rules/end.smk"
 
 
 rule all:

@@ -171,7 +171,7 @@ def measure_memory() -> dict[str, float]:
     """
     cell = make_cell(MSMT17)
     multiply(Cell(cell.query[:256], *cell[1:]), 64)  # allocates the BLAS library's own buffers
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before = status_bytes("VmRSS")
     elapsed = seconds(lambda: evaluate_by_counting(cell))
     return {"extra_bytes_msmt17": status_bytes("VmHWM") - before, "seconds_msmt17": elapsed}
@@ -180,7 +180,7 @@ def measure_memory() -> dict[str, float]:
 def measure_memory_apart() -> dict[str, float]:
     """Return `measure_memory()` of a fresh process."""
     command = [sys.executable, "-m", "benchmarks.evaluator", "--memory-only"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 

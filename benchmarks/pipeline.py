@@ -73,7 +73,7 @@ def snakemake(root: Path, configfiles: Sequence[str], *arguments: str, **setting
     overlays = ["--configfile", *configfiles] if configfiles else []
     command = [sys.executable, "-m", "snakemake", *arguments, *overlays, "--", "all"]
     result = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+        command, cwd=root, env=environment, capture_output=True, encoding="utf-8", check=False
     )
     if result.returncode:
         sys.exit(result.stderr)
@@ -108,18 +108,20 @@ def jobs_of(files: Iterable[Mapping[str, str]]) -> list[Job]:
 
 def read_useful_seconds(log: Path) -> float:
     """Return the seconds that a job's log reports for embedding and ranking, 0 if none."""
-    found = re.findall(r"^(?:embedding|ranking) took (\d+\.\d+) s$", log.read_text(), re.MULTILINE)
+    found = re.findall(
+        r"^(?:embedding|ranking) took (\d+\.\d+) s$", log.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return sum(map(float, found))
 
 
 def measure_job(root: Path, job: Job) -> tuple[str, float, float] | None:
     """Return kind, core seconds and useful seconds of a job; None if it was resumed."""
-    with (root / job.log).with_suffix(".tsv").open() as file:
+    with (root / job.log).with_suffix(".tsv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file, delimiter="\t")
     kind, seconds = job.rule.partition("_")[0], float(row["s"])
     if kind not in {*TRAINING, "assemble"}:
         return kind, seconds * job.threads, read_useful_seconds(root / job.log)
-    run = json.loads((root / job.output.parent / "run.json").read_text())
+    run = json.loads((root / job.output.parent / "run.json").read_text(encoding="utf-8"))
     if kind == "assemble":
         return kind, seconds * job.threads, run["useful_seconds"]
     is_whole = seconds >= run["wall_seconds"]
@@ -140,7 +142,9 @@ def add_up(root: Path, jobs: Sequence[Job], weights: Mapping[str, float]) -> dic
             kind, core, useful = measured
             kinds[kind] = kinds.get(kind, Cost()).plus(core, useful, weights[job.rule])
     notes = root / "logs" / job.log.parts[1] / "snakemake.jsonl"
-    seconds = sum(json.loads(line)["cpu_seconds"] for line in notes.read_text().splitlines())
+    seconds = sum(
+        json.loads(line)["cpu_seconds"] for line in notes.read_text(encoding="utf-8").splitlines()
+    )
     per_job = seconds / len(jobs)
     return kinds | {"snakemake": Cost(core_seconds=per_job * sum(weights[j.rule] for j in jobs))}
 
@@ -161,7 +165,9 @@ def run_sample(root: Path, configfiles: Sequence[str], copy: Path) -> list[dict[
     params = load_params([root / "params.yaml", *(root / name for name in configfiles)])
     seeds = list(params.variation_seeds[:1])
     overlays = [shutil.copy2(root / name, copy) for name in configfiles]
-    (copy / "one_seed.yaml").write_text(yaml.safe_dump({"seeds": seeds, "variation_seeds": seeds}))
+    (copy / "one_seed.yaml").write_text(
+        yaml.safe_dump({"seeds": seeds, "variation_seeds": seeds}), encoding="utf-8"
+    )
     names = [*(Path(overlay).name for overlay in overlays), "one_seed.yaml"]
     # The sample is not a result, so it gets its own store.
     snakemake(copy, names, "--cores", "all", MLFLOW_TRACKING_URI="sqlite:///mlflow.db")

@@ -99,7 +99,7 @@ class Follower:
 
     def processor(self) -> float:
         """Return the CPU seconds used so far."""
-        fields = self.stat.read_text().rpartition(")")[2].split()
+        fields = self.stat.read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def share(self) -> float:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sfsc.errors import SfscError
+from sfsc.provenance import check_digest
 from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
 from sfsc.settings.sections import Evaluate
 
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if digest := getattr(options, "planned", None):
+            check_digest(options.config, digest)
         options.run(options)
     except SfscError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
@@ -55,9 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: Namespace) -> None:
+    from sfsc import plan
     from sfsc.settings.experiment import load_params
 
-    load_params(options.files)
+    params = load_params(options.files)
+    # A raw file may still come, from the user or a rule, as long as no set was prepared.
+    prepared = {p: job for p, job in plan.preparations(params).items() if Path(p).exists()}
+    jobs = prepared | plan.training_dependencies(params)
+    plan.check_files(jobs, source=", ".join(map(str, options.files)))
     sys.stdout.write("The parameters are valid.\n")
 
 
@@ -213,6 +221,10 @@ def _parser() -> argparse.ArgumentParser:
         for name in paths:
             dest = "run_dir" if name == "run" else name
             stage.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", dest=dest)
+        if "config" in paths:
+            stage.add_argument(
+                "--planned", metavar="DIGEST", help="what --config must hold; set by the workflow"
+            )
         stage.set_defaults(run=run)
         return stage
 

@@ -62,7 +62,7 @@ def named_device(name: str) -> torch.device:
 def _claim(index: int) -> bool:
     """Claim a GPU until the process ends; return whether it was free."""
     path = Path(tempfile.gettempdir()) / f"sfsc-{os.getuid()}-gpu{index}.lock"
-    file = path.open("w")
+    file = path.open("w", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,9 +1,11 @@
-"""Writing files that are complete or absent."""
+"""Writing files that are complete or absent, and owning what no other process may write."""
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 @contextmanager
@@ -49,3 +51,29 @@ def write_texts(texts: Mapping[Path, str]) -> None:
     for path, text in texts.items():
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def lock(path: Path) -> TextIO:
+    """Lock a file for this process, until it is closed or the process ends in any way.
+
+    Args:
+        path: The file; it is created if missing and then holds the number of this process.
+
+    Returns:
+        The open file.
+
+    Raises:
+        BlockingIOError: If another process holds the lock; the message names it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            file.seek(0)
+            raise BlockingIOError(f"process {file.read().strip() or 'unknown'}") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

@@ -27,7 +27,8 @@ def check_images_stay_here(study: str, datasets: Iterable[str], *, root: Path) -
         root: Folder of the project.
 
     Raises:
-        ConfigError: If DVC would push the images, or git the parts of the report that show some.
+        ConfigError: If DVC would push the images, or git the parts of the report that show some, or
+            if DVC cannot tell.
     """
     restricted = sorted(set(datasets) - REDISTRIBUTABLE)
     if not restricted:
@@ -48,16 +49,26 @@ def check_images_stay_here(study: str, datasets: Iterable[str], *, root: Path) -
 
 
 def _pushed_by_dvc(places: Iterable[str], root: Path) -> Iterator[str]:
-    """Yield the places of which DVC would push something, with the reason."""
-    from dvc.exceptions import NotDvcRepoError  # type: ignore[import-untyped]  # noqa: PLC0415
+    """Yield the places of which DVC would push something, with the reason.
+
+    Copies of the project without git, such as a downloaded archive, are checked as well.
+    """
+    from dvc.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+        DvcException,
+        NotDvcRepoError,
+    )
     from dvc.repo import Repo  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:
-        repository = Repo(str(root))
+        with Repo(str(root), config={"core": {"no_scm": True}}) as repository:
+            pushed = [Path(o.fs_path) for o in repository.index.outs if o.use_cache and o.can_push]
     except NotDvcRepoError:
         return
-    with repository:
-        pushed = [Path(o.fs_path) for o in repository.index.outs if o.use_cache and o.can_push]
+    except DvcException as error:
+        raise ConfigError(
+            "DVC must be able to read the project, to tell which images it would push. Found: "
+            f"{' '.join(str(error).split())}"
+        ) from error
     for place in places:
         path = root.resolve() / place
         if any(out.is_relative_to(path) or path.is_relative_to(out) for out in pushed):

@@ -1,7 +1,7 @@
 """The origin of a result: its slice of the settings, digest of its code, git revision, environment.
 
-Used by the workflow (fingerprint files, written before any job), the trainer (`run.json`) and the
-mirror. Imports nothing heavy: the workflow reads it at each start.
+Used by the workflow (fingerprint files, see sfsc/plan.py), the trainer (`run.json`) and the mirror.
+Imports nothing heavy: the workflow reads it at each start.
 
 A fingerprint file holds a job's slice of `params.yaml` and the digest of the code that the job
 imports. It is an input of the job's rule, so that a change of either makes a newer file. Any engine
@@ -15,12 +15,14 @@ import json
 import os
 import platform
 import subprocess
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sfsc.errors import ConfigError
 from sfsc.files import replacing
 
 PACKAGE = __name__.partition(".")[0]
@@ -55,12 +57,45 @@ def write_fingerprint(
     Returns:
         `path`.
     """
-    content = {"config": config, "code": code_digest(*modules)}
-    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    if not (path.is_file() and path.read_text() == text):
+    text = fingerprint(config, modules)
+    if not holds(path, text):
         with replacing(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def fingerprint(config: Mapping[str, object], modules: Sequence[str]) -> str:
+    """Return the content of a fingerprint file; see `write_fingerprint`."""
+    content = {"config": config, "code": code_digest(*modules)}
+    return json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def holds(path: Path, text: str) -> bool:
+    """Return whether a file is there and has this content."""
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def short_digest(content: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a content."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def check_digest(path: Path, digest: str) -> None:
+    """Refuse a job whose slice of the settings is no longer the one that it was planned with.
+
+    Args:
+        path: The job's fingerprint file.
+        digest: `short_digest` of the content that the job was planned with.
+
+    Raises:
+        ConfigError: If the file holds something else by now.
+    """
+    found = short_digest(path.read_bytes()) if path.is_file() else "no file"
+    if found != digest:
+        raise ConfigError(
+            f"{path} must hold the settings that this job was planned with. Found {found} in place "
+            f"of {digest}: settings or code were changed meanwhile. Start Snakemake again."
+        )
 
 
 def code_digest(*modules: str) -> str:
@@ -96,18 +131,36 @@ def import_closure(*modules: str) -> frozenset[str]:
     Raises:
         ValueError: If a module does not exist or cannot be parsed.
     """
+    return _closure(modules, left_out=NOT_HASHED)
+
+
+def write_sources(path: Path, *modules: str) -> None:
+    """Write the sources of modules, and of all that they import, to an archive to import from.
+
+    Args:
+        path: The zip archive; Python can import the package from it.
+        modules: Dotted names inside the package.
+
+    Raises:
+        ValueError: If a module does not exist or cannot be parsed.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for module in sorted(_closure(modules, left_out=frozenset())):
+            source = _path(module)
+            assert source  # noqa: S101 - a closure has modules only
+            archive.write(source, source.relative_to(SOURCE_ROOT))
+
+
+def _closure(modules: Sequence[str], *, left_out: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
     waiting = [*modules, *(parent for module in modules for parent in _modules_in(module))]
     while waiting:
         module = waiting.pop()
-        if module not in found and not _is_left_out(module):
+        is_left_out = any(f"{module}.".startswith(f"{name}.") for name in left_out)
+        if module not in found and not is_left_out:
             found.add(module)
             waiting += _source(module).imports
     return frozenset(found)
-
-
-def _is_left_out(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in NOT_HASHED)
 
 
 @dataclass(frozen=True)
@@ -204,7 +257,9 @@ def is_tree_clean() -> bool:
 def _git(*arguments: str) -> str | None:
     command = ["git", "-C", str(SOURCE_ROOT), *arguments]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() if result.returncode == 0 else None
@@ -227,7 +282,7 @@ def _version(package: str) -> str:
 def _cpu() -> str:
     """Return the processor's model name; `platform.processor()` is empty on Linux."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

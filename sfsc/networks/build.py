@@ -125,7 +125,7 @@ def load_network(run_dir: Path) -> Network:
         ResultError: If a file is missing or damaged, or the two do not fit together.
     """
     try:
-        settings = json.loads((run_dir / "run.json").read_text())["network"]
+        settings = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["network"]
         network = KINDS[settings.pop("kind", "switchable")](**settings)
         weights = load_file(run_dir / "model.safetensors")
         prefix = "network."  # leaves out the classifiers, which only training needs

@@ -60,7 +60,7 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
     network = EmbeddingNetwork(**settings).eval()
     rows = [
         {
-            **_size(network, switch, {"kind": "switchable", **settings}),
+            **_size(network, switch, settings, (height, width)),
             **asdict(cost(network, switch, (channels, height, width))),
         }
         for switch in range(len(job.network.widths))
@@ -79,14 +79,18 @@ def measure(job: MeasureJob, data_dir: Path, output: Path) -> None:
         "submodels": [row | time for row, time in zip(rows, times, strict=True)],
     }
     with replacing(output) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _size(network: Network, switch: int, settings: dict[str, Any]) -> dict[str, float]:
+def _size(
+    network: Network, switch: int, settings: dict[str, Any], image_size: tuple[int, int]
+) -> dict[str, float]:
     """Return the width of a sub-model and the bytes of its files and of an embedding."""
     with tempfile.TemporaryDirectory() as folder:
-        save_submodel(network, switch, settings, Path(folder) / "submodel")
-        files = [path.stat().st_size for path in (Path(folder) / "submodel").iterdir()]
+        settings = {"kind": "switchable", **settings}
+        target = Path(folder) / "submodel"
+        save_submodel(network, switch, target, settings=settings, image_size=image_size)
+        files = [path.stat().st_size for path in target.iterdir()]
     return {
         "width": settings["widths"][switch],
         "model_bytes": sum(files),

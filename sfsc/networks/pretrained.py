@@ -1,37 +1,37 @@
-"""Weights that people have on disk, as the start of a switchable backbone (DESIGN.md 2.1).
+"""Weights in a file as the start of a switchable backbone (DESIGN.md 2.1).
 
-A state dict of torchvision or timm names convolutions and batch norms in its own way; all that is
-used of the names is the order that they imply. A transformer's tensors have timm's names. A network
-of full width takes the weights whole, as its sub-models are leading parts of them; one of a smaller
-width alone takes its leading channels. So do the norms, statistics included, that are private to
-smaller sub-models.
+The tensors of a convolutional network are matched by order and shape, so that their names do not
+matter; those of a transformer, by timm's names. At full width, the network takes them unchanged,
+as its sub-models are leading parts of it; at a smaller width, it takes the leading channels. So do
+the norms of smaller sub-models, statistics included.
 
-Fresh batch norms instead do no better by more than noise: compared on `small_resnet`, over three
-seeds, on validation identities. Fresh statistics alone change nothing, as training normalises by
-the batch's.
+Fresh batch norms for smaller sub-models do no better than chance: compared on `small_resnet` over
+three seeds on validation identities. Fresh statistics change nothing, as training normalises by
+the statistics of the batch.
 """
 
-import pickle
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from sfsc.errors import ConfigError
 from sfsc.networks.backbone import Backbone
 from sfsc.networks.resnet import ConvNorm
 from sfsc.networks.switchable import crop_channels, leading_block
+from sfsc.networks.weight_files import read_weights
 
 Weights = Mapping[str, Tensor]
-Names = Iterator[tuple[str, str]]
-"""A convolution and the batch norm behind it, one after the other as an image meets them."""
+Targets = dict[str, list[Tensor]]
+"""By the name of a tensor, the tensors of sub-models that start from it, ascending."""
+Pairs = list[tuple[str, str]]
+"""The weights of convolutions and the prefixes of their batch norms, in the order of a pass."""
 STATISTICS = ("weight", "bias", "running_mean", "running_var")
 TIMM_NAMES = {r"^patches\.": "patch_embed.proj.", r"^tokens\.full\.": "", r"\bprivate\.\d+\.": ""}
-"""What the names of a transformer's parameters have for timm's; all else is alike."""
+"""Patterns in the names of a transformer's parameters, and their replacement in timm's names."""
+FIRST_OF_TIMM = "patch_embed.proj.weight"
 HEAD = 64
 """Channels of a head in timm's transformers."""
 
@@ -41,166 +41,164 @@ def load_pretrained(backbone: Backbone, path: Path, *, width: float = 1.0) -> No
 
     Args:
         backbone: Its parameters and statistics are overwritten.
-        path: `.safetensors`, or what `torch.save` wrote of a state dict.
-        width: The backbone's largest crop ratio.
+        path: A state dict, perhaps inside a checkpoint, as .pth or .safetensors.
+        width: The largest crop ratio of the backbone.
 
     Raises:
-        ConfigError: If the file cannot be read or holds no weights of this backbone.
+        ConfigError: If the file cannot be read or does not hold finite weights of this backbone.
     """
-    weights = _read(path)
+    weights = read_weights(path)
     layers = [module for module in backbone.modules() if isinstance(module, ConvNorm)]
     if layers:
-        targets = _targets_in_order(weights, layers, path=path)
+        targets = _targets_in_order(weights, layers, path=path, width=width)
     else:
-        weights, targets = _split_attention(weights), _targets_by_name(backbone)
-    for name, (*smaller, full) in targets.items():
-        _copy(weights, name, full, path=path, width=width)
-        for target in smaller:
-            _copy_leading(full, target)
+        weights, targets = _split_attention(_without_prefix(weights)), _targets_by_name(backbone)
+    for name, (*_, full) in targets.items():
+        if found := _mismatch(weights, name, full, width=width):
+            raise ConfigError(
+                f"`network.pretrained` must hold `{name}` as finite numbers in the backbone's "
+                f"shape, {tuple(full.shape)} at width {width:g}. Found {found} in {path}."
+            )
+    with torch.no_grad():
+        for name, (*smaller, full) in targets.items():
+            full.copy_(leading_block(weights[name], full.shape))
+            for target in smaller:
+                target.copy_(leading_block(full, target.shape))
 
 
 def _targets_in_order(
-    weights: Weights, layers: Sequence[ConvNorm], *, path: Path
-) -> dict[str, list[Tensor]]:
-    """Return who takes each tensor, sub-models ascending: layers and names have one order."""
-    pairs = next((names for layout in LAYOUTS if (names := list(layout(weights)))), [])
-    if len(pairs) != len(layers):
+    weights: Weights, layers: Sequence[ConvNorm], *, path: Path, width: float
+) -> Targets:
+    """Match the layers of a file to those of the backbone: the first order whose shapes fit."""
+    candidates = [_pair(pairs, layers) for pairs in _orders(weights) if len(pairs) == len(layers)]
+    if not candidates:
         raise ConfigError(
-            f"`network.pretrained` must be a state dict of torchvision or timm with the "
-            f"{len(layers)} convolutions of the backbone. Found {len(pairs)} in {path}."
+            f"`network.pretrained` must hold the backbone's {len(layers)} convolutions, each with "
+            f"a batch norm. Found {_count(weights)} in {path}."
         )
-    targets: dict[str, list[Tensor]] = {}
-    for (conv, norm), layer in zip(pairs, layers, strict=True):
-        targets[f"{conv}.weight"] = [layer.conv.weight]
+    for targets in candidates:
+        if not any(_mismatch(weights, n, t[-1], width=width) for n, t in targets.items()):
+            return targets
+    return candidates[0]
+
+
+def _pair(pairs: Pairs, layers: Sequence[ConvNorm]) -> Targets:
+    targets: Targets = {}
+    for (convolution, norm), layer in zip(pairs, layers, strict=True):
+        targets[convolution] = [layer.conv.weight]
         for name in STATISTICS:
             targets[f"{norm}.{name}"] = [getattr(private, name) for private in layer.norm.private]
     return targets
 
 
-def _targets_by_name(backbone: Backbone) -> dict[str, list[Tensor]]:
-    """Return who takes each tensor of a transformer, sub-models ascending, by timm's name."""
-    targets: dict[str, list[Tensor]] = {}
+def _orders(weights: Weights) -> Iterator[Pairs]:
+    """Yield possible orders of the layers of a convolutional network.
+
+    The i-th batch norm belongs to the i-th convolution; those after the last are of other parts.
+    """
+    for names in (sorted(weights, key=_natural), list(weights)):
+        convolutions = [name for name in names if weights[name].dim() == 4]
+        norms = [n.removesuffix(".running_mean") for n in names if n.endswith(".running_mean")]
+        if len(norms) >= len(convolutions):
+            yield list(zip(convolutions, norms, strict=False))
+    yield list(_mobilenet_of_timm(weights))
+
+
+def _natural(name: str) -> list[str | int]:
+    """Return a key that sorts numbers in names by value, as modules are numbered.
+
+    >>> sorted(["layer.10.conv", "layer.9.conv"], key=_natural)
+    ['layer.9.conv', 'layer.10.conv']
+    """
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def _mobilenet_of_timm(weights: Weights) -> Iterator[tuple[str, str]]:
+    """Yield the layers of timm's MobileNetV2, whose names are in no useful order."""
+    stem = next((name for name in weights if name.endswith("conv_stem.weight")), None)
+    if stem is None:
+        return
+    root = stem.removesuffix("conv_stem.weight")
+    blocks = {name.rpartition(".conv_dw.")[0] for name in weights if ".conv_dw." in name}
+    yield stem, f"{root}bn1"
+    for block in sorted(blocks, key=_natural):
+        expands = f"{block}.conv_pwl.weight" in weights
+        convolutions = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")
+        for index, name in enumerate(convolutions, start=1):
+            yield f"{block}.{name}.weight", f"{block}.bn{index}"
+    yield f"{root}conv_head.weight", f"{root}bn2"
+
+
+def _targets_by_name(backbone: Backbone) -> Targets:
+    """Match the parameters of a transformer by timm's names."""
+    targets: Targets = {}
     for name, parameter in backbone.named_parameters():
         timm_name = name
-        for pattern, theirs in TIMM_NAMES.items():
-            timm_name = re.sub(pattern, theirs, timm_name)
+        for pattern, replacement in TIMM_NAMES.items():
+            timm_name = re.sub(pattern, replacement, timm_name)
         targets.setdefault(timm_name, []).append(parameter)
     return targets
 
 
+def _without_prefix(weights: Weights) -> Weights:
+    """Return the weights under the prefix of the only transformer of a file."""
+    roots = [n.removesuffix(FIRST_OF_TIMM) for n in weights if n.endswith(FIRST_OF_TIMM)]
+    if len(roots) != 1:
+        return weights
+    return {n.removeprefix(roots[0]): t for n, t in weights.items() if n.startswith(roots[0])}
+
+
 def _split_attention(weights: Weights) -> dict[str, Tensor]:
-    """Return the weights with queries, keys and values apart; timm has them one on the other."""
+    """Return the weights with separate queries, keys and values, which timm stacks."""
     split: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         if ".qkv." in name and tensor.dim() > 0:
-            parts = zip("qkv", tensor.tensor_split(3), strict=True)
-            split |= {name.replace(".qkv.", f".{part}."): third for part, third in parts}
+            thirds = zip("qkv", tensor.tensor_split(3), strict=True)
+            split |= {name.replace(".qkv.", f".{part}."): third for part, third in thirds}
         else:
             split[name] = tensor
     return split
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file; what wraps a state dict, as training code does, is opened."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        content = content.get("state_dict", content)
-        return {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
-    except (
-        *(OSError, ValueError, RuntimeError, EOFError, AttributeError),
-        *(pickle.UnpicklingError, SafetensorError),
-    ) as error:
-        raise ConfigError(
-            "`network.pretrained` must be a readable file of weights, .safetensors or .pth. Found "
-            f"{path}: {' '.join(str(error).split())[:200]}"
-        ) from error
-
-
-def _copy(weights: Weights, name: str, target: Tensor, *, path: Path, width: float) -> None:
-    """Copy a tensor's leading part; its sizes must be the target's, as they are or cropped."""
+def _mismatch(weights: Weights, name: str, target: Tensor, *, width: float) -> str | None:
+    """Return what keeps a tensor from being the start of a target, None if nothing does."""
     source = weights.get(name)
-    sizes = tuple(source.shape) if source is not None else ()
-    kept = [{n, *crop_channels(n, [width])} for n in sizes]
-    if ".attn." in name:  # whole heads are kept
-        for allowed, n in zip(kept, sizes, strict=True):
+    if source is None:
+        return f"no such tensor among those of {_parts(weights)}"
+    if not _is_cropped_to(tuple(target.shape), name, tuple(source.shape), width=width):
+        return f"{tuple(source.shape)}"
+    if not source.is_floating_point():
+        return f"numbers of type {source.dtype}"
+    if not source.to(target.dtype).isfinite().all():
+        return "NaN or infinity"
+    if name.endswith("running_var") and (source < 0).any():
+        return "negative variances"
+    return None
+
+
+def _is_cropped_to(
+    target: tuple[int, ...], name: str, source: tuple[int, ...], *, width: float
+) -> bool:
+    """Return whether each size is the full one or that of the crop ratio."""
+    kept = [{n, *crop_channels(n, [width])} for n in source]
+    if ".attn." in name:  # attention keeps whole heads
+        for allowed, n in zip(kept, source, strict=True):
             allowed.update(min(n, HEAD * heads) for heads in crop_channels(n // HEAD, [width]))
-    if (
-        source is None
-        or len(kept) != target.dim()
-        or not all(map(set.__contains__, kept, target.shape))
-    ):
-        raise ConfigError(
-            f"`network.pretrained` must hold `{name}` in the backbone's shape, "
-            f"{tuple(target.shape)} at width {width:g}. Found "
-            f"{sizes if source is not None else 'none'} in {path}."
-        )
-    _copy_leading(source, target)
+    return len(kept) == len(target) and all(map(set.__contains__, kept, target))
 
 
-def _copy_leading(source: Tensor, target: Tensor) -> None:
-    with torch.no_grad():
-        target.copy_(leading_block(source, target.shape))
+def _count(weights: Weights) -> str:
+    """Return the number of layers of a convolutional network, and where they are."""
+    convolutions = sum(tensor.dim() == 4 for tensor in weights.values())
+    norms = sum(name.endswith(".running_mean") for name in weights)
+    return f"{convolutions} convolutions and {norms} batch norms among {_parts(weights)}"
 
 
-def _resnet(weights: Weights) -> Names:
-    """Yield the layers of a residual network; torchvision and timm name them alike."""
-    if "layer1.0.conv1.weight" not in weights:
-        return
-    yield "conv1", "bn1"
-    for block in _blocks(weights, "layer{}.{}.conv1.weight", first_stage=1):
-        prefix = "layer{}.{}".format(*block)
-        for index in (1, 2, 3):
-            if f"{prefix}.conv{index}.weight" in weights:
-                yield f"{prefix}.conv{index}", f"{prefix}.bn{index}"
-        if f"{prefix}.downsample.0.weight" in weights:
-            yield f"{prefix}.downsample.0", f"{prefix}.downsample.1"
+def _parts(weights: Weights) -> str:
+    """Return the first parts of the names of tensors.
 
-
-def _mobilenet_torchvision(weights: Weights) -> Names:
-    """Yield the layers of torchvision's MobileNetV2."""
-    if "features.0.0.weight" not in weights:
-        return
-    yield "features.0.0", "features.0.1"
-    index = 1
-    while f"features.{index}.conv.0.0.weight" in weights:
-        prefix, inner = f"features.{index}.conv", 0
-        while f"{prefix}.{inner}.0.weight" in weights:  # expansion and depthwise convolution
-            yield f"{prefix}.{inner}.0", f"{prefix}.{inner}.1"
-            inner += 1
-        yield f"{prefix}.{inner}", f"{prefix}.{inner + 1}"
-        index += 1
-    yield f"features.{index}.0", f"features.{index}.1"
-
-
-def _mobilenet_timm(weights: Weights) -> Names:
-    """Yield the layers of timm's MobileNetV2; blocks that do not expand have no `conv_pwl`."""
-    if "conv_stem.weight" not in weights:
-        return
-    yield "conv_stem", "bn1"
-    for block in _blocks(weights, "blocks.{}.{}.conv_dw.weight", first_stage=0):
-        prefix = "blocks.{}.{}".format(*block)
-        expands = f"{prefix}.conv_pwl.weight" in weights
-        convolutions = ("conv_pw", "conv_dw", "conv_pwl") if expands else ("conv_dw", "conv_pw")
-        for index, name in enumerate(convolutions, start=1):
-            yield f"{prefix}.{name}", f"{prefix}.bn{index}"
-    yield "conv_head", "bn2"
-
-
-def _blocks(weights: Weights, name: str, *, first_stage: int) -> Iterator[tuple[int, int]]:
-    """Yield stage and index of each block, by a weight that every block has."""
-    stage = first_stage
-    while name.format(stage, 0) in weights:
-        index = 0
-        while name.format(stage, index) in weights:
-            yield stage, index
-            index += 1
-        stage += 1
-
-
-LAYOUTS: tuple[Callable[[Weights], Names], ...] = (
-    _resnet,
-    _mobilenet_torchvision,
-    _mobilenet_timm,
-)
+    >>> _parts(dict.fromkeys(["encoder.0.weight", "encoder.1.weight", "head.weight"]))
+    '`encoder`, `head`'
+    """
+    parts = list(dict.fromkeys(name.partition(".")[0] for name in weights))
+    return ", ".join(f"`{part}`" for part in parts[:8]) + (", ..." if len(parts) > 8 else "")

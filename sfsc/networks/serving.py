@@ -5,6 +5,7 @@ The files are the weights of one sub-model and the settings to build it from. ML
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ class ImageEmbedder:
 
     Args:
         submodel: A module from `sfsc.networks.extract.extract`, in evaluation mode.
+        image_shape: (H, W, C) of the images that it was trained on.
     """
 
-    def __init__(self, submodel: nn.Module) -> None:
-        self.submodel = submodel
+    def __init__(self, submodel: nn.Module, image_shape: tuple[int, int, int]) -> None:
+        self.submodel, self.image_shape = submodel, image_shape
 
     @torch.inference_mode()
     def predict(
@@ -41,36 +43,55 @@ class ImageEmbedder:
         Args:
             model_input: Images, uint8, (B, H, W, C).
             params: Ignored; part of MLflow's interface.
+
+        Raises:
+            ValueError: If the images have another shape or type than those of the training.
         """
         del params
+        if model_input.dtype != np.uint8 or model_input.shape[1:] != self.image_shape:
+            height, width, channels = self.image_shape
+            raise ValueError(
+                f"Images must be an array of uint8 and shape (B, {height}, {width}, {channels}), "
+                f"as in training. Found {model_input.dtype} and {model_input.shape}; resize them."
+            )
         embeddings = functional.normalize(self.submodel(to_float(model_input)), dim=-1)
         array: NDArray[np.float32] = embeddings.numpy()
         return array
 
 
-def save_submodel(network: Network, switch: int, settings: dict[str, Any], folder: Path) -> None:
+def save_submodel(
+    network: Network,
+    switch: int,
+    folder: Path,
+    *,
+    settings: Mapping[str, Any],
+    image_size: Sequence[int],
+) -> None:
     """Write the two files of one sub-model.
 
     Args:
         network: The network of a finished run.
         switch: Index of the sub-model.
-        settings: `network` of the run's `run.json`.
         folder: Folder to create.
+        settings: `network` of the run's `run.json`.
+        image_size: (H, W) of the training's images, `image_size` of `run.json`.
     """
     folder.mkdir(parents=True)
     tensors = extract(network, switch).state_dict()
     save_file({name: t.contiguous() for name, t in tensors.items()}, folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(json.dumps({"network": settings, "switch": switch}))
+    description = {"network": settings, "switch": switch, "image_size": list(image_size)}
+    (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
 
 
 def load_submodel(folder: Path) -> ImageEmbedder:
     """Return a sub-model written by `save_submodel`."""
-    description = json.loads((folder / DESCRIPTION).read_text())
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     settings = dict(description["network"])
     network = KINDS[settings.pop("kind", "switchable")](**settings).eval()
     submodel = extract(network, description["switch"])
     submodel.load_state_dict(load_file(folder / WEIGHTS))
-    return ImageEmbedder(channels_last(submodel).eval())
+    image_shape = (*description["image_size"], settings["image_channels"])
+    return ImageEmbedder(channels_last(submodel).eval(), image_shape)
 
 
 def _load_pyfunc(path: str) -> ImageEmbedder:

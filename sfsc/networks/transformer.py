@@ -149,4 +149,4 @@ class VisionTransformer(Backbone):
         for block in self.blocks:
             x = block(x, switch)
         features: Tensor = self.norm(x[:, 1:], switch)
-        return features.mT.reshape(patches.shape)
+        return features.transpose(1, 2).reshape(patches.shape)

@@ -71,12 +71,13 @@ class Tokens(nn.Module):
         super().__init__()
         self.cls_token = nn.Parameter(torch.empty(1, 1, features))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + grid**2, features))
+        self.grid = grid
         for parameter in self.parameters():
             nn.init.trunc_normal_(parameter, std=STD)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map (B, F, H', W') to (B, 1 + H' W', F)."""
-        return to_tokens(patches, self.cls_token, self.pos_embed)
+        return to_tokens(patches, self.cls_token, self.pos_embed, self.grid)
 
 
 class SwitchableTokens(SwitchableLayer):
@@ -99,33 +100,38 @@ class SwitchableTokens(SwitchableLayer):
 
     def forward(self, patches: Tensor, switch: int) -> Tensor:
         """Map (B, features[switch], H', W') to (B, 1 + H' W', features[switch])."""
-        return to_tokens(patches, *self.leading_blocks(switch))
+        class_token, positions = self.leading_blocks(switch)
+        return to_tokens(patches, class_token, positions, self.grid)
 
     def dense(self, switch: int) -> Tokens:
         """Return sub-model `switch` as a plain module."""
         return self.copy_blocks(switch, Tokens(self.features[switch], self.grid))
 
 
-def to_tokens(patches: Tensor, class_token: Tensor, positions: Tensor) -> Tensor:
+def to_tokens(patches: Tensor, class_token: Tensor, positions: Tensor, grid: int) -> Tensor:
     """Add position embeddings to patches and prepend the class token.
 
     If the map is not the learned grid, the position embeddings are resized to it, bicubically and
     with antialiasing as in timm, so that images of any size can be embedded.
 
-    >>> to_tokens(torch.zeros(2, 8, 3, 5), torch.zeros(1, 1, 8), torch.zeros(1, 17, 8)).shape
+    >>> to_tokens(torch.zeros(2, 8, 3, 5), torch.zeros(1, 1, 8), torch.zeros(1, 17, 8), 4).shape
     torch.Size([2, 16, 8])
 
     Args:
         patches: Shape (B, F, H', W').
         class_token: Shape (1, 1, F).
-        positions: Position embeddings, (1, 1 + G G, F): the class token's, then those of a square
-            grid, row by row.
+        positions: Position embeddings of the class token and of the grid, row by row, (1, 1 + G G,
+            F).
+        grid: G; not derived from a shape, which is not a number in a trace.
 
     Returns:
         Shape (B, 1 + H' W', F).
     """
-    side = round((positions.shape[1] - 1) ** 0.5)
-    grid = positions[:, 1:].mT.reshape(1, -1, side, side)
-    grid = functional.interpolate(grid, patches.shape[2:], mode="bicubic", antialias=True)
-    first = (class_token + positions[:, :1]).expand(len(patches), -1, -1)
-    return torch.cat([first, (patches + grid).flatten(2).mT], dim=1)
+    learned = positions[:, 1:].transpose(1, 2).reshape(1, -1, grid, grid)
+    # torch resizes with antialiasing in single and double precision only.
+    learned = learned if learned.dtype == torch.float64 else learned.float()
+    resized = functional.interpolate(learned, patches.shape[2:], mode="bicubic", antialias=True)
+    first = (class_token + positions[:, :1]).expand(patches.shape[0], -1, -1)
+    return torch.cat(
+        [first, (patches + resized.to(positions.dtype)).flatten(2).transpose(1, 2)], dim=1
+    )

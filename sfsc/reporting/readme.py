@@ -38,11 +38,13 @@ def render(readme: Path) -> str:
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
         tables = verdict_tables(load_claims(report / "claims.json"))
         verdicts = to_markdown(tables, "").strip()
-        table, _, _caption = (report / "tables" / "main.md").read_text().strip().rpartition("\n\n")
+        table, _, _caption = (
+            (report / "tables" / "main.md").read_text(encoding="utf-8").strip().rpartition("\n\n")
+        )
         content = "\n\n".join([*sentences, verdicts, table])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 
-    return BLOCK.sub(block, readme.read_text())
+    return BLOCK.sub(block, readme.read_text(encoding="utf-8"))
 
 
 def _finding(dataset: object, rows: pd.DataFrame) -> str:
@@ -76,4 +78,4 @@ if __name__ == "__main__":
     path = Path(sys.argv[1])
     rendered = render(path)
     with replacing(path) as temporary:
-        temporary.write_text(rendered)
+        temporary.write_text(rendered, encoding="utf-8")

@@ -295,7 +295,7 @@ def describe_reranking(run: Run) -> str:
 
 def _read(path: Path, keys: Sequence[str], *, mend: str) -> dict[str, Any]:
     with _reading(path, "be readable", mend=mend):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         missing = [key for key in keys if key not in content]
     if missing:
         raise ResultError(f"{path} must have the key `{missing[0]}`. Found it missing. {mend}")

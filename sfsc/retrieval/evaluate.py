@@ -89,13 +89,15 @@ def write_test(result: CrossTest, section: Evaluate, run: dict[str, Any], output
         arrays = result.queries | {"identity": result.query_identity}
         save_file(arrays, temporary, metadata=_metadata(run))
     with replacing(output_dir / "cross_test.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        temporary.write_text(
+            json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def _read_run(path: Path) -> dict[str, Any]:
     """Return what identifies a run wherever its tests are shown."""
     try:
-        run = json.loads(path.read_text())
+        run = json.loads(path.read_text(encoding="utf-8"))
         return {key: run[key] for key in ("dataset", "method", "seed", "widths")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(

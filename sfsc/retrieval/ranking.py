@@ -27,7 +27,7 @@ from sfsc.retrieval.relevance import Ragged, Relevance
 BLOCK_QUERIES = 256
 """Queries ranked at once: enough for the matrix product to run at full speed."""
 BLOCK_SCORES = 2**23
-"""Most scores computed at once, whatever the size of the gallery; up to 60 bytes of memory each."""
+"""Most scores computed at once, whatever the size of the gallery; up to 40 bytes of memory each."""
 
 _SPACING = 4.0
 """Distance between the keys of successive queries; larger than a range of scores, [-1, 1]."""

@@ -1,7 +1,6 @@
 """Rows of `params.yaml`: methods, and variations of them (DESIGN.md 2.4, 5)."""
 
 import hashlib
-import json
 import re
 from typing import Any, Literal, Self
 
@@ -89,16 +88,16 @@ def condition_name(value: object) -> str:
     >>> [condition_name(v) for v in (0.0005, "kernel", [0.5, 1.0], 64, None)]
     ['0.0005', 'kernel', '0.5-1', '64', 'null']
     >>> [condition_name(v) for v in (0.12345678, 0.12345679, "b c.pth")]
-    ['0.12345678', '0.12345679', 'b-c.pth-720473']
+    ['0.12345678', '0.12345679', 'b-c.pth-b7dda3']
     """
     if isinstance(value, list | tuple):
         return "-".join(map(condition_name, value))
     text = number_name(value) if isinstance(value, float) else value
-    text = text if isinstance(text, str) else json.dumps(text, sort_keys=True)
+    text = text if isinstance(text, str) else shown(text)
     word = re.sub(r"[^a-z0-9_.-]+", "-", text.lower())[:60].strip(".-")
-    if word == text:
+    if word and word == text:
         return word
-    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
+    digest = hashlib.sha256(repr(value).encode()).hexdigest()[:6]
     return f"{word}-{digest}".lstrip("-")
 
 

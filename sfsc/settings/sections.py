@@ -103,9 +103,9 @@ class Train(Section):
 
     epochs: int = Field(ge=1)
     """Passes over the training identities."""
-    identities_per_batch: int = Field(ge=2)
+    identities_per_batch: int = Field(ge=2, le=65536)
     """P of the P x K sampler."""
-    images_per_identity: int = Field(ge=2)
+    images_per_identity: int = Field(ge=2, le=4096)
     """K of the P x K sampler."""
     optimizer: Literal["sgd", "adam"]
     """`sgd` has Nesterov momentum 0.9."""

@@ -62,6 +62,16 @@ class FinishedTraining:
         return "@" not in self.folder.parent.name
 
     @property
+    def has_one_space(self) -> bool:
+        """Whether embeddings of different sub-models can be compared.
+
+        They can if the sub-models share weights or learned from the same reference; networks that
+        were trained separately embed into unrelated spaces.
+        """
+        is_shared = self.run["network"].get("kind") != "each" or len(self.run["widths"]) == 1
+        return is_shared or self.run["settings"].get("reference") is not None
+
+    @property
     def stage(self) -> str:
         """The stage that made it: `train`, or `assemble` for one network per width."""
         return "assemble" if (self.folder / "config" / "assemble.json").exists() else "train"
@@ -95,7 +105,7 @@ class FinishedTraining:
         return values | {f"mean_{name}": float(np.mean(matrix)) for name, matrix in matrices}
 
     def check(self) -> None:
-        """Refuse a training with a missing or unreadable file.
+        """Refuse a training with a missing, unreadable or outdated file.
 
         Raises:
             ResultError: With the path of the file.
@@ -105,7 +115,12 @@ class FinishedTraining:
                 raise ResultError(
                     f"A finished training must have `{name}`. Found none in {self.folder}."
                 )
-        _ = self.run, self.cross_test
+        _ = self.cross_test
+        if "image_size" not in self.run:
+            raise ResultError(
+                f"{self.folder / 'run.json'} must have the `image_size` of the training. Found "
+                "none: another version wrote it. Train it again."
+            )
 
     def clock(self, step: float) -> int:
         """Return when a step was done, ms since the epoch, if all steps took equally long."""
@@ -263,7 +278,7 @@ def digest_of_all(paths: Sequence[Path]) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        tree = json.loads(path.read_text())
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} must be a readable JSON file. Found: {error}") from error
     if not isinstance(tree, dict):

@@ -192,7 +192,9 @@ def _create_run(
         run_name="/".join([dataset, method, *rest]) + " (training)",
         tags={**tags, "seed": rest[0].removeprefix("seed")},
     )
-    config = json.loads((stream.parents[1] / "config" / "train.json").read_text())["config"]
+    config = json.loads((stream.parents[1] / "config" / "train.json").read_text(encoding="utf-8"))[
+        "config"
+    ]
     client.log_batch(run.info.run_id, params=[Param(*item) for item in flatten(config)])
     LOGGER.info("following %s", key)
     return LiveRun(run.info.run_id, start, identity)

@@ -4,6 +4,9 @@ Each finished training is an MLflow run, nested under a parent that has the mean
 deviations over its seeds. A run that was assembled from one network per width is one MLflow run.
 Sub-models of the rows of `methods` are versions of registered models (`sfsc.tracking.registry`).
 
+Large files are stored once: the weights of a row with its registered sub-models, those of a
+condition of a variation with its run; the figures of a data set with the parents of the rows.
+
 The files are the truth; MLflow is a view of them that can be rebuilt at any time. Mirroring is
 idempotent: each run's last tag is the digest of its training's files. A run with the right digest
 is kept, one without or with another digest is replaced, and one whose training is gone is deleted.
@@ -18,7 +21,7 @@ import statistics
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 from sfsc.tracking.finished import (
@@ -53,7 +56,7 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
 
     Args:
         study_dir: `results/<study>`.
-        report_dir: `reports/<study>`; its figures are shown with the runs of their data set.
+        report_dir: `reports/<study>`; its figures are shown with the rows of their data set.
         stamp: File to write last: `{"status": "ok" | "deferred", ...}`.
         uri: The tracking store; None is an SQLite database in the working directory.
 
@@ -78,7 +81,8 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
         write_stamp(stamp, {"status": "deferred", "reason": reason})
     else:
         database = {"database": str(DATABASE)} if uri is None else {}
-        write_stamp(stamp, {"status": "ok", "runs": len(runs), "mlflow_runs": runs, **database})
+        found = {"experiment": experiment, "runs": len(runs), "mlflow_runs": runs}
+        write_stamp(stamp, {"status": "ok", **found, **database})
 
 
 def _synchronise(
@@ -100,7 +104,6 @@ def _synchronise(
             parents[key] = run.info.run_id
         elif key in wanted and key not in runs and sha == wanted[key].sha:
             runs[key] = run.info.run_id
-            _attach_figures(client, run.info.run_id, run.data.tags, wanted[key], figures)
         elif not (LIVE in run.data.tags and key in live):
             delete_models(client, experiment, run.info.run_id)
             client.delete_run(run.info.run_id)
@@ -108,9 +111,11 @@ def _synchronise(
         parent = parents.get(group) or _create_parent(client, experiment, seeds)
         for training in seeds:
             if training.key not in runs:
-                runs[training.key] = _log_training(client, experiment, training, figures)
+                runs[training.key] = _log_training(client, experiment, training)
                 LOGGER.info("mirrored %s", training.key)
         _update_parent(client, parent, seeds, runs)
+        if seeds[0].is_row:
+            _attach_figures(client, parent, sorted(figures.glob(f"{seeds[0].dataset}_*.png")))
     return runs
 
 
@@ -150,9 +155,7 @@ def _summarise(seeds: Sequence[FinishedTraining]) -> Iterator[tuple[str, float]]
             yield f"{name}_std", statistics.stdev(values)
 
 
-def _log_training(
-    client: MlflowClient, experiment: str, training: FinishedTraining, figures: Path
-) -> str:
+def _log_training(client: MlflowClient, experiment: str, training: FinishedTraining) -> str:
     """Mirror a training and return its MLflow run."""
     run = client.create_run(
         experiment, start_time=training.clock(0), tags=tags(training), run_name=training.name
@@ -164,7 +167,6 @@ def _log_training(
         client.log_batch(run_id, metrics=batch)
     client.log_inputs(run_id, datasets=[dataset_input(training)])
     _log_artifacts(client, run_id, training)
-    _attach_figures(client, run_id, {}, training, figures)
     client.set_terminated(run_id, end_time=training.clock(training.run["steps"]))
     client.set_tag(run_id, "sfsc.sha", training.sha)
     return run_id
@@ -175,22 +177,16 @@ def _log_artifacts(client: MlflowClient, run_id: str, training: FinishedTraining
         client.log_artifact(run_id, str(training.folder / name))
     config = training.folder / "config" / f"{training.stage}.json"
     client.log_artifact(run_id, str(config), "fingerprint")
-    client.log_artifact(run_id, str(training.folder / "model.safetensors"), "model")
+    if not training.is_row:
+        client.log_artifact(run_id, str(training.folder / "model.safetensors"), "model")
     matrix = {"widths": training.run["widths"], **training.cross_test["matrices"]}
     client.log_dict(run_id, matrix, "matrix.json")
 
 
-def _attach_figures(
-    client: MlflowClient,
-    run_id: str,
-    known: Mapping[str, str],
-    training: FinishedTraining,
-    figures: Path,
-) -> None:
-    """Show the figures of a data set; changed figures do not replace the run."""
-    paths = sorted(figures.glob(f"{training.dataset}_*.png"))
+def _attach_figures(client: MlflowClient, parent: str, paths: Sequence[Path]) -> None:
+    """Show figures with a parent run, if they have changed."""
     digest = digest_of_all(paths)
-    if known.get("sfsc.figures") != digest:
+    if client.get_run(parent).data.tags.get("sfsc.figures") != digest:
         for path in paths:
-            client.log_artifact(run_id, str(path), "figures")
-        client.log_batch(run_id, tags=[RunTag("sfsc.figures", digest)])
+            client.log_artifact(parent, str(path), "figures")
+        client.set_tag(parent, "sfsc.figures", digest)

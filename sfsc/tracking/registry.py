@@ -1,9 +1,13 @@
 """Sub-models in MLflow's registry: `models:/sfsc.<study>.<dataset>.<method>@best-<width>`.
 
-Each sub-model of each seed of a row of `methods` is a version, loadable by
-`mlflow.pyfunc.load_model`, with width, cost and accuracy as tags. Only sub-models of the same seed
-are compatible, so all aliases `best-<width>` (0.125 is written 0_125) point to one seed: the one
-with the highest average mAP on the validation identities.
+Each sub-model of each seed of a row of `methods` is a version, with width, cost and accuracy as
+tags. `mlflow.pyfunc.load_model` loads it without this project: weights, code and requirements are
+its artifacts.
+
+Embeddings can be compared if their versions have the same tag `space`: sub-models of one seed that
+share weights or a reference. All aliases `best-<width>` (0.125 is written 0_125) of such a row
+point to one seed, that with the highest average mAP on the validation identities. Networks that
+were trained separately have no such aliases.
 """
 
 import itertools
@@ -11,8 +15,8 @@ import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mlflow.models import Model, ModelSignature
@@ -21,10 +25,16 @@ from mlflow.types import Schema, TensorSpec
 
 from sfsc.networks.build import Network, load_network
 from sfsc.networks.serving import save_submodel
+from sfsc.provenance import write_sources
+from sfsc.settings import parts
 from sfsc.tracking.finished import FinishedTraining
 
 PAGE = 1000
 """Models or versions requested at once."""
+LOADER = "sfsc.networks.serving"
+CODE, ENVIRONMENT = "code.zip", "python_env.yaml"
+REQUIREMENTS = ("mlflow", "numpy", "pydantic", "safetensors", "torch")
+"""Packages that the code of a model imports, and the one that loads it."""
 
 
 def register(
@@ -45,12 +55,15 @@ def register(
     prefix = f"sfsc.{study}."
     found = client.search_registered_models(f"name LIKE '{prefix}%'", max_results=PAGE)
     # To LIKE, `_` in the name of a study is any character, which would match other studies.
-    known = {model.name for model in found if model.name.startswith(prefix)}
-    for name in known - rows.keys():
+    known = {model.name: model.description for model in found if model.name.startswith(prefix)}
+    for name in known.keys() - rows.keys():
         client.delete_registered_model(name)
     for name, trainings in rows.items():
+        description = _description(trainings[0])
         if name not in known:
-            client.create_registered_model(name, description=_description(trainings[0]))
+            client.create_registered_model(name, description=description)
+        elif known[name] != description:
+            client.update_registered_model(name, description)
         _register_row(client, experiment, name, {t: runs[t] for t in trainings})
 
 
@@ -67,9 +80,12 @@ def _model_name(training: FinishedTraining) -> str:
 
 
 def _description(training: FinishedTraining) -> str:
+    (height, width), settings = training.run["image_size"], training.run["network"]
+    comparable = "one seed" if training.has_one_space else "one width of one seed"
     return (
-        f"Sub-models of `{training.folder.parent.name}`: uint8 images (B, H, W, C) to unit "
-        "embeddings (B, D). Compare embeddings of one seed only, by cosine."
+        f"Sub-models of `{training.folder.parent.name}`: uint8 images (B, {height}, {width}, "
+        f"{settings['image_channels']}) to unit embeddings (B, {settings['embedding_dim']}). "
+        f"Compare embeddings of {comparable} only (equal tag `space`), by cosine."
     )
 
 
@@ -89,9 +105,11 @@ class _Submodel:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of the version: width, cost and accuracy."""
+        """The tags of the version: width, space, cost and accuracy."""
         run, matrix, switch = self.training.run, self.training.matrix, self.switch
+        space = "" if self.training.has_one_space else f"/width{self.width}"
         return {
+            "space": f"{self.training.name}{space}",
             "switch": str(switch),
             "width": self.width,
             "seed": str(run["seed"]),
@@ -123,10 +141,17 @@ def _register_row(
                 model_id = _log_model(client, experiment, submodel, network)
                 versions[submodel] = _create_version(client, name, submodel, model_id)
     best = max(runs, key=lambda training: training.run["validation"][-1]["average_map"])
-    aliases = client.get_registered_model(name).aliases
-    for submodel in wanted[best]:
-        alias, version = f"best-{submodel.width.replace('.', '_')}", versions[submodel]
-        if str(aliases.get(alias)) != version:
+    aliases = {
+        f"best-{submodel.width.replace('.', '_')}": versions[submodel]
+        for submodel in wanted[best]
+        if best.has_one_space
+    }
+    known = client.get_registered_model(name).aliases
+    for alias in known.keys() - aliases.keys():
+        if alias.startswith("best-"):
+            client.delete_registered_model_alias(name, alias)
+    for alias, version in aliases.items():
+        if str(known.get(alias)) != version:
             client.set_registered_model_alias(name, alias, version)
 
 
@@ -148,35 +173,46 @@ def _known_versions(
 
 def _log_model(client: MlflowClient, experiment: str, submodel: _Submodel, network: Network) -> str:
     """Log a sub-model as a model of its run; return its identifier."""
-    training, switch = submodel.training, submodel.switch
+    training = submodel.training
     model = client.create_logged_model(
         experiment,
-        name=f"{training.folder.parent.name}-{training.folder.name}-switch{switch}",
+        name=f"{training.folder.parent.name}-{training.folder.name}-switch{submodel.switch}",
         source_run_id=submodel.run_id,
         tags={"sfsc.key": training.key},
         model_type="sub-model",
     )
     with tempfile.TemporaryDirectory() as folder:
-        settings = training.run["network"]
-        save_submodel(network, switch, settings, Path(folder) / "data")
-        _write_description(Path(folder), settings, model.model_id)
+        _write_model(Path(folder), submodel, network, model.model_id)
         client.log_model_artifacts(model.model_id, folder)
     client.finalize_logged_model(model.model_id, "READY")
     return str(model.model_id)
 
 
-def _write_description(folder: Path, settings: Mapping[str, Any], model_id: str) -> None:
-    """Write `MLmodel`, which tells `mlflow.pyfunc` how to load the folder; nothing is pickled."""
+def _write_model(folder: Path, submodel: _Submodel, network: Network, model_id: str) -> None:
+    """Write what `mlflow.pyfunc` needs to load a sub-model anywhere; nothing is pickled."""
+    run = submodel.training.run
+    settings, image_size = run["network"], run["image_size"]
+    save_submodel(
+        network, submodel.switch, folder / "data", settings=settings, image_size=image_size
+    )
+    backbone = parts.module_name("networks.backbones", settings["backbone"])
+    write_sources(folder / CODE, LOADER, backbone)
+    requirements = (f"{name}=={metadata.version(name).partition('+')[0]}" for name in REQUIREMENTS)
+    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    python = platform.python_version()
+    (folder / ENVIRONMENT).write_text(f"python: {python}\ndependencies: [-r requirements.txt]\n")
     # Tensors have no names here: MLflow would take a named one for a column of a table.
-    images = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, settings["image_channels"]))
+    images = TensorSpec(np.dtype(np.uint8), (-1, *image_size, settings["image_channels"]))
     embeddings = TensorSpec(np.dtype(np.float32), (-1, settings["embedding_dim"]))
     signature = ModelSignature(inputs=Schema([images]), outputs=Schema([embeddings]))
     model = Model(signature=signature, model_id=model_id)
     model.add_flavor(
         "python_function",
-        loader_module="sfsc.networks.serving",
+        loader_module=LOADER,
         data="data",
-        python_version=platform.python_version(),
+        code=CODE,
+        env={"virtualenv": ENVIRONMENT},
+        python_version=python,
     )
     model.save(str(folder / "MLmodel"))
 

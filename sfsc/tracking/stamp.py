@@ -21,7 +21,7 @@ NAME = "mlflow.json"
 def write_stamp(path: Path, content: Mapping[str, object]) -> None:
     """Write the stamp of a mirror."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def mlflow_run(results: Path, folder: Path) -> str:
@@ -32,11 +32,30 @@ def mlflow_run(results: Path, folder: Path) -> str:
         folder: Folder of the run, `results/<study>/<dataset>/<run>/seed<k>`.
     """
     try:
-        runs = json.loads((results / NAME).read_text())["mlflow_runs"]
+        runs = json.loads((results / NAME).read_text(encoding="utf-8"))["mlflow_runs"]
         found = runs["/".join(folder.parts[-4:])]
     except (OSError, ValueError, KeyError, TypeError):
         return "not mirrored yet: run `sfsc track` or the rule `track`"
     return f"run {found} of experiment sfsc/{results.name}"
+
+
+def page_of_experiment(stamp: Path, uri: str) -> str | None:
+    """Return where a browser shows the mirrored runs, and the command that serves them if need be.
+
+    Args:
+        stamp: A file written by `write_stamp`.
+        uri: Value of MLFLOW_TRACKING_URI, or "".
+
+    Returns:
+        A phrase; None if the mirror is not complete.
+    """
+    content = json.loads(stamp.read_text(encoding="utf-8"))
+    if content["status"] != "ok" or "experiment" not in content:
+        return None
+    page = f"#/experiments/{content['experiment']}?workflowType=machine_learning"
+    if uri.startswith("http"):
+        return f"{uri.rstrip('/')}/{page}"
+    return f"make ui, then http://127.0.0.1:5000/{page}"
 
 
 def is_stale(stamp: Path, uri: str) -> bool:
@@ -49,7 +68,7 @@ def is_stale(stamp: Path, uri: str) -> bool:
         stamp: A file written by `write_stamp`.
         uri: Value of MLFLOW_TRACKING_URI, or "".
     """
-    content = json.loads(stamp.read_text())
+    content = json.loads(stamp.read_text(encoding="utf-8"))
     if content["status"] != "ok":
         return True
     run = next(iter(content["mlflow_runs"].values()), None)

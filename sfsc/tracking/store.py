@@ -39,7 +39,7 @@ def locked(path: Path) -> Iterator[None]:
         path: The file; created with its folder, and kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

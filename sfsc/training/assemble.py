@@ -55,12 +55,12 @@ def assemble(
     _write_records(trained, output_dir / "training.parquet")
     digests = {
         "config_digest": digest_of(config),
-        "code_digest": json.loads(config.read_text())["code"],
+        "code_digest": json.loads(config.read_text(encoding="utf-8"))["code"],
         "data_digest": data_digest,
     }
     content = {**_describe(job, trained), **digests, "threads": threads, **validated}
     with replacing(output_dir / "run.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Trained:
         """
         path = folder / "run.json"
         try:
-            return cls(folder, dict(json.loads(path.read_text())))
+            return cls(folder, dict(json.loads(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError) as error:
             raise ResultError(
                 f"{path} must be the record of a finished training. Found: {error}. Train it again."
@@ -166,6 +166,7 @@ def _describe(job: TrainJob, trained: Sequence[Trained]) -> dict[str, object]:
         "seed": job.seed,
         "widths": list(job.network.widths),
         "network": last["network"] | {"kind": "each", "widths": list(job.network.widths)},
+        "image_size": last["image_size"],
         "settings": job.model_dump(mode="json"),
         # <run>/seed<k>/width<w>
         "networks": ["/".join(t.folder.parts[-3:]) for t in trained],

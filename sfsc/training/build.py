@@ -126,7 +126,9 @@ def build_training(
         model=model,
         optimizer=build_optimizer(model, job.train),
         aggregator=build_aggregator(job),
-        augmentation=build_augmentation(job.augmentation, prepared.images.shape[1:3]),
+        augmentation=build_augmentation(
+            prepared.images.shape[1:3], **job.augmentation.model_dump()
+        ),
         images=prepared.images,
         rows=rows,
         labels=torch.from_numpy(labels.astype(np.int64)),

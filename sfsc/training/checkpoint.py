@@ -8,6 +8,7 @@ digest does not match is passed over for the one before it.
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sfsc.files import replacing
+from sfsc.errors import ResultError
+from sfsc.files import lock, replacing
 from sfsc.provenance import digest_of
 
 LOGGER = logging.getLogger(__name__)
@@ -39,9 +41,30 @@ class Progress:
     useful_seconds: float = 0.0
     """Of that, in training steps and validation."""
     loss_scale: float = 1.0
-    """Of fp16."""
+    """The factor on the losses in fp16."""
     good_steps: int = 0
-    """Since the scale was changed."""
+    """Steps since that factor was changed."""
+
+
+@contextmanager
+def own(folder: Path) -> Iterator[None]:
+    """Own a folder of checkpoints: no other training may work, or write results, beside this one.
+
+    Args:
+        folder: The run's folder of checkpoints; made if it does not exist.
+
+    Raises:
+        ResultError: If another process owns it.
+    """
+    try:
+        file = lock(folder / "lock")
+    except BlockingIOError as error:
+        raise ResultError(
+            f"A training must have {folder} to itself. Found another one at work there, {error}. "
+            "Wait until it ends, or stop it."
+        ) from None
+    with file:
+        yield
 
 
 def save_checkpoint(
@@ -63,7 +86,7 @@ def save_checkpoint(
         save_file(as_saved(tensors), temporary)
     with replacing(path.with_suffix(".json")) as temporary:
         content = {"sha256": digest_of(path), "progress": asdict(progress)}
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     for old in sorted(folder.glob("epoch*.json"))[:-KEPT]:
         old.unlink()
         old.with_suffix(".safetensors").unlink(missing_ok=True)
@@ -107,7 +130,7 @@ def _intact(folder: Path) -> Iterator[tuple[Path, Progress]]:
     for meta in sorted(folder.glob("epoch*.json"), reverse=True):
         path = meta.with_suffix(".safetensors")
         try:
-            content = json.loads(meta.read_text())
+            content = json.loads(meta.read_text(encoding="utf-8"))
             progress = Progress(**content["progress"])
             is_intact = digest_of(path) == content["sha256"]
         except (OSError, ValueError, KeyError, TypeError):

@@ -4,16 +4,20 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 LOGGER = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 15.0
 
 
 class ProgressReport:
-    """Reports the steps of a training.
+    """Reports the steps and validations of a training.
+
+    On a terminal, log lines are written above the bar.
 
     Args:
         total: Steps of the whole training.
@@ -23,8 +27,20 @@ class ProgressReport:
     def __init__(self, *, total: int, done: int) -> None:
         self.total, self.done, self._first = total, done, done
         self._start = self._last_line = time.monotonic()
-        self._bar = tqdm(
-            total=total, initial=done, unit="step", disable=not sys.stderr.isatty(), leave=False
+        self._map: float | None = None
+        self._open = ExitStack()
+        is_terminal = sys.stderr.isatty()
+        if is_terminal:
+            self._open.enter_context(logging_redirect_tqdm())
+        self._bar = self._open.enter_context(
+            tqdm(
+                total=total,
+                initial=done,
+                unit="step",
+                disable=not is_terminal,
+                leave=False,
+                dynamic_ncols=True,
+            )
         )
 
     def step(self, epoch: int, losses: Sequence[float]) -> None:
@@ -35,11 +51,14 @@ class ProgressReport:
             losses: Total loss of each sub-model.
         """
         self.done += 1
-        self._bar.update()
+        shown = " ".join(f"{loss:.3f}" for loss in losses)
+        if not self._bar.disable:
+            validated = "" if self._map is None else f"  mAP {100 * self._map:.1f} %"
+            self._bar.set_postfix_str(f"epoch {epoch}  loss {shown}{validated}", refresh=False)
+            self._bar.update()
+            return
         now = time.monotonic()
-        if not self._bar.disable or (
-            now - self._last_line < SECONDS_BETWEEN_LINES and self.done < self.total
-        ):
+        if now - self._last_line < SECONDS_BETWEEN_LINES and self.done < self.total:
             return
         self._last_line = now
         seconds = (now - self._start) / (self.done - self._first) * (self.total - self.done)
@@ -48,10 +67,20 @@ class ProgressReport:
             epoch,
             self.done,
             self.total,
-            " ".join(f"{loss:.3f}" for loss in losses),
+            shown,
             timedelta(seconds=round(seconds)),
         )
 
+    def validated(self, epoch: int, average_map: float) -> None:
+        """Report a validation.
+
+        Args:
+            epoch: Number of the epoch, counted from 1.
+            average_map: Mean of the mAP matrix on the validation identities, 0 to 1.
+        """
+        self._map = average_map
+        LOGGER.info("epoch %d  validation mAP %.1f %%", epoch, 100 * average_map)
+
     def close(self) -> None:
         """Remove the bar."""
-        self._bar.close()
+        self._open.close()

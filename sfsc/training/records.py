@@ -135,7 +135,7 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
 
 def read_stream(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a stream."""
-    with path.open() as lines:
+    with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)
 
 

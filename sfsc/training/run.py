@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,11 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
 from sfsc.networks.cost import cost
+from sfsc.networks.weight_files import digest_of_weights
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
 from sfsc.settings.jobs import TrainJob, load_slice
 from sfsc.training.build import Training, build_training
-from sfsc.training.checkpoint import Progress, as_saved, restore_checkpoint, save_checkpoint
+from sfsc.training.checkpoint import Progress, as_saved, own, restore_checkpoint, save_checkpoint
 from sfsc.training.loop import train_epoch
 from sfsc.training.parallel import joined_processes
 from sfsc.training.progress import ProgressReport
@@ -55,9 +56,10 @@ def train(
     With `train.processes` > 1 each of them calls this.
 
     Raises:
-        ConfigError: If the settings are not valid, name a reference and none is given, or ask for
-            a device or processes that are not there.
-        ResultError: If the reference is damaged or does not fit.
+        ConfigError: If the settings are not valid, name a reference and none is given, name a file
+            that does not exist, or ask for a device or processes that are not there.
+        ResultError: If the reference is damaged or does not fit, or another training is at work in
+            `output_dir`.
         DataError: If the prepared set is damaged or too small for the sampler.
         DivergenceError: If a loss is not finite.
     """
@@ -73,37 +75,51 @@ def train(
     prepared = PreparedSet.open(data_dir)
     digests = {
         "config_digest": digest_of(config),
-        "code_digest": json.loads(config.read_text())["code"],
+        "code_digest": json.loads(config.read_text(encoding="utf-8"))["code"],
         "data_digest": digest_of(data_dir / "manifest.csv"),
     }
     if reference_dir:
         digests["reference_digest"] = digest_of(reference_dir / "model.safetensors")
     if job.network.pretrained:
-        digests["pretrained_digest"] = digest_of(Path(job.network.pretrained))
+        digests["pretrained_digest"] = digest_of_weights(Path(job.network.pretrained))
     folder, key = output_dir / "checkpoints", " ".join(digests.values())
-    with joined_processes(job.train.processes, device) as processes:
-        training = build_training(job, prepared, reference_dir, device=device, processes=processes)
-        if processes.rank > 0:
-            _follow(training, folder, key=key)
-            return
-        progress = _run_epochs(training, prepared, folder, key=key)
-    training.model.cpu()
-    stream = folder / "stream.jsonl"
-    write_parquet(stream, output_dir / "training.parquet")
-    with replacing(output_dir / "model.safetensors") as temporary:
-        save_file(as_saved(training.model.state_dict()), temporary)
-    with replacing(output_dir / "run.json") as temporary:
-        content = {
-            **_describe(training, prepared),
-            **digests,
+    with ExitStack() as stack:
+        with joined_processes(job.train.processes, device) as processes:
+            if processes.rank == 0:
+                stack.enter_context(own(folder))
+            training = build_training(
+                job, prepared, reference_dir, device=device, processes=processes
+            )
+            if processes.rank > 0:
+                _follow(training, folder, key=key)
+                return
+            progress = _run_epochs(training, prepared, folder, key=key)
+        training.model.cpu()
+        took = {
             "threads": threads,
             "wall_seconds": round(progress.seconds, 3),
             "useful_seconds": round(progress.useful_seconds, 3),
+        }
+        _write_results(training, prepared, output_dir, digests | took)
+        shutil.rmtree(folder)
+
+
+def _write_results(
+    training: Training, prepared: PreparedSet, folder: Path, facts: Mapping[str, object]
+) -> None:
+    """Write the model, its curves and its record."""
+    stream = folder / "checkpoints" / "stream.jsonl"
+    write_parquet(stream, folder / "training.parquet")
+    with replacing(folder / "model.safetensors") as temporary:
+        save_file(as_saved(training.model.state_dict()), temporary)
+    with replacing(folder / "run.json") as temporary:
+        content = {
+            **_describe(training, prepared),
+            **facts,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "validation": [record for record in read_stream(stream) if "map" in record],
         }
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-    shutil.rmtree(folder)
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _follow(training: Training, folder: Path, *, key: str) -> None:
@@ -127,7 +143,7 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
     model, optimizer, settings = training.model, training.optimizer, training.job.train
     progress, scale = _restore(training, folder, key=key), training.loss_scale
     if progress.epoch:
-        LOGGER.info("Resuming behind epoch %d of %d.", progress.epoch, settings.epochs)
+        LOGGER.info("Resuming after epoch %d of %d.", progress.epoch, settings.epochs)
     start, useful = time.monotonic() - progress.seconds, progress.useful_seconds
     first = progress.epoch
     with (
@@ -142,7 +158,7 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
             if done % settings.validate_every == 0 or done == settings.epochs:
                 validation = validate(model.network, prepared, training.device)
                 stream.write({"epoch": done, **asdict(validation)})
-                LOGGER.info("epoch %d  validation mAP %.1f %%", done, 100 * validation.average_map)
+                report.validated(done, validation.average_map)
             useful += time.monotonic() - began
             if done % settings.checkpoint_every == 0 or done == settings.epochs:
                 length, seconds = stream.flush(), time.monotonic() - start
@@ -167,6 +183,7 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
             **job.network.architecture(),
             "image_channels": image_shape[0],
         },
+        "image_size": list(image_shape[1:]),
         "settings": job.model_dump(mode="json"),
         "epochs": job.train.epochs,
         "steps": training.total_steps,

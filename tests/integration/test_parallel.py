@@ -136,7 +136,7 @@ def test_a_killed_parallel_training_goes_on(parallel_job: TrainJob, data_dir: Pa
     process.communicate()
     # Started by torchrun itself, it is the same training.
     output = finish(start(*TORCHRUN, "-m", "sfsc.cli", *arguments(parallel_job, data_dir, killed)))
-    assert "Resuming behind epoch" in output
+    assert "Resuming after epoch" in output
     for name in ("model.safetensors", "training.parquet"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
     record = json.loads((whole / "run.json").read_text())

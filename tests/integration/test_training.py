@@ -158,7 +158,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     with caplog.at_level("INFO"):
         train(job, data_dir, folder)
     assert f"Checkpoint {last} is damaged; trying the one before it." in caplog.messages
-    assert "Resuming behind epoch 2 of 4." in caplog.messages
+    assert "Resuming after epoch 2 of 4." in caplog.messages
     assert weights(folder) == weights(finished)
 
 

@@ -224,15 +224,16 @@ def look_at_a_curve(browser: Browser) -> None:
 
 
 def look_at_artifacts(browser: Browser, study: Workspace) -> None:
-    """See the matrix as the pipeline wrote it, the weights, and a figure."""
+    """See the matrix as the pipeline wrote it, and a figure with the parent run."""
     browser.click("//*[@role='tab'][normalize-space()='Artifacts']")
     browser.click("//*[text()='matrix.json']")
     test = study.folder / "results/tiny/synthetic/sfsc/seed0/cross_test.json"
     for row in json.loads(test.read_text())["matrices"]["map_step"]:
         for value in row:
             browser.wait_for_text(str(value))
-    browser.click("//*[text()='model']")
-    browser.find("//*[text()='model.safetensors']")
+    browser.click("//*[@role='tab'][normalize-space()='Overview']")
+    browser.click("//a[normalize-space()='synthetic/sfsc']")
+    browser.click("//*[@role='tab'][normalize-space()='Artifacts']")
     browser.click("//*[text()='figures']")
     browser.click("//*[text()='synthetic_cross_test.png']")
     widths = "return [...document.images].map(image => image.naturalWidth)"

@@ -80,5 +80,5 @@ def test_a_killed_job_is_submitted_again_and_resumes(tmp_path: Path):
     assert first in KILLED
     assert again == "COMPLETED"
     log = clustered.folder / "logs/tiny/synthetic/sfsc/seed0/train.log"
-    assert "Resuming behind epoch" in log.read_text()
+    assert "Resuming after epoch" in log.read_text()
     assert model.read_bytes() == (local.folder / target).read_bytes()

@@ -53,6 +53,23 @@ def test_an_out_that_dvc_does_not_push_is_allowed(out: str, project: Path):
     check_images_stay_here("mine", ["faces"], root=project)
 
 
+def test_a_project_without_git_is_checked_too(tmp_path: Path):
+    """A downloaded archive has DVC's files and no git."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    check_images_stay_here("mine", ["faces"], root=tmp_path)
+    write_stage(tmp_path, "data")
+    with pytest.raises(ConfigError, match=r"images of faces must not be pushed.*, pushed by DVC\."):
+        check_images_stay_here("mine", ["faces"], root=tmp_path)
+
+
+def test_a_project_that_dvc_cannot_read_is_refused(project: Path):
+    """What DVC would push is unknown: its reason is told in one sentence."""
+    (project / "dvc.yaml").write_text("stages: 1\n")
+    with pytest.raises(ConfigError, match=r"^DVC must be able to read the project.* Found: .*dvc"):
+        check_images_stay_here("mine", ["faces"], root=project)
+
+
 def test_a_report_that_git_sees_is_refused(tmp_path: Path):
     """Only files that show images must be ignored; tables need not be."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)

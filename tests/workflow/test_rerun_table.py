@@ -245,7 +245,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
         "networks.build networks.cost networks.extract networks.per_width networks.resnet",
     ),
     (ALL | MEASURE, "networks.pooling networks.switchable"),
-    (ALL, "networks.pretrained networks.recompute training.replay"),
+    (ALL, "networks.pretrained networks.recompute networks.weight_files training.replay"),
     (NOTHING, "training.launch"),
     (NOTHING, "networks.backbones.mobilenet_v2 networks.backbones.resnet18"),
     (NOTHING, "networks.backbones.resnet50 networks.backbones.resnext50"),

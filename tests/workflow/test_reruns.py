@@ -131,7 +131,7 @@ def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
     result = changed.run("--", target)
     assert result.returncode == 0, result.stdout
     log = changed.folder / "logs/tiny/synthetic/sfsc/seed0/train.log"
-    assert "Resuming behind epoch" in log.read_text()
+    assert "Resuming after epoch" in log.read_text()
     assert model.read_bytes() == expected
 
 

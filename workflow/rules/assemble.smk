@@ -3,7 +3,9 @@
 
 rule assemble_independent:
     input:
-        config="results/{study}/{dataset}/{run}/seed{seed}/config/assemble.json",
+        config=fingerprint(
+            "results/{study}/{dataset}/{run}/seed{seed}/config/assemble.json"
+        ),
         models=network_files("model.safetensors"),
         runs=network_files("run.json"),
         curves=network_files("training.parquet"),
@@ -26,12 +28,15 @@ rule assemble_independent:
         runtime=30,
         gpu=min(GPUS, 1),
     params:
+        config=planned,
         networks=lambda wildcards, input: folders(input.models),
         data=subpath(input.manifest, parent=True),
         folder=subpath(output.model, parent=True),
+    message:
+        "Assemble {wildcards.run}/seed{wildcards.seed} on {wildcards.dataset}"
     shell:
-        "sfsc assemble --config {input.config} --networks {params.networks} --data {params.data}"
-        " --output {params.folder} --threads {threads} > {log} 2>&1"
+        "sfsc assemble {params.config} --networks {params.networks:q} --data {params.data:q}"
+        " --output {params.folder:q} --threads {threads} > {log:q} 2>&1"
 
 
 use rule assemble_independent as assemble_full_alone with:

@@ -1,17 +1,19 @@
 # What the rules share: the validated parameters, the runs, the wildcards and the deliverables.
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
-from sfsc.settings import parts
+from sfsc import plan
 from sfsc.errors import ConfigError
 from sfsc.licence import check_images_stay_here
-from sfsc.settings.experiment import load_params
 from sfsc.provenance import SOURCE_ROOT
+from sfsc.settings import parts
+from sfsc.settings.experiment import load_params
 
-# The jobs run with this interpreter and on these sources, the ones that fingerprints describe: in a
-# copy of the project, say a DVC experiment's, the command on the user's path would be of another.
+# The jobs run with this interpreter and on these sources, the ones that fingerprints describe: in a copy of the project,
+# such as a DVC experiment's, the command on the user's path would belong to another copy.
 os.environ.update(
     PATH=os.pathsep.join(
         [str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]
@@ -22,12 +24,18 @@ os.environ.update(
 )
 
 
+# params.yaml and its overlays.
+SETTINGS = list(
+    dict.fromkeys(
+        ["params.yaml", *(os.path.relpath(path) for path in workflow.configfiles)]
+    )
+)
+
+
 def read_params():
     """Return the validated parameters; end with the sentences of all mistakes, and no traceback."""
-    overlays = [os.path.relpath(path) for path in workflow.configfiles]
-    files = dict.fromkeys(["params.yaml", *overlays])
     try:
-        params = load_params([Path(file) for file in files])
+        params = load_params([Path(file) for file in SETTINGS])
         if workflow.is_main_process:
             check_images_stay_here(params.study, params.datasets, root=Path.cwd())
         return params
@@ -44,12 +52,8 @@ def one_of(names):
 PARAMS = read_params()
 STUDY = PARAMS.study_job()
 # Every run and its seeds. A study searches or compares: candidates are never tested.
-RUNS = (
-    {c.run: PARAMS.variation_seeds for group in STUDY.search.values() for c in group}
-    if STUDY.search
-    else PARAMS.runs()
-)
-# That a training takes.
+RUNS = plan.runs(PARAMS)
+# GPUs of a training.
 GPUS = PARAMS.train.processes if PARAMS.train.device == "cuda" else 0
 
 # The figures of a data set, in the order of the report; a new file of sfsc/reporting/figures comes last.
@@ -92,8 +96,8 @@ def raw_files(wildcards):
 
 
 def flag(name, values):
-    """Return a flag of the command line and its values, nothing if there are none."""
-    return " ".join([name, *values]) if values else ""
+    """Return a flag of the command line and its values, quoted; nothing if there are none."""
+    return shlex.join([name, *values]) if values else ""
 
 
 def folders(files):

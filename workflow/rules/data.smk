@@ -2,6 +2,8 @@
 
 
 rule fetch_omniglot:
+    input:
+        ready,
     output:
         "data/raw/omniglot/{archive}.zip",
     log:
@@ -15,13 +17,15 @@ rule fetch_omniglot:
         mem_mb=500,
         runtime=20,
         gpu=0,
+    message:
+        "Download {wildcards.archive}.zip"
     shell:
-        "sfsc fetch --archive {wildcards.archive} --output {output} > {log} 2>&1"
+        "sfsc fetch --archive {wildcards.archive:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule prepare_synthetic:
     input:
-        config="data/prepared/{study}/synthetic.json",
+        config=fingerprint("data/prepared/{study}/synthetic.json"),
     output:
         manifest="data/prepared/{study}/synthetic/manifest.csv",
         images="data/prepared/{study}/synthetic/images.npy",
@@ -37,15 +41,18 @@ rule prepare_synthetic:
         runtime=30,
         gpu=0,
     params:
+        config=planned,
         folder=subpath(output.manifest, parent=True),
+    message:
+        "Prepare {params.folder}"
     shell:
-        "sfsc prepare --config {input.config} --raw data/raw --output {params.folder}"
-        " --threads {threads} > {log} 2>&1"
+        "sfsc prepare {params.config} --raw data/raw --output {params.folder:q}"
+        " --threads {threads} > {log:q} 2>&1"
 
 
 use rule prepare_synthetic as prepare_omniglot with:
     input:
-        config="data/prepared/{study}/omniglot.json",
+        config=fingerprint("data/prepared/{study}/omniglot.json"),
         archives=expand(
             "data/raw/omniglot/images_background_small{part}.zip", part=[1, 2]
         ),
@@ -63,7 +70,7 @@ use rule prepare_synthetic as prepare_omniglot with:
 # Any other file of sfsc/data/sets. What it lists in RAW must exist or be made by a rule.
 use rule prepare_synthetic as prepare_data_set with:
     input:
-        config="data/prepared/{study}/{dataset}.json",
+        config=fingerprint("data/prepared/{study}/{dataset}.json"),
         raw=raw_files,
     output:
         manifest="data/prepared/{study}/{dataset}/manifest.csv",

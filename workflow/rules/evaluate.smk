@@ -4,7 +4,9 @@
 
 rule evaluate:
     input:
-        config="results/{study}/{dataset}/{run}/seed{seed}/config/evaluate.json",
+        config=fingerprint(
+            "results/{study}/{dataset}/{run}/seed{seed}/config/evaluate.json"
+        ),
         model="results/{study}/{dataset}/{run}/seed{seed}/model.safetensors",
         run="results/{study}/{dataset}/{run}/seed{seed}/run.json",
         summary="data/prepared/{study}/{dataset}/summary.json",
@@ -25,18 +27,21 @@ rule evaluate:
         runtime=60,
         gpu=min(GPUS, 1),
     params:
+        config=planned,
         run=subpath(input.model, parent=True),
         data=subpath(input.manifest, parent=True),
         output=subpath(output.test, parent=True),
+    message:
+        "Test {wildcards.run}/seed{wildcards.seed} on {wildcards.dataset} (threads: {threads}, GPUs: {resources.gpu})"
     shell:
-        "sfsc evaluate --config {input.config} --run {params.run} --data {params.data}"
-        " --output {params.output} --threads {threads} > {log} 2>&1"
+        "sfsc evaluate {params.config} --run {params.run:q} --data {params.data:q}"
+        " --output {params.output:q} --threads {threads} > {log:q} 2>&1"
 
 
 # The cost of a sub-model depends on the architecture alone, so it needs no training.
 rule measure:
     input:
-        config="results/{study}/{dataset}/config/measure.json",
+        config=fingerprint("results/{study}/{dataset}/config/measure.json"),
         summary="data/prepared/{study}/{dataset}/summary.json",
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
         images="data/prepared/{study}/{dataset}/images.npy",
@@ -53,6 +58,9 @@ rule measure:
         runtime=30,
         gpu=min(GPUS, 1),
     params:
+        config=planned,
         data=subpath(input.manifest, parent=True),
+    message:
+        "Measure what sub-models cost on {wildcards.dataset} (threads: {threads}, GPUs: {resources.gpu})"
     shell:
-        "sfsc measure --config {input.config} --data {params.data} --output {output} > {log} 2>&1"
+        "sfsc measure {params.config} --data {params.data:q} --output {output:q} > {log:q} 2>&1"

@@ -1,105 +1,98 @@
-# Written when the pipeline is read: the fingerprint files, inputs of the jobs that depend on them. Snakemake's
-# own record of parameters and code stays behind in a clone or a DVC experiment; files do not.
-import hashlib
+# The fingerprint files, inputs of the jobs that depend on them (sfsc/plan.py). Snakemake's own record of parameters and
+# code stays behind in a clone or a DVC experiment; files do not.
+#   making a study   owns it, then writes the files that changed; the jobs get the digests of what they were planned with
+#   looking at it    (a dry run, a graph, a report) leaves all files alone, and plans with temporary ones that changed
+#   a cluster's node takes the files as the Snakemake that submitted its job wrote them, even if params.yaml was edited
+import functools
 import os
+import shlex
 from pathlib import Path
 
-from sfsc.provenance import write_fingerprint
-from sfsc.tracking.stamp import is_stale
+from sfsc import plan
+from sfsc.provenance import short_digest
+from sfsc.tracking.stamp import is_stale, page_of_experiment
+
+STORE = os.environ.get("MLFLOW_TRACKING_URI", "")
+JOBS = {
+    **plan.preparations(PARAMS),
+    **plan.training_dependencies(PARAMS),
+    **plan.evaluations(PARAMS),
+    **plan.reports(PARAMS, FIGURES, STORE),
+}
+STAMP = Path(f"results/{PARAMS.study}/mlflow.json")
+# Fingerprint files of a plan that is only looked at.
+SHOWN = Path(workflow.snakemake_tmp_dir, "changed")
 
 
-def materialise_fingerprints():
-    """Write what each job depends on besides its data to a file that is an input of its rule.
+@functools.cache
+def changed_files():
+    """Return the fingerprint files that differ from the plan; write them if the study is to be made."""
+    refuse_missing_files()
+    is_making = workflow.executor_plugin is not None and not workflow.dryrun
+    if is_making:
+        own_study()
+    changed = plan.changed(JOBS)
+    # The mirror's stamp is worth nothing if the store did not answer, or has lost the runs since.
+    is_lost = STAMP.exists() and is_stale(STAMP, STORE)
+    if is_making:
+        plan.write(JOBS, changed)
+        if is_lost:
+            STAMP.unlink()
+        return frozenset()
+    if is_lost:
+        changed.append(f"results/{PARAMS.study}/config/track.json")
+    for path in changed:
+        shown = SHOWN / path
+        shown.parent.mkdir(parents=True, exist_ok=True)
+        shown.write_text(JOBS[path].text, encoding="utf-8")
+    return frozenset(changed)
 
-    The parts that a job names (see sfsc.settings.parts) are hashed with its stage, which does not import
-    them by name.
-    """
-    for dataset in PARAMS.datasets:
-        fingerprint(
-            f"data/prepared/{PARAMS.study}/{dataset}.json",
-            values(PARAMS.prepare_job(dataset)),
-            "sfsc.data.prepare",
-            parts.module_name("data.sets", dataset),
+
+def refuse_missing_files():
+    """End with the sentences of all settings that name a file that is not there."""
+    try:
+        plan.check_files(
+            JOBS,
+            source=", ".join(SETTINGS),
+            is_made=lambda file: any(rule.is_producer(file) for rule in workflow.rules),
         )
-        results = f"results/{PARAMS.study}/{dataset}"
-        for network, (part, seed) in NETWORKS.items():
-            job = PARAMS.resolve(part.run, dataset=dataset, seed=seed, width=part.width)
-            path = f"{results}/{network}/config/train.json"
-            fingerprint(path, values(job), "sfsc.training.run", *job.modules())
-        for run, seeds in RUNS.items():
-            for seed in seeds:
-                fingerprint_run(
-                    f"{results}/{run}/seed{seed}/config", dataset, run, seed
-                )
-        if not STUDY.search:
-            measured = PARAMS.measure_job(dataset)
-            fingerprint(
-                f"{results}/config/measure.json",
-                values(measured),
-                "sfsc.networks.footprint",
-                parts.module_name("networks.backbones", measured.network.backbone.name),
-            )
-    fingerprint_reports(f"results/{PARAMS.study}/config")
+    except ConfigError as error:
+        sys.exit(str(error))
 
 
-def fingerprint_run(folder, dataset, run, seed):
-    """Write what assembling a run and evaluating it depend on."""
-    job = PARAMS.resolve(run, dataset=dataset, seed=seed)
-    backbone = parts.module_name("networks.backbones", job.network.backbone.name)
-    if run in COMPOSITES:
-        stage = "sfsc.training.assemble"
-        fingerprint(f"{folder}/assemble.json", values(job), stage, backbone)
-    if not STUDY.search:
-        modules = ["sfsc.retrieval.evaluate", backbone]
-        if PARAMS.evaluate.reranking:
-            modules.append(parts.module_name("retrieval.rerankings", "k_reciprocal"))
-        fingerprint(f"{folder}/evaluate.json", values(PARAMS.evaluate), *modules)
+def fingerprint(pattern):
+    """Return the input function of a rule's fingerprint file."""
+
+    def find(wildcards):
+        path = pattern.format(**dict(wildcards.items()))
+        if workflow.is_main_process and path in changed_files():
+            return str(SHOWN / path)
+        return path
+
+    return find
 
 
-def fingerprint_reports(folder):
-    """Write what the reporting stages and the mirror depend on."""
-    study = values(STUDY)
-    if STUDY.search:
-        fingerprint(f"{folder}/choices.json", study, "sfsc.reporting.choices")
-    else:
-        fingerprint(f"{folder}/tables.json", study, "sfsc.reporting.tables.write")
-        fingerprint(f"{folder}/claims.json", study, "sfsc.reporting.claims")
-        fingerprint(
-            f"{folder}/figures.json",
-            study,
-            "sfsc.reporting.drawing",
-            *(parts.module_name("reporting.figures", name) for name in FIGURES),
-        )
-        fingerprint(
-            f"{folder}/cost.json",
-            {"datasets": list(PARAMS.datasets)},
-            "sfsc.reporting.tables.cost",
-        )
-        fingerprint(f"{folder}/report.json", study, "sfsc.reporting.report")
-    # The digest of the store's address: the address itself may hold a password.
-    store = os.environ.get("MLFLOW_TRACKING_URI", "")
-    mirrored = study | {"store": hashlib.sha256(store.encode()).hexdigest()[:16]}
-    fingerprint(f"{folder}/track.json", mirrored, "sfsc.tracking.mirror")
+def in_place(path):
+    """Return the place of a fingerprint file that is only shown; any other path as it is."""
+    return str(path).rpartition(f"{SHOWN}/")[2]
 
 
-def values(section):
-    """Return a section of the parameters as JSON values."""
-    return section.model_dump(mode="json")
+def results_folder(wildcards, input):
+    """Return the folder of the study's results, in which the fingerprint file is config/<name>.json."""
+    return os.path.dirname(os.path.dirname(in_place(input.config)))
 
 
-def fingerprint(path, config, *modules):
-    """Write one fingerprint file."""
-    write_fingerprint(Path(path), config, modules=modules)
+def planned(wildcards, input):
+    """Return the flags that give a job its fingerprint file, and the digest that it must have."""
+    path = in_place(input.config)
+    if workflow.is_main_process and path in JOBS:
+        digest = short_digest(JOBS[path].text.encode())
+        return f"--config {shlex.quote(path)} --planned {digest}"
+    return f"--config {shlex.quote(path)}"
 
 
-def forget_stale_mirror():
-    """Drop the mirror's stamp if the store did not answer, or has lost the runs since."""
-    stamp = Path(f"results/{PARAMS.study}/mlflow.json")
-    if stamp.exists() and is_stale(stamp, os.environ.get("MLFLOW_TRACKING_URI", "")):
-        stamp.unlink()
-
-
-# A job on a cluster's node is made from what the Snakemake that submitted it wrote, even if params.yaml was edited since.
-if workflow.is_main_process:
-    materialise_fingerprints()
-    forget_stale_mirror()
+def ready(wildcards):
+    """Return no file: the input function of a rule without a fingerprint, whose jobs must own the study as well."""
+    if workflow.is_main_process:
+        changed_files()
+    return []

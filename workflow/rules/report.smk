@@ -3,7 +3,7 @@
 
 rule tables:
     input:
-        config="results/{study}/config/tables.json",
+        config=fingerprint("results/{study}/config/tables.json"),
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
         queries=of_study("query_metrics.safetensors"),
@@ -21,17 +21,20 @@ rule tables:
         runtime=20,
         gpu=0,
     params:
-        results=subpath(input.config, ancestor=2),
+        config=planned,
+        results=results_folder,
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         choices=lambda wildcards, input: flag("--choices", input.choices),
+    message:
+        "Write the tables of study {wildcards.study}"
     shell:
-        "sfsc tables --config {input.config} --results {params.results} --output {params.folder}"
-        " --metrics {output.metrics} {params.choices} > {log} 2>&1"
+        "sfsc tables {params.config} --results {params.results:q} --output {params.folder:q}"
+        " --metrics {output.metrics:q} {params.choices} > {log:q} 2>&1"
 
 
 rule claims:
     input:
-        config="results/{study}/config/claims.json",
+        config=fingerprint("results/{study}/config/claims.json"),
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
         queries=of_study("query_metrics.safetensors"),
@@ -54,16 +57,19 @@ rule claims:
         runtime=20,
         gpu=0,
     params:
-        results=subpath(input.config, ancestor=2),
+        config=planned,
+        results=results_folder,
+    message:
+        "Judge the claims of study {wildcards.study}"
     shell:
-        "sfsc claims --config {input.config} --results {params.results} --output {output.json}"
-        " > {log} 2>&1"
+        "sfsc claims {params.config} --results {params.results:q} --output {output.json:q}"
+        " > {log:q} 2>&1"
 
 
 # Apart from `tables`, which are the same bit for bit whenever a study is made again: times are not.
 rule cost:
     input:
-        config="results/{study}/config/cost.json",
+        config=fingerprint("results/{study}/config/cost.json"),
         measured=measured_of_study(),
     output:
         csv="reports/{study}/cost.csv",
@@ -83,14 +89,16 @@ rule cost:
         mem_mb=1000,
         runtime=10,
         gpu=0,
+    message:
+        "Write the table of costs of study {wildcards.study}"
     shell:
-        "sfsc cost --measured {input.measured} --output {output.csv} > {log} 2>&1"
+        "sfsc cost --measured {input.measured:q} --output {output.csv:q} > {log:q} 2>&1"
 
 
 # Only in a study that searches: it reads the results on the validation identities and no test.
 rule choices:
     input:
-        config="results/{study}/config/choices.json",
+        config=fingerprint("results/{study}/config/choices.json"),
         runs=of_study("run.json"),
     output:
         json="reports/{study}/choices.json",
@@ -106,16 +114,19 @@ rule choices:
         runtime=10,
         gpu=0,
     params:
-        results=subpath(input.config, ancestor=2),
+        config=planned,
+        results=results_folder,
+    message:
+        "Choose among the candidates of study {wildcards.study}"
     shell:
-        "sfsc choices --config {input.config} --results {params.results} --output {output.json}"
-        " > {log} 2>&1"
+        "sfsc choices {params.config} --results {params.results:q} --output {output.json:q}"
+        " > {log:q} 2>&1"
 
 
 # All figures of a data set: one process reads the results once.
 rule figures:
     input:
-        config="results/{study}/config/figures.json",
+        config=fingerprint("results/{study}/config/figures.json"),
         runs=of_data_set("run.json"),
         tests=of_data_set("cross_test.json"),
         queries=of_data_set("query_metrics.safetensors"),
@@ -151,18 +162,21 @@ rule figures:
         runtime=60,
         gpu=0,
     params:
+        config=planned,
         names=FIGURES,
-        results=subpath(input.config, ancestor=2),
+        results=results_folder,
         data=subpath(input.summary, parent=True),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
+    message:
+        "Draw the figures of {wildcards.dataset}"
     shell:
-        "sfsc figures --names {params.names} --config {input.config} --results {params.results}"
-        " --dataset {wildcards.dataset} --data {params.data} --output {params.folder} > {log} 2>&1"
+        "sfsc figures --names {params.names:q} {params.config} --results {params.results:q}"
+        " --dataset {wildcards.dataset:q} --data {params.data:q} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule report:
     input:
-        config="results/{study}/config/report.json",
+        config=fingerprint("results/{study}/config/report.json"),
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
         queries=of_study("query_metrics.safetensors"),
@@ -192,10 +206,13 @@ rule report:
         runtime=10,
         gpu=0,
     params:
-        results=subpath(input.config, ancestor=2),
+        config=planned,
+        results=results_folder,
         tables=subpath(input.main, parent=True),
         choices=lambda wildcards, input: flag("--choices", input.choices),
+    message:
+        "Write the report of study {wildcards.study}"
     shell:
-        "sfsc report --config {input.config} --results {params.results} --tables {params.tables}"
-        " --claims {input.claims} --cost {input.cost} --figures {input.figures}"
-        " --sheets {input.sheets} {params.choices} --output {output} > {log} 2>&1"
+        "sfsc report {params.config} --results {params.results:q} --tables {params.tables:q}"
+        " --claims {input.claims:q} --cost {input.cost:q} --figures {input.figures:q}"
+        " --sheets {input.sheets:q} {params.choices} --output {output:q} > {log:q} 2>&1"

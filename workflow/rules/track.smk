@@ -4,7 +4,7 @@
 
 rule track:
     input:
-        config="results/{study}/config/track.json",
+        config=fingerprint("results/{study}/config/track.json"),
         models=of_study("model.safetensors"),
         runs=of_study("run.json"),
         curves=of_study("training.parquet"),
@@ -24,7 +24,9 @@ rule track:
         runtime=60,
         gpu=0,
     params:
-        study=lambda wildcards: f"results/{wildcards.study}",
+        study="results/{study}",
         report=subpath(input.report, parent=True),
+    message:
+        "Mirror study {wildcards.study} into MLflow"
     shell:
-        "sfsc track --study {params.study} --report {params.report} --stamp {output} > {log} 2>&1"
+        "sfsc track --study {params.study:q} --report {params.report:q} --stamp {output:q} > {log:q} 2>&1"

@@ -5,7 +5,7 @@
 
 rule train_sfsc:
     input:
-        config="results/{study}/{dataset}/{network}/config/train.json",
+        config=fingerprint("results/{study}/{dataset}/{network}/config/train.json"),
         summary="data/prepared/{study}/{dataset}/summary.json",
         manifest="data/prepared/{study}/{dataset}/manifest.csv",
         images="data/prepared/{study}/{dataset}/images.npy",
@@ -30,15 +30,18 @@ rule train_sfsc:
         runtime=240,
         gpu=GPUS,
     params:
+        config=planned,
         threads=lambda wildcards, threads: max(1, threads // PARAMS.train.processes),
         data=subpath(input.manifest, parent=True),
         folder=subpath(output.model, parent=True),
         reference=lambda wildcards, input: flag(
             "--reference", folders(input.reference)[:1]
         ),
+    message:
+        "Train {wildcards.network} on {wildcards.dataset} (threads: {threads}, GPUs: {resources.gpu})"
     shell:
-        "sfsc train --config {input.config} --data {params.data}"
-        " --output {params.folder} {params.reference} --threads {params.threads} > {log} 2>&1"
+        "sfsc train {params.config} --data {params.data:q}"
+        " --output {params.folder:q} {params.reference} --threads {params.threads} > {log:q} 2>&1"
 
 
 use rule train_sfsc as train_bct_s with:

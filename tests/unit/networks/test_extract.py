@@ -1,5 +1,7 @@
 """An extracted sub-model equals the trained one."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -83,3 +85,33 @@ def test_every_sub_model_has_one_embedding_dimension():
     network = trained_network("small_resnet")
     shapes = {network(torch.randn(2, 3, 32, 32), switch).embedding.shape for switch in range(4)}
     assert shapes == {(2, 16)}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+class TestExport:
+    """A sub-model can be traced and exported, for any number of images."""
+
+    def test_a_trace_embeds_other_numbers_of_images(self, backbone: str):
+        """`torch.jit.trace` on three images gives the embeddings of two."""
+        dense, images = extract(trained_network(backbone), 0), torch.randn(3, 3, 48, 80)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit itself
+            traced = torch.jit.trace(dense, images)
+        torch.testing.assert_close(traced(images[:2]), dense(images[:2]))
+
+    def test_an_export_has_a_dynamic_batch(self, backbone: str):
+        """`torch.export` keeps the number of images free."""
+        dense, images = extract(trained_network(backbone), 0), torch.randn(3, 3, 48, 80)
+        batch = torch.export.Dim("batch", min=1, max=64)
+        program = torch.export.export(dense, (images,), dynamic_shapes=({0: batch},))
+        torch.testing.assert_close(program.module()(images[:2]), dense(images[:2]))
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
+    def test_other_precisions_embed(self, backbone: str, dtype: torch.dtype):
+        """Weights and images in another floating-point type give embeddings of that type."""
+        dense, images = extract(trained_network(backbone), 0), torch.randn(3, 3, 48, 80)
+        expected = dense(images)
+        found = dense.to(dtype)(images.to(dtype))
+        assert found.dtype == dtype
+        error = (found.float() - expected).norm() / expected.norm()
+        assert error < (0.1 if dtype == torch.bfloat16 else 1e-4)

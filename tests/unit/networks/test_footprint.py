@@ -53,7 +53,8 @@ def test_sizes_are_those_of_the_deployed_files(measured: dict[str, Any], tmp_pat
     network = KINDS["switchable"](**settings).eval()
     for switch, row in enumerate(measured["submodels"]):
         folder = tmp_path / str(switch)
-        save_submodel(network, switch, {"kind": "switchable"} | settings, folder)
+        described = {"kind": "switchable"} | settings
+        save_submodel(network, switch, folder, settings=described, image_size=(24, 24))
         assert row["model_bytes"] == sum(path.stat().st_size for path in folder.iterdir())
         (embedding,) = load_submodel(folder).predict(np.zeros((1, 24, 24, 3), dtype=np.uint8))
         assert row["embedding_bytes"] == embedding.nbytes

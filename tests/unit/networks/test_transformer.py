@@ -88,18 +88,18 @@ def test_heads_are_cropped_whole():
     torch.testing.assert_close(attention.proj(torch.cat(heads, dim=-1), 2), expected)
 
 
-def test_places_of_the_learned_grid_are_taken_as_they_are():
+def test_positions_of_the_learned_grid_are_used_unchanged():
     """On the learned grid, position embeddings are not interpolated."""
     patches, first, places = torch.randn(2, 8, 3, 3), torch.randn(1, 1, 8), torch.randn(1, 10, 8)
     expected = torch.cat([first.expand(2, -1, -1), patches.flatten(2).mT], dim=1) + places
-    torch.testing.assert_close(to_tokens(patches, first, places), expected)
+    torch.testing.assert_close(to_tokens(patches, first, places, 3), expected)
 
 
 @pytest.mark.parametrize("map_size", [(2, 2), (6, 5), (1, 1)])
-def test_every_learned_place_has_a_part(map_size: tuple[int, int]):
-    """The output is the map of patches for any image size."""
+def test_every_learned_position_contributes(map_size: tuple[int, int]):
+    """All learned position embeddings contribute, for any image size."""
     places = torch.randn(1, 10, 8, requires_grad=True)
-    tokens = to_tokens(torch.randn(2, 8, *map_size), torch.randn(1, 1, 8), places)
+    tokens = to_tokens(torch.randn(2, 8, *map_size), torch.randn(1, 1, 8), places, 3)
     (gradient,) = torch.autograd.grad((tokens**2).sum(), places)
     assert (gradient != 0).all()
 

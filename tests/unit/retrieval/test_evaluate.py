@@ -110,7 +110,8 @@ def test_a_re_ranked_test_says_so(run_dir: Path, data_dir: Path, monkeypatch: py
         section = SECTION.model_copy(update={"reranking": reranking})
         found = run_stage(run_dir, data_dir, section)
         assert found["matrices"]["cmc_1"] == [[share]]
-    assert found["reranking"] == {"k1": 2, "k2": 1, "original_weight": 0.3}
+    expected = {"name": "k_reciprocal", "k1": 2, "k2": 1, "original_weight": 0.3}
+    assert found["reranking"] == expected
 
 
 def test_one_network_has_no_off_diagonal():

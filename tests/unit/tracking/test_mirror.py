@@ -1,9 +1,12 @@
 """The mirror shows exactly what is on disk, once, and never blocks the pipeline."""
 
+import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from torch.nn import functional
 
 from sfsc.data.transforms import to_float
 from sfsc.errors import ResultError, TrackingError
-from sfsc.networks.build import EmbeddingNetwork, load_network
+from sfsc.networks.build import KINDS, load_network
 from sfsc.tracking import mirror as mirroring
 from sfsc.tracking.mirror import mirror
 from sfsc.tracking.store import MlflowClient
@@ -32,18 +35,27 @@ STAMP = Path("results/toy/mlflow.json")
 FIGURES = Path("reports/toy/figures")
 
 
-def write_training(method: str, seed: int, *, average_map: float = 0.5) -> Path:
+def write_training(
+    method: str,
+    seed: int,
+    *,
+    average_map: float = 0.5,
+    kind: str = "switchable",
+    reference: str | None = None,
+) -> Path:
     """Write the result files of a training of two sub-models."""
     folder = Path("results/toy/synthetic") / method / f"seed{seed}"
     (folder / "config").mkdir(parents=True, exist_ok=True)
     (folder / "config" / "train.json").write_text('{"code": "c", "config": {}}')
-    network = EmbeddingNetwork(**NETWORK)
+    network = KINDS[kind](**NETWORK)
     weights = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
     run = {
         "dataset": "synthetic", "method": method, "seed": seed, "widths": [0.5, 1.0],
-        "network": {"kind": "switchable", **NETWORK},
-        "settings": {"seed": seed, "train": {"epochs": 4, "learning_rate": 0.1}},
+        "network": {"kind": kind, **NETWORK}, "image_size": [16, 12],
+        "settings": {
+            "seed": seed, "reference": reference, "train": {"epochs": 4, "learning_rate": 0.1}
+        },
         "config_digest": "c" * 64, "code_digest": "d" * 16, "data_digest": "e" * 64,
         "git_revision": "f" * 40, "git_clean": True, "environment": {"python": "3.11.7"},
         "threads": 1, "steps": STEPS, "epochs": 4, "wall_seconds": 60.0,
@@ -116,7 +128,10 @@ def test_a_training_is_found_by_name_and_tags(study: Path):
     """Study, data set, method, seed and the digests of settings, code and data are tags."""
     stamp = synchronise()
     mirrored = stamp.pop("mlflow_runs")
-    assert stamp == {"status": "ok", "runs": 2, "database": "mlflow.db"}
+    experiment = client(study).get_experiment_by_name("sfsc/toy").experiment_id
+    assert stamp == {
+        "status": "ok", "experiment": experiment, "runs": 2, "database": "mlflow.db"
+    }  # fmt: skip
     found = runs(study)
     assert mirrored == {f"toy/{name}": run.info.run_id for name, run in found.items()}
     assert found.keys() == {"synthetic/sfsc/seed0", "synthetic/unified/seed0"}
@@ -158,7 +173,9 @@ def test_run_has_settings_numbers_and_true_times(study: Path):
     """Parameters are flat, each matrix cell is a metric, the run lasts as long as the training."""
     synchronise()
     run = runs(study)["synthetic/sfsc/seed0"]
-    assert run.data.params == {"seed": "0", "train.epochs": "4", "train.learning_rate": "0.1"}
+    assert run.data.params == {
+        "seed": "0", "reference": "None", "train.epochs": "4", "train.learning_rate": "0.1"
+    }  # fmt: skip
     expected = {
         "average_map": 0.5, "map_q0_g0": 0.25, "map_q0_g1": 0.5, "map_q1_g1": 0.75,
         "mean_cmc_1": 0.75, "macs/switch1": 40.0, "parameters/switch0": 1.0, "wall_seconds": 60.0,
@@ -186,19 +203,42 @@ def test_curves_are_thinned_and_keep_their_last_point(study: Path):
     assert not any(name.startswith("cosine_layer") for name in names)
 
 
-def test_files_figures_and_model_are_artifacts(study: Path):
-    """The run's own files, the figures of its data set and its weights can be opened."""
+def test_a_run_has_its_files(study: Path):
+    """The run's own files can be opened."""
     synchronise()
     run_id, store = identifiers(study)["synthetic/sfsc/seed0"], client(study)
     top = {file.path for file in store.list_artifacts(run_id)}
-    assert {"run.json", "cross_test.json", "training.parquet", "matrix.json"} <= top
-    assert [f.path for f in store.list_artifacts(run_id, "figures")] == [
-        "figures/synthetic_matrix.png"
-    ]
+    assert top == {"run.json", "cross_test.json", "training.parquet", "matrix.json", "fingerprint"}
+
+
+def parent_of(study: Path, name: str) -> str:
+    """Return the parent of a training's run."""
+    return runs(study)[name].data.tags["mlflow.parentRunId"]
+
+
+def test_figures_are_stored_with_the_parents_of_rows(study: Path):
+    """Neither each seed nor each condition of a variation stores them again."""
+    write_training("sfsc", 1)
+    write_training("sfsc@kl_weight=0.005", 0)
+    synchronise()
+    store = client(study)
+    for name in ("sfsc", "unified"):
+        parent = parent_of(study, f"synthetic/{name}/seed0")
+        assert [f.path for f in store.list_artifacts(parent, "figures")] == [
+            "figures/synthetic_matrix.png"
+        ]
+    assert len([*(study / "mlartifacts").rglob("*.png")]) == 2
+
+
+def test_weights_are_stored_once(study: Path):
+    """Those of a row as sub-models, those of a condition of a variation as they are."""
+    condition = write_training("sfsc@kl_weight=0.005", 0)
+    synchronise()
+    run_id, store = identifiers(study)["synthetic/sfsc@kl_weight=0.005/seed0"], client(study)
     path = Path(store.download_artifacts(run_id, "model/model.safetensors"))
-    weights = Path("results/toy/synthetic/sfsc/seed0/model.safetensors")
-    assert path.read_bytes() == weights.read_bytes()
-    assert list((study / "mlartifacts" / "sfsc" / "toy").rglob("model.safetensors"))
+    assert path.read_bytes() == (condition / "model.safetensors").read_bytes()
+    stored = [path.name for path in (study / "mlartifacts").rglob("*.safetensors")]
+    assert sorted(stored) == ["model.safetensors"] + ["submodel.safetensors"] * 4
     experiment = store.get_experiment_by_name("sfsc/toy").experiment_id
     models = store.search_logged_models([experiment])
     assert {model.name for model in models} == {
@@ -227,14 +267,14 @@ def test_only_a_changed_training_is_replaced(study: Path):
 
 
 def test_a_changed_figure_does_not_replace_the_run(study: Path):
-    """The run keeps its identity and shows the new picture."""
+    """The run keeps its identity; its parent shows the new picture."""
     synchronise()
     before = identifiers(study)
     (FIGURES / "synthetic_matrix.png").write_bytes(b"better picture")
     synchronise()
     assert identifiers(study) == before
-    run_id = before["synthetic/sfsc/seed0"]
-    path = client(study).download_artifacts(run_id, "figures/synthetic_matrix.png")
+    parent = parent_of(study, "synthetic/sfsc/seed0")
+    path = client(study).download_artifacts(parent, "figures/synthetic_matrix.png")
     assert Path(path).read_bytes() == b"better picture"
 
 
@@ -318,6 +358,21 @@ def test_a_damaged_result_is_an_error_not_an_outage(study: Path):
     assert client(study).get_experiment_by_name("sfsc/toy") is None
 
 
+@pytest.mark.usefixtures("study")
+def test_a_result_of_another_version_is_an_error():
+    """A record without the size of the images cannot be served."""
+    path = Path("results/toy/synthetic/sfsc/seed0/run.json")
+    record = json.loads(path.read_text())
+    del record["image_size"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(ResultError) as error:
+        synchronise()
+    assert str(error.value) == (
+        f"{path} must have the `image_size` of the training. Found none: another version wrote it. "
+        "Train it again."
+    )
+
+
 def test_deleted_experiment_comes_back(study: Path):
     """An experiment deleted in the browser is restored, with its runs as on disk."""
     synchronise()
@@ -390,6 +445,7 @@ class TestRegistry:
         expected = {
             "switch": "0", "macs": "10", "parameters": "1", "map_self_test": "0.250000",
             "map_against_full": "0.500000", "average_map_of_run": "0.500000",
+            "space": "synthetic/sfsc/seed0",
         }  # fmt: skip
         assert expected.items() <= version.tags.items()
         assert version.run_id == identifiers(study)["synthetic/sfsc/seed0"]
@@ -408,30 +464,127 @@ class TestRegistry:
         found = {alias: str(version) for alias, version in aliases.items()}
         assert found == {"best-0_5": versions["1", "0.5"], "best-1": versions["1", "1"]}
 
+    @pytest.mark.parametrize(
+        ("method", "kind", "reference", "has_one_space"),
+        [
+            ("bct_s", "switchable", None, True),
+            ("bct", "each", "independent", True),
+            ("independent", "each", None, False),
+        ],
+    )
+    def test_only_comparable_networks_have_aliases(
+        self, method: str, kind: str, reference: str | None, has_one_space: bool, study: Path
+    ):
+        """Networks trained separately embed into unrelated spaces, and the registry says so."""
+        write_training(method, 0, kind=kind, reference=reference)
+        synchronise()
+        name, store = f"sfsc.toy.synthetic.{method}", client(study)
+        model = store.get_registered_model(name)
+        assert model.aliases.keys() == ({"best-0_5", "best-1"} if has_one_space else set())
+        assert model.description == (
+            f"Sub-models of `{method}`: uint8 images (B, 16, 12, 3) to unit embeddings (B, 8). "
+            f"Compare embeddings of {'one seed' if has_one_space else 'one width of one seed'} "
+            "only (equal tag `space`), by cosine."
+        )
+        found = store.search_model_versions(f"name = '{name}'")
+        spaces = {version.tags["space"] for version in found}
+        assert spaces == (
+            {f"synthetic/{method}/seed0"}
+            if has_one_space
+            else {f"synthetic/{method}/seed0/width0.5", f"synthetic/{method}/seed0/width1"}
+        )
+
+    def test_aliases_and_description_follow_the_row(self, study: Path):
+        """A row that loses its common space loses its aliases; a user's own alias stays."""
+        write_training("mine", 0)
+        synchronise()
+        store, name = client(study), "sfsc.toy.synthetic.mine"
+        store.set_registered_model_alias(name, "production", self.versions(study, "mine")["0", "1"])
+        write_training("mine", 1, kind="each")
+        shutil.rmtree("results/toy/synthetic/mine/seed0")
+        write_training("mine", 0, kind="each")
+        synchronise()
+        model = store.get_registered_model(name)
+        assert not [alias for alias in model.aliases if alias.startswith("best-")]
+        assert "one width of one seed only" in model.description
+
     @pytest.mark.usefixtures("study")
-    def test_a_version_embeds_as_the_submodel_does(self):
-        """`mlflow.pyfunc.load_model` needs the alias alone; the signature refuses other input."""
+    def test_a_version_loads_without_the_project(self, tmp_path: Path):
+        """Its own code, weights and requirements are enough; the embeddings are the sub-model's."""
         synchronise()
         program = (
             "import sys, numpy as np, mlflow;"
-            "from mlflow.exceptions import MlflowException;"
-            "mlflow.set_tracking_uri('sqlite:///mlflow.db');"
+            f"mlflow.set_tracking_uri('sqlite:///{tmp_path}/mlflow.db');"
             "model = mlflow.pyfunc.load_model('models:/sfsc.toy.synthetic.sfsc@best-0_5');"
-            "images = np.arange(2 * 16 * 16 * 3, dtype=np.uint8).reshape(2, 16, 16, 3);"
-            "np.save('embeddings.npy', model.predict(images));\n"
-            "try: model.predict(images.astype(float))\n"
-            "except MlflowException: print('refused')"
+            "images = np.arange(2 * 16 * 12 * 3, dtype=np.uint8).reshape(2, 16, 12, 3);"
+            "np.save('embeddings.npy', model.predict(images));"
+            "files = [m.__file__ for name, m in sys.modules.items() if f'{name}.'[:5] == 'sfsc.'];"
+            "print(len(files) > 10, all('/code.zip/sfsc/' in file for file in files))"
         )
+        (tmp_path / "elsewhere").mkdir()
+        environment = {name: v for name, v in os.environ.items() if name != "PYTHONPATH"}
         result = subprocess.run(
-            [sys.executable, "-c", program], check=False, capture_output=True, text=True
-        )
-        assert (result.returncode, result.stdout) == (0, "refused\n"), result.stderr
+            [sys.executable, "-c", program], check=False, capture_output=True, text=True,
+            cwd=tmp_path / "elsewhere", env=environment,
+        )  # fmt: skip
+        assert (result.returncode, result.stdout) == (0, "True True\n"), result.stderr
+        assert "mismatch" not in result.stderr
         network = load_network(Path("results/toy/synthetic/sfsc/seed0"))
-        images = np.arange(2 * 16 * 16 * 3, dtype=np.uint8).reshape(2, 16, 16, 3)
+        images = np.arange(2 * 16 * 12 * 3, dtype=np.uint8).reshape(2, 16, 12, 3)
         with torch.no_grad():
             expected = functional.normalize(network(to_float(images), 0).embedding, dim=-1)
-        embeddings = torch.from_numpy(np.load("embeddings.npy"))
+        embeddings = torch.from_numpy(np.load("elsewhere/embeddings.npy"))
         torch.testing.assert_close(embeddings, expected, rtol=1e-4, atol=1e-5)
+
+    def test_a_version_names_what_its_code_imports(self, study: Path):
+        """Each package that the code imports is a requirement, at the version in use."""
+        synchronise()
+        (folder, *_) = [path.parent for path in (study / "mlartifacts").rglob("MLmodel")]
+        required = dict(
+            line.split("==") for line in (folder / "requirements.txt").read_text().splitlines()
+        )
+        assert required["torch"] == torch.__version__.partition("+")[0]
+        with zipfile.ZipFile(folder / "code.zip") as archive:
+            trees = [ast.parse(archive.read(name)) for name in archive.namelist()]
+        imported = {
+            name.partition(".")[0]
+            for tree in trees
+            for node in ast.walk(tree)
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        others = imported - sys.stdlib_module_names - {"sfsc", "pydantic_core"}
+        assert others | {"mlflow"} == required.keys()
+
+    def test_other_images_are_refused(self, study: Path):
+        """The signature has the size of the training's images."""
+        synchronise()
+        program = (
+            "import numpy as np, mlflow\n"
+            f"mlflow.set_tracking_uri('sqlite:///{study}/mlflow.db')\n"
+            "model = mlflow.pyfunc.load_model('models:/sfsc.toy.synthetic.sfsc@best-1')\n"
+            "for shape in ((2, 64, 64, 3), (2, 12, 16, 3), (2, 16, 12, 1), (16, 12, 3)):\n"
+            "    try: model.predict(np.zeros(shape, np.uint8))\n"
+            "    except Exception as error: print(str(error).partition('Error: ')[2])\n"
+            "try: model.predict(np.zeros((2, 16, 12, 3)))\n"
+            "except Exception as error: print(str(error).partition('Error: ')[2])\n"
+        )
+        result = subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        )
+        does_not_match = "does not match expected shape (-1, 16, 12, 3)."
+        assert result.stdout.splitlines() == [
+            f"Shape of input (2, 64, 64, 3) {does_not_match}",
+            f"Shape of input (2, 12, 16, 3) {does_not_match}",
+            f"Shape of input (2, 16, 12, 1) {does_not_match}",
+            f"Shape of input (16, 12, 3) {does_not_match}",
+            "dtype of input float64 does not match expected dtype uint8",
+        ]
 
     def test_what_is_gone_or_changed_leaves_the_registry(self, study: Path):
         """A replaced run has new versions, a removed row has no model, a variation never has."""

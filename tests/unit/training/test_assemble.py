@@ -55,6 +55,7 @@ def write_training(folder: Path, width: float, data_digest: str) -> None:
         "train_identities": IDENTITIES, "train_images": 6, "macs": [int(100 * width)],
         "parameters": [int(10 * width)], "wall_seconds": 1.5, "git_clean": True,
         "network": {"kind": "switchable", **settings, "widths": [width]},
+        "image_size": [16, 16],
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run))
     rows = [
