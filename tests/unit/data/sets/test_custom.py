@@ -13,7 +13,8 @@ from sfsc.data.manifest import SPLITS, Manifest
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.sets.custom import Settings, build, expected_counts
 from sfsc.errors import DataError
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.relevance import Labels
 
 SETTINGS = Settings(image_height=16, image_width=24)
 NUMBER = "must be an integer from {} to 2^63 - 1, in the digits 0 to 9. Found `{}`."
