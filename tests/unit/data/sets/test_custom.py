@@ -169,7 +169,7 @@ def test_identities_and_cameras_may_be_hashes_of_63_bits(raw_dir: Path):
 
 @pytest.mark.usefixtures("no_decoding")
 def test_all_mistakes_are_told_at_once_and_before_an_image_is_decoded(raw_dir: Path):
-    """Of rows, labels and files."""
+    """Mistakes in rows, in labels and missing files come in one list."""
     (raw_dir / "photos/d1.jpg").unlink()
     table = CUSTOM.replace(",train,0,0,", ",train,x,1_0,").replace(",train,1,1,", ",train,1,7,")
     _write(raw_dir, table.replace(",gallery,1,-1", ",train,1,-1"))
