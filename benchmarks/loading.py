@@ -1,21 +1,21 @@
-"""How fast a training is given its batches, and how much memory a set takes on the way.
+"""How fast a training gets its batches, and how much memory a large data set takes.
 
     python -m benchmarks.loading [--backbone resnet50] [--threads 2] [--json]
 
-Images of 256 x 128 pixels in P x K batches of 64, from the packed file to what the network takes,
-with flip, pad and crop, colour jitter and random erasing, on the GPU if there is one; medians over
-batches:
+The batches are P x K batches of 64 images of 256 x 128 pixels, read from the packed file and
+augmented by flip, pad and crop, colour jitter and random erasing, on the GPU if there is one.
+Medians over batches:
 
 * `images_per_second`
-* `over_step_consumption`: that over the images that an SFSC step of four sub-models consumes in a
-  second on this machine.
-* `peak_resident_gib`: most memory of a process that checks all digests of a set of MSMT17's size
-  and takes batches of 20,000 random images of it. The set is a file of holes: it takes no disk.
+* `over_step_consumption`: `images_per_second` over the images that an SFSC step of four sub-models
+  consumes in a second on this machine.
+* `peak_resident_gib`: peak memory of a process that checks all digests of a set of MSMT17's size
+  and reads batches of 20,000 random images of it. The set is a sparse file: it takes no disk.
 
-and for comparison, on the same batches, `speedup_over_kornia` (kornia's modules in turn) and
-`speedup_over_decoding` (JPEG files that Pillow decodes for each batch, on as many threads, as
-other code of the field does, before the same changes). `images_per_processor_second` is what one
-core does, other processes' share of the time left out.
+For comparison, on the same batches: `speedup_over_kornia` (the same changes by kornia's modules)
+and `speedup_over_decoding` (JPEG files that Pillow decodes anew for each batch, on as many threads,
+as is usual in re-identification, before the same changes). `images_per_processor_second` counts the
+time of this process only.
 """
 
 import argparse
@@ -27,13 +27,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.memory import status_bytes
 from benchmarks.printing import print_result
@@ -46,35 +47,31 @@ from benchmarks.step import (
     switchable_step,
 )
 from sfsc.compute import best_device, keep_freed_memory
-from sfsc.data.augmentation import Augment, build_augmentation, kornia_steps
-from sfsc.data.image_files import decode_image
+from sfsc.data.augmentation import apply_modules, build_augmentation
 from sfsc.data.integrity import check_digests
 from sfsc.data.manifest import Manifest, Row, pixel_digest
 from sfsc.data.packed import open_images, read_images
 from sfsc.data.samplers import pk_batches
-from sfsc.data.transforms import normalise, to_unit
 from sfsc.settings.jobs import TrainJob
-from sfsc.settings.sections import Augmentation
 
 LIMITS = {"images_per_second": 5000.0, "over_step_consumption": 2.0, "peak_resident_gib": 4.0}
-"""The last one an upper limit."""
+"""The last one is an upper limit, the others are lower limits."""
 SIZE = (256, 128)
 IMAGES = 4000
-"""Of the set that is timed: 0.4 GB, more than any processor's cache."""
+"""Images of the timed set: 0.4 GB, more than the cache of any processor."""
 MSMT17 = 126_441
 RANDOM_IMAGES = 20_000
 ROUNDS = 4
-"""Steps, of which the first ones are slow."""
+"""Number of steps; the first ones are slow."""
 IDENTITIES_PER_BATCH, IMAGES_PER_IDENTITY = 16, 4
 IMAGES_OF_IDENTITY = 20
-CHANGES = Augmentation(
-    flip=True, rotation=0, translation=0, scale=(1, 1), shear=0, pad=10, colour=0.2, erasing=0.5
-)
 Rows = NDArray[np.int64]
+build_changes = partial(build_augmentation, SIZE, flip=True, pad=10, colour=0.2, erasing=0.5)
+"""Returns the changes that are timed."""
 
 
 def batches(images: int) -> Iterator[Rows]:
-    """Yield batches of a set's images without end, as a training draws them."""
+    """Yield batches of images without end, as a training draws them."""
     labels = torch.arange(images) // IMAGES_OF_IDENTITY
     generator = torch.Generator().manual_seed(0)
     while True:
@@ -96,7 +93,7 @@ def write_packed(path: Path, images: int) -> None:
 
 
 def write_jpegs(folder: Path, images: int) -> list[Path]:
-    """Write smooth images of the packed size, which no one needs to shrink: easy to decode."""
+    """Write smooth images of the packed size, which are fast to decode and need no resizing."""
     generator = np.random.default_rng(0)
     paths = [folder / f"{number}.jpg" for number in range(images)]
     for path in paths:
@@ -106,19 +103,24 @@ def write_jpegs(folder: Path, images: int) -> list[Path]:
 
 
 def from_packed(
-    images: NDArray[np.uint8], augmentation: Augment, device: torch.device
+    images: NDArray[np.uint8], augmentation: Callable[[Tensor], Tensor], device: torch.device
 ) -> Callable[[Rows], Tensor]:
-    """Return what makes a batch as the training loop does."""
+    """Return a function that makes a batch as the training loop does."""
     return lambda rows: augmentation(torch.from_numpy(read_images(images, rows)).to(device))
 
 
 def from_jpegs(
-    paths: list[Path], augmentation: Augment, pool: ThreadPoolExecutor, device: torch.device
+    paths: list[Path],
+    augmentation: Callable[[Tensor], Tensor],
+    pool: ThreadPoolExecutor,
+    device: torch.device,
 ) -> Callable[[Rows], Tensor]:
-    """Return what decodes a batch before it is changed."""
+    """Return a function that decodes a batch and then changes it."""
 
     def decode(row: int) -> NDArray[np.uint8]:
-        return decode_image(paths[row % len(paths)], height=SIZE[0], width=SIZE[1])
+        with Image.open(paths[row % len(paths)]) as picture:
+            resized = picture.convert("RGB").resize(SIZE[::-1], Image.Resampling.BILINEAR)
+        return np.asarray(resized)
 
     def make(rows: Rows) -> Tensor:
         decoded = np.stack(list(pool.map(decode, rows.tolist())))
@@ -130,7 +132,7 @@ def from_jpegs(
 def measure_times(
     make: Callable[[Rows], Tensor], order: Iterator[Rows], rounds: int
 ) -> tuple[float, float]:
-    """Return the median seconds of a batch and of the processor's work on it."""
+    """Return the median wall-clock and processor seconds of a batch."""
     wall, processor = [], []
     for _ in range(3):
         make(next(order))
@@ -143,12 +145,11 @@ def measure_times(
 
 
 def measure_loading(folder: Path, *, images: int, rounds: int) -> dict[str, float]:
-    """Return the images per second of the training's path and of the two others."""
+    """Return the images per second of the training, and its speed-up over the two alternatives."""
     write_packed(folder / "images.npy", images)
     packed, order = open_images(folder / "images.npy"), batches(images)
-    device, augmentation = best_device(), build_augmentation(CHANGES, SIZE)
-    in_turn = nn.Sequential(*kornia_steps(CHANGES, SIZE))
-    by_kornia = from_packed(packed, lambda batch: normalise(in_turn(to_unit(batch))), device)
+    device, augmentation = best_device(), build_changes()
+    by_kornia = from_packed(packed, partial(apply_modules, *augmentation.args), device)
     paths = write_jpegs(folder, images // 10)
     wall, processor = measure_times(from_packed(packed, augmentation, device), order, rounds)
     kornia, _ = measure_times(by_kornia, order, max(3, rounds // 10))
@@ -165,7 +166,7 @@ def measure_loading(folder: Path, *, images: int, rounds: int) -> dict[str, floa
 
 
 def measure_consumption(job: TrainJob, *, image_size: tuple[int, int]) -> float:
-    """Return the images that a training step consumes in a second: the fastest of some steps."""
+    """Return the images per second that the fastest of some training steps consumes."""
     images, labels = random_batch(job, image_size)
     device = best_device()
     model = random_model(job).to(device)
@@ -174,19 +175,19 @@ def measure_consumption(job: TrainJob, *, image_size: tuple[int, int]) -> float:
 
 
 def measure_memory(path: Path, *, images: int, random_images: int) -> dict[str, float]:
-    """Return the peak memory of this process; to be called in a fresh one.
+    """Return the peak memory of this process, which must be a fresh one.
 
     Args:
-        path: Of a file of holes that is made here.
-        images: Of the set.
-        random_images: Those that batches are made of.
+        path: A sparse file, written here.
+        images: Number of images of the set.
+        random_images: Number of images that are read in batches.
     """
     np.lib.format.open_memmap(path, "w+", np.uint8, (images, *SIZE, 3))
     opened = open_images(path)
     digest = pixel_digest(np.zeros((*SIZE, 3), np.uint8))
     rows = (Row(f"{number}.jpg", number, 0, "train", digest) for number in range(images))
     check_digests(Manifest.from_rows(rows), opened)
-    make = from_packed(opened, build_augmentation(CHANGES, SIZE), torch.device("cpu"))
+    make = from_packed(opened, build_changes(), torch.device("cpu"))
     order = batches(images)
     for _ in range(random_images // (IDENTITIES_PER_BATCH * IMAGES_PER_IDENTITY)):
         make(next(order))
@@ -215,7 +216,9 @@ def main() -> None:
     )
     parser.add_argument("--backbone", choices=BACKBONES, default="resnet50", help="of the step")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=100, help="batches; of the others a tenth")
+    parser.add_argument(
+        "--rounds", type=int, default=100, help="batches; a tenth for the alternatives"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--memory-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

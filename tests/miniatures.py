@@ -137,11 +137,13 @@ note,split,camera,identity,path
 first,query,0,7,photos/c0.jpg
 ,gallery,1,7,photos/c1.jpg
 blurred,gallery,1,-1,photos/junk.jpg
+,train,0,2,photos/d0.jpg
+,train,1,2,photos/d1.jpg
 """
 
 
 def write_custom(folder: Path) -> Path:
-    """Write a table of 7 images, two identities to train on, one query, one junk image."""
+    """Write a table of 9 images: three identities to train on, one query, one junk image."""
     (folder / "photos").mkdir(parents=True)
     for line in CUSTOM.splitlines()[1:]:
         name = line.rpartition(",")[2]

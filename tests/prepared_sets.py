@@ -21,6 +21,8 @@ LABELS: tuple[Label, ...] = (
     (2, 0, "query"),
     (2, 1, "gallery"),
     (-1, 1, "gallery"),
+    (4, 0, "train"),
+    (4, 1, "train"),
 )
 """Identity, camera and split of a small whole set."""
 

@@ -1,4 +1,4 @@
-"""Zip archives that may be truncated, altered or hostile; they are read, never unpacked to disk."""
+"""Zip archives that may be truncated, altered or hostile: they are never unpacked to disk."""
 
 import zipfile
 import zlib
@@ -8,19 +8,18 @@ from sfsc.data.prepared import file_digest
 from sfsc.errors import DataError
 
 LARGEST = 1 << 32
-"""Largest unpacked size that is read, bytes: a small archive may hold more than a machine does."""
-
+"""Largest accepted unpacked size, bytes: a small archive may unpack to more than the memory."""
 
 _MEND = "Delete it and fetch it again."
 
 
 def check_archive(path: Path, *, sha256: str, source: str | None = None) -> None:
-    """Check that an archive is whole, harmless and the published one, in this order.
+    """Check that an archive is the published one.
 
     Args:
-        path: Of the zip archive.
-        sha256: Of the published archive, hexadecimal.
-        source: What to call it in messages; its path if none.
+        path: The zip archive.
+        sha256: SHA-256 of the published archive, hexadecimal.
+        source: Name of the archive in messages; by default its path.
 
     Raises:
         DataError: If it is missing, truncated, holds a path outside its folder or was altered.
@@ -29,7 +28,7 @@ def check_archive(path: Path, *, sha256: str, source: str | None = None) -> None
     _check_exists(path, source)
     found = file_digest(path)
     if found != sha256:
-        _list_members(path, source)  # has a more telling sentence, where there is one
+        _list_members(path, source)  # which has a better sentence if the archive is truncated
         raise DataError(
             f"{source} must be the published archive (SHA-256 {sha256}). "
             f"Found SHA-256 {found}: it was altered. {_MEND}"
@@ -40,10 +39,10 @@ def read_archive(path: Path) -> dict[str, bytes]:
     """Read all files of an archive into memory.
 
     Args:
-        path: Of the zip archive.
+        path: The zip archive.
 
     Returns:
-        The content of each file by its path within the archive, in the archive's order.
+        The content of each file by its path within the archive, in the order of the archive.
 
     Raises:
         DataError: If it is missing, truncated or damaged, or holds a path outside its folder.

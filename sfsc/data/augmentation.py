@@ -1,68 +1,69 @@
-"""Random changes of a training batch. Apart from `transforms`: embedding needs no kornia.
+"""Random changes of training images, drawn anew for each image of each batch."""
 
-kornia draws them. It also applies them where one is an affine map, which interpolates; without one,
-as in the field's recipe for persons and vehicles, `Sliced` applies the same draws by slices and
-scalings, several times faster.
-"""
-
-from collections.abc import Callable
+from functools import partial
 
 import kornia.augmentation as kornia
 from torch import Tensor, nn
 
-from sfsc.settings.sections import Augmentation
-from sfsc.data.sliced import Sliced
+from sfsc.data.sliced import apply_draws
 from sfsc.data.transforms import normalise, to_unit
 
-Augment = Callable[[Tensor], Tensor]
-"""From packed images, uint8, (B, H, W, C), to what a network takes, (B, C, H, W)."""
+Augment = partial[Tensor]
+"""Maps packed images, uint8 (B, H, W, C), to what a network takes, float32 (B, C, H, W)."""
 
 
-def build_augmentation(section: Augmentation, image_size: tuple[int, int]) -> Augment:
-    """Return the random changes of a batch of packed images.
+def build_augmentation(
+    image_size: tuple[int, int],
+    *,
+    flip: bool = False,
+    rotation: float = 0.0,
+    translation: float = 0.0,
+    scale: tuple[float, float] = (1.0, 1.0),
+    shear: float = 0.0,
+    pad: int = 0,
+    colour: float = 0.0,
+    erasing: float = 0.0,
+) -> Augment:
+    """Return the random changes of a batch of packed images; by default there are none.
 
-    Each image has draws of its own. They come from torch's global generator, which the training
-    loop seeds at the start of an epoch. The changed images are on the device of the packed ones.
-
-    Args:
-        section: What is changed and how much.
-        image_size: H and W.
-    """
-    steps = kornia_steps(section, image_size)
-    if any(isinstance(step, kornia.RandomAffine) for step in steps):
-        in_turn = nn.Sequential(*steps)
-        return lambda packed: normalise(in_turn(to_unit(packed)))
-    return Sliced(steps)
-
-
-def kornia_steps(
-    section: Augmentation, image_size: tuple[int, int]
-) -> list[kornia.AugmentationBase2D]:
-    """Return the random changes as modules of kornia, each (B, C, H, W) in [0, 1] to the same.
+    kornia draws the changes of each image from torch's global generator, which the training loop
+    seeds at the start of an epoch. The result is on the device of the packed images.
 
     Args:
-        section: What is changed and how much.
         image_size: H and W.
+        flip: Mirror horizontally with probability 0.5.
+        rotation: Largest rotation, degrees.
+        translation: Largest shift, as a share of the image side.
+        scale: Range of the zoom.
+        shear: Largest shear, degrees.
+        pad: Black pixels added on each side before a random crop of the image's size.
+        colour: Largest relative jitter of brightness, contrast and saturation.
+        erasing: Probability of random erasing.
     """
     steps: list[kornia.AugmentationBase2D] = []
-    if section.flip:
+    if flip:
         steps.append(kornia.RandomHorizontalFlip(p=0.5))
-    if section.rotation or section.translation or section.shear or section.scale != (1.0, 1.0):
+    is_affine = bool(rotation or translation or shear or scale != (1.0, 1.0))
+    if is_affine:
         steps.append(
             kornia.RandomAffine(
-                degrees=section.rotation,
-                translate=(section.translation, section.translation),
-                scale=section.scale,
-                shear=section.shear,
+                degrees=rotation,
+                translate=(translation, translation),
+                scale=scale,
+                shear=shear,
                 padding_mode="border",
                 p=1.0,
             )
         )
-    if section.pad:
-        steps.append(kornia.RandomCrop(image_size, padding=section.pad))
-    if section.colour:
-        jitter = (section.colour,) * 3
-        steps.append(kornia.ColorJitter(*jitter, hue=0.0, p=1.0))
-    if section.erasing:
-        steps.append(kornia.RandomErasing(p=section.erasing))
-    return steps
+    if pad:
+        steps.append(kornia.RandomCrop(image_size, padding=pad))
+    if colour:
+        steps.append(kornia.ColorJitter(colour, colour, colour, hue=0.0, p=1.0))
+    if erasing:
+        steps.append(kornia.RandomErasing(p=erasing))
+    return partial(apply_modules if is_affine else apply_draws, steps)
+
+
+def apply_modules(steps: list[kornia.AugmentationBase2D], packed: Tensor) -> Tensor:
+    """Draw the changes of packed images (B, H, W, C) and apply them by kornia's modules."""
+    return normalise(nn.Sequential(*steps)(to_unit(packed)))

@@ -1,4 +1,7 @@
-"""A picture of a data set that a person can look at: identities in rows, cameras in columns."""
+"""A contact sheet of a data set: identities in rows, cameras in columns.
+
+The columns of a set with many cameras, or with one for each image, are the images of an identity.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,30 +11,31 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sfsc.data.integrity import count_splits
-from sfsc.data.manifest import Split
+from sfsc.data.manifest import Manifest, Split
 from sfsc.data.prepared import PreparedSet
 
 ROWS_PER_SPLIT: dict[Split, int] = {"train": 5, "validation": 2, "query": 5}
-"""Gallery identities are the query's."""
+"""Number of identities shown of each split; the gallery has those of the query."""
 CELL, LARGEST = 64, 128
-"""Height of a cell, pixels: small images are enlarged by a whole factor to at most `CELL`, those
-higher than `LARGEST` are shrunk to it."""
+"""Smaller images are enlarged by a whole factor to a height of at most `CELL` pixels; images higher
+than `LARGEST` are shrunk to it."""
 GAP = 3
+LARGEST_COLUMNS = 24
+"""Largest number of cameras that have a column each."""
 MARGIN = (118, 64)
-"""Room for the labels on the left and on top, pixels."""
+"""Width of the left margin and height of the top margin, which hold the labels, pixels."""
 PAPER, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
 
 
 def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> None:
-    """Draw the first image of some identities in each camera; an empty cell was not seen.
+    """Draw the first image of some identities by each camera; a cell without one stays grey.
 
     Args:
         prepared: The set.
-        path: Of the PNG file.
-        title: Its heading.
+        path: The PNG file, written here.
+        title: Heading of the sheet.
     """
     manifest = prepared.manifest
-    cameras = np.unique(manifest.camera).tolist()
     rows = [
         (split, identity)
         for split, number in ROWS_PER_SPLIT.items()
@@ -39,28 +43,50 @@ def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> Non
     ]
     width, height = _cell_size(*prepared.images.shape[1:3])
     pitch = (width + GAP, height + GAP)
+    columns, cells = _arrange(manifest, [identity for _, identity in rows])
     sheet = Image.new(
-        "RGB", (MARGIN[0] + pitch[0] * len(cameras), MARGIN[1] + pitch[1] * len(rows)), PAPER
+        "RGB", (MARGIN[0] + pitch[0] * len(columns), MARGIN[1] + pitch[1] * len(rows)), PAPER
     )
     draw = ImageDraw.Draw(sheet)
-    _write_labels(draw, prepared, rows, cameras, title=title, pitch=pitch)
-    for y, (_, identity) in enumerate(rows):
-        for x, camera in enumerate(cameras):
+    _write_labels(draw, prepared, rows, columns, title=title, pitch=pitch)
+    for y in range(len(rows)):
+        for x in range(len(columns)):
             corner = (MARGIN[0] + x * pitch[0], MARGIN[1] + y * pitch[1])
-            found = np.flatnonzero((manifest.identity == identity) & (manifest.camera == camera))
-            if len(found):
-                sheet.paste(_resize(prepared.images[found[0]], width, height), corner)
+            if (y, x) in cells:
+                sheet.paste(_resize(prepared.images[cells[y, x]], width, height), corner)
             else:
                 end = (corner[0] + width - 1, corner[1] + height - 1)
                 draw.rectangle((corner, end), fill=EMPTY)
     sheet.save(path, format="PNG")
 
 
+def _arrange(
+    manifest: Manifest, identities: list[int]
+) -> tuple[list[str], dict[tuple[int, int], int]]:
+    """Return the labels of the columns, and the image of each cell by its row and column."""
+    cameras = np.unique(manifest.camera).tolist()
+    images = [np.flatnonzero(manifest.identity == identity) for identity in identities]
+    if len(cameras) > LARGEST_COLUMNS:
+        cells = {
+            (y, x): int(image)
+            for y, found in enumerate(images)
+            for x, image in enumerate(found[:LARGEST_COLUMNS])
+        }
+        count = max(x for _, x in cells) + 1
+        return [f"image {number}" for number in range(1, count + 1)], cells
+    column_of = {camera: x for x, camera in enumerate(cameras)}
+    cells = {}
+    for y, found in enumerate(images):
+        for image in found.tolist():
+            cells.setdefault((y, column_of[int(manifest.camera[image])]), image)
+    return [f"cam {camera}" for camera in cameras], cells
+
+
 def _write_labels(
     draw: ImageDraw.ImageDraw,
     prepared: PreparedSet,
     rows: Sequence[tuple[str, int]],
-    cameras: list[int],
+    columns: list[str],
     *,
     title: str,
     pitch: tuple[int, int],
@@ -72,9 +98,9 @@ def _write_labels(
     )
     draw.text((8, 6), title, fill=INK, font=heading)
     draw.text((8, 28), f"Identities / images: {sizes}", fill=INK, font=small)
-    for x, camera in enumerate(cameras):
+    for x, label in enumerate(columns):
         place = (MARGIN[0] + x * pitch[0], MARGIN[1] - 17)
-        draw.text(place, f"cam {camera}", fill=INK, font=small)
+        draw.text(place, label, fill=INK, font=small)
     for y, (split, identity) in enumerate(rows):
         part = "test" if split == "query" else split
         middle = MARGIN[1] + y * pitch[1] + pitch[1] // 2
@@ -83,7 +109,7 @@ def _write_labels(
 
 
 def _cell_size(height: int, width: int) -> tuple[int, int]:
-    """Return width and height of a cell.
+    """Return the width and height of a cell, pixels.
 
     >>> _cell_size(28, 28), _cell_size(256, 128)
     ((56, 56), (64, 128))
@@ -93,7 +119,7 @@ def _cell_size(height: int, width: int) -> tuple[int, int]:
 
 
 def _resize(image: NDArray[np.uint8], width: int, height: int) -> Image.Image:
-    """Return a cell: grey images become RGB, pixels stay square."""
+    """Return an image as RGB, resized to a cell."""
     picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))))
     is_shrunk = height < picture.height
     method = Image.Resampling.BOX if is_shrunk else Image.Resampling.NEAREST

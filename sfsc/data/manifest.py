@@ -1,8 +1,9 @@
-"""The typed table that names every image of a data set, validated on load (DESIGN.md 4)."""
+"""The manifest: the table of all images of a data set, validated on load (DESIGN.md 4)."""
 
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,30 +18,33 @@ Split = Literal["train", "validation", "query", "gallery"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 COLUMNS = ("path", "identity", "camera", "split", "digest")
 JUNK = -1
-"""Identity of an image that the protocol ignores: neither a hit nor a miss."""
+"""Identity of an image that the protocol ignores: it is neither a hit nor a miss."""
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+LARGEST = 2**63 - 1
+"""Largest identity and camera: both are stored as int64."""
+
+_INTEGER = re.compile(r"[0-9]{1,40}|-[1-9][0-9]{0,39}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a data set, before it is numbered."""
+    """One image of a data set."""
 
     path: str
-    """Where the image is from: unique, for people to read."""
+    """Path of the image below the raw folder, or another name that tells where it is from."""
     identity: int
-    """Who or what it shows, >= 0; `JUNK` is ignored by the protocol."""
+    """The person or thing that it shows, >= 0, or `JUNK`."""
     camera: int
-    """Who or what took it, >= 0."""
+    """The camera that took it, >= 0."""
     split: Split
-    digest: str
-    """SHA-256 of the packed pixels, hexadecimal."""
+    digest: str = ""
+    """SHA-256 of the packed pixels, hexadecimal; empty before the image is packed."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The table of a data set: an array of length N per column; row i is image i of the set."""
+    """The table of a data set: an array of length N per column. Row i describes image i."""
 
     path: NDArray[np.str_]
     identity: NDArray[np.int64]
@@ -54,7 +58,7 @@ class Manifest:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> "Manifest":
-        """Return the table of `rows`, in their order."""
+        """Return the table of some rows, in their order."""
         rows = list(rows)
         return cls(
             path=np.array([row.path for row in rows], dtype=np.str_),
@@ -72,7 +76,8 @@ class Manifest:
             path: A CSV file with the columns `COLUMNS`, in that order.
 
         Raises:
-            DataError: If the file is missing, is no such table, is empty or names an image twice.
+            DataError: If the file is missing or empty, is not such a table or names an image
+                twice in a split.
         """
         try:
             with path.open(newline="", encoding="utf-8") as file:
@@ -98,12 +103,12 @@ class Manifest:
             writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
 
     def rows(self, split: Split) -> NDArray[np.int64]:
-        """Return the ascending indices of the images of `split`."""
+        """Return the indices of the images of a split, ascending."""
         rows: NDArray[np.int64] = np.flatnonzero(self.split == split)
         return rows
 
     def identities(self, split: Split) -> NDArray[np.int64]:
-        """Return the sorted distinct identities of `split`, junk left out."""
+        """Return the distinct identities of a split, ascending, without junk."""
         present: NDArray[np.int64] = np.unique(self.identity[self.rows(split)])
         return np.delete(present, np.flatnonzero(present == JUNK))
 
@@ -115,6 +120,29 @@ def pixel_digest(image: NDArray[np.uint8]) -> str:
         image: (H, W, C) uint8.
     """
     return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def parse_integer(text: str, *, least: int, largest: int = LARGEST) -> int | None:
+    """Return the integer that a field of a table spells, None if it does not spell one in range.
+
+    Only ASCII digits count, after a `-` if the number is negative. `int` would also accept spaces,
+    underscores, a `+` and the digits of other scripts, and so merge `1_2` and `12`.
+
+    >>> [parse_integer(text, least=-1) for text in ("007", "-1", "1_2", " 1", "+1", "-2", "\u0661")]
+    [7, -1, None, None, None, None, None]
+    """
+    if not _INTEGER.fullmatch(text):
+        return None
+    value = int(text)
+    return value if least <= value <= largest else None
+
+
+def describe_integer(source: str, column: str, text: str, *, least: int) -> str:
+    """Return the sentence about a field that `parse_integer` refuses."""
+    return (
+        f"{source}: `{column}` must be an integer from {least} to 2^63 - 1, in the digits 0 to 9. "
+        f"Found `{text[:80]}`."
+    )
 
 
 def _check_header(path: Path, lines: list[list[str]]) -> None:
@@ -139,17 +167,18 @@ def _parse_row(fields: list[str], *, source: str) -> Row:
     )
     return Row(
         path=path,
-        identity=_parse_integer(source, "identity", identity, least=JUNK),
-        camera=_parse_integer(source, "camera", camera, least=0),
+        identity=_read_integer(source, "identity", identity, least=JUNK),
+        camera=_read_integer(source, "camera", camera, least=0),
         split=_parse_split(source, split),
         digest=digest,
     )
 
 
-def _parse_integer(source: str, column: str, text: str, *, least: int) -> int:
-    is_valid = bool(_INTEGER.fullmatch(text)) and int(text) >= least
-    _check_field(source, column, text, is_valid, f"be an integer >= {least}")
-    return int(text)
+def _read_integer(source: str, column: str, text: str, *, least: int) -> int:
+    value = parse_integer(text, least=least)
+    if value is None:
+        raise DataError(describe_integer(source, column, text, least=least))
+    return value
 
 
 def _parse_split(source: str, text: str) -> Split:
@@ -165,9 +194,9 @@ def _check_field(source: str, column: str, text: str, is_valid: bool, rule: str)
 
 
 def _check_paths(path: Path, manifest: Manifest) -> None:
-    values, counts = np.unique(manifest.path, return_counts=True)
-    if counts.max() > 1:
+    counts = Counter(zip(manifest.path.tolist(), manifest.split.tolist(), strict=True))
+    (name, split), count = counts.most_common(1)[0]
+    if count > 1:
         raise DataError(
-            f"{path} must name each image once. "
-            f"Found `{values[counts.argmax()]}` {counts.max()} times."
+            f"{path} must name each image once in a split. Found `{name}` {count} times in {split}."
         )

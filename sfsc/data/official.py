@@ -1,72 +1,73 @@
-"""What the readers of published sets share: where a set is had, its counts, its validation split."""
+"""What the readers of published sets share: layout, counts and the validation split."""
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from sfsc.data.file_settings import PublishedImages
-from sfsc.data.image_files import ImageFile
 from sfsc.data.integrity import SplitCount
-from sfsc.data.manifest import JUNK, Split
+from sfsc.data.manifest import JUNK, Row, Split
 from sfsc.data.splits import hold_out
 from sfsc.errors import DataError
 
 LOGGER = logging.getLogger(__name__)
+Counts = Literal["published", "any"]
+"""Whether a set must have its published size, or may be a part of it, such as a miniature."""
 
 
 @dataclass(frozen=True)
 class Official:
-    """A published set as its authors describe it."""
+    """The name and the source of a published set."""
 
     name: str
     source: str
-    """Where it is had, and how."""
+    """Where and how to get it."""
 
     def check_layout(self, raw_dir: Path, names: Sequence[str], *, hint: str = "") -> None:
         """Check that the raw folder has the official folders and lists.
 
         Args:
             raw_dir: The set's raw folder.
-            names: Of folders and files that must be in it.
-            hint: What one that is missing may mean.
+            names: Names of the folders and files that must be in it.
+            hint: A sentence about the likely cause of a missing one.
 
         Raises:
-            DataError: If one is missing; says where the set is had and where it goes.
+            DataError: If one is missing.
         """
         missing = [name for name in names if not (raw_dir / name).exists()]
         if missing:
             raise DataError(
                 f"{raw_dir} must hold {_enumerate(names)} of {self.name}. "
-                f"Found no {_enumerate(missing)}.{hint} Get the set from {self.source}, and put "
-                "(or link) the content of its folder there."
+                f"Found no {_enumerate(missing)}.{hint} Get the set from {self.source}, and copy "
+                "or link the content of its folder there."
             )
 
     def check_counts(
         self,
         part: str,
-        files: Collection[ImageFile],
+        files: Collection[Row],
         published: SplitCount,
         *,
-        settings: PublishedImages,
+        counts: Counts,
         causes: Mapping[int, str] | None = None,
     ) -> None:
-        """Check the size of a part of the set, unless the settings say that it is another.
+        """Check the size of a part of the set.
 
         Args:
-            part: What the authors call it.
-            files: Of the part.
-            published: Its size.
-            settings: With `counts`; `any` is for miniatures and is logged.
-            causes: Of known wrong numbers of images.
+            part: The authors' name of the part.
+            files: The images of the part.
+            published: Its published size.
+            counts: `any` accepts every size and logs it.
+            causes: Likely causes of known wrong numbers of images.
 
         Raises:
-            DataError: If the part has another size; names the likely cause.
+            DataError: If the part has another size.
         """
         found = SplitCount(len({file.identity for file in files} - {JUNK}), len(files))
-        if settings.counts == "any":
+        if counts == "any":
             LOGGER.warning(
-                "NOT CHECKED against the published counts, as `counts: any` demands: %s of %s has "
+                "NOT CHECKED against the published counts because of `counts: any`: %s of %s has "
                 "%d identities and %d images",
                 part, self.name, found.identities, found.images,
             )  # fmt: skip
@@ -80,20 +81,20 @@ class Official:
 
 
 def published_counts(
-    settings: PublishedImages, query: SplitCount, gallery: SplitCount
+    counts: Counts, query: SplitCount, gallery: SplitCount
 ) -> dict[Split, SplitCount]:
-    """Return the splits whose size is known; of training images, how many are held out is not."""
-    return {"query": query, "gallery": gallery} if settings.counts == "published" else {}
+    """Return the expected size of query and gallery; nothing if any size is accepted."""
+    return {"query": query, "gallery": gallery} if counts == "published" else {}
 
 
-def hold_out_validation(files: Iterable[ImageFile], fraction: float) -> list[ImageFile]:
+def hold_out_validation(files: Iterable[Row], fraction: float) -> list[Row]:
     """Move the images of some training identities to the validation split.
 
-    Of identities that two cameras see: another would have no positive.
+    They are chosen among the identities with at least two cameras: others would have no positive.
 
     Args:
-        files: Of all splits.
-        fraction: Share of these identities, in (0, 0.5).
+        files: The images of all splits.
+        fraction: Share of these identities to hold out, in (0, 0.5).
     """
     files = list(files)
     cameras: dict[int, set[int]] = {}
@@ -110,11 +111,11 @@ def hold_out_validation(files: Iterable[ImageFile], fraction: float) -> list[Ima
     ]
 
 
-def check_labels(files: Iterable[ImageFile], part: str) -> None:
-    """Check that a part other than the gallery has neither junk nor distractors.
+def check_labels(files: Iterable[Row], part: str) -> None:
+    """Check that a part of the set has neither junk nor distractors.
 
     Raises:
-        DataError: If it has.
+        DataError: If it has some.
     """
     for file in files:
         if file.identity <= 0:
@@ -122,6 +123,18 @@ def check_labels(files: Iterable[ImageFile], part: str) -> None:
                 f"Only the gallery may have junk (-1) and distractors (0000). Found `{file.path}` "
                 f"in {part}. Likely cause: folders were mixed up."
             )
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a list.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} must be a readable text file. Found: {error}.") from error
 
 
 def _cause(found: SplitCount, published: SplitCount) -> str:

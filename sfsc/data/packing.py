@@ -1,11 +1,12 @@
-"""A file of packed images that grows batch by batch, and goes on where a killed run left it.
+"""A file of packed images that is written batch by batch and survives kills and mistakes.
 
-Beside it lies a journal: the digest of what is packed and how, and then that of each image.
+The journal beside it has a line per image: its number, a stamp of everything that its pixels depend
+on, and their digest. The next run keeps each image whose stamp and digest still match.
 """
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -21,74 +22,92 @@ Shape = tuple[int, int, int, int]
 
 
 class Packing:
-    """A packed file and its journal, open at their ends.
+    """A packed file and its journal, open for writing.
 
     Args:
         images: The packed file.
         journal: Its journal.
-        digests: Of the images that are in the file, in order.
+        start: Position of the first image in the file.
+        stamps: The stamp of each image.
+        digests: The digest of each image; empty for one that is not packed yet.
     """
 
-    def __init__(self, images: IO[bytes], journal: IO[str], digests: Sequence[str]) -> None:
-        self._images, self._journal = images, journal
+    def __init__(
+        self,
+        images: IO[bytes],
+        journal: IO[str],
+        *,
+        start: int,
+        stamps: Sequence[str],
+        digests: Sequence[str],
+    ) -> None:
+        self._images, self._journal, self._start = images, journal, start
+        self._stamps = stamps
         self.digests = list(digests)
 
-    def add(self, images: Sequence[NDArray[np.uint8]], digests: Sequence[str]) -> None:
-        """Write the next images and then, to the journal, their digests."""
-        for image in images:
+    def add(self, packed: Iterable[tuple[int, NDArray[np.uint8], str]]) -> None:
+        """Write images and then, to the journal, their digests.
+
+        Args:
+            packed: The number, the pixels and the digest of each image.
+        """
+        lines = []
+        for number, image, digest in packed:
+            self._images.seek(self._start + number * image.nbytes)
             self._images.write(image.data)
+            self.digests[number] = digest
+            lines.append(f"{number} {self._stamps[number]} {digest}\n")
         self._images.flush()
-        self._journal.write("".join(f"{digest}\n" for digest in digests))
+        self._journal.write("".join(lines))
         self._journal.flush()
-        self.digests += digests
 
 
 @contextmanager
-def open_packing(path: Path, shape: Shape, *, key: str) -> Iterator[Packing]:
-    """Open a packed file, new or as a killed run left it.
+def open_packing(path: Path, shape: Shape, *, stamps: Sequence[str]) -> Iterator[Packing]:
+    """Open a packed file, a new one or that of an earlier run.
 
     Args:
-        path: Of the file; the journal is beside it.
+        path: The file; the journal is beside it.
         shape: (N, H, W, C) of all images.
-        key: Digest of everything that the images depend on. What was packed under another is
-            dropped, and so is all from the first image on that is not what the journal says.
+        stamps: For each image, a digest of everything that its pixels depend on. An image that was
+            packed under another stamp is dropped.
     """
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         buffer, {"descr": "|u1", "fortran_order": False, "shape": shape}
     )
     header, journal = buffer.getvalue(), path.with_name(JOURNAL)
-    digests = _read_journal(journal, key)
-    digests = digests[: _count_intact(path, digests, header=header, shape=shape)]
+    digests = [""] * len(stamps)
+    for number, (stamp, digest) in _read_journal(journal).items():
+        if number < len(stamps) and stamps[number] == stamp:
+            digests[number] = digest
+    _drop_altered(path, digests, start=len(header), size=math.prod(shape[1:]))
     with replacing(journal) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in (key, *digests)), encoding="utf-8")
-    size = len(header) + len(digests) * math.prod(shape[1:])
-    path.touch()
-    with journal.open("a", encoding="utf-8") as lines, path.open("r+b") as images:
+        lines = zip(range(len(stamps)), stamps, digests, strict=True)
+        kept = (f"{number} {stamp} {digest}\n" for number, stamp, digest in lines if digest)
+        temporary.write_text("".join(kept), encoding="utf-8")
+    with journal.open("a", encoding="utf-8") as appended, path.open("r+b") as images:
         images.write(header)
-        images.truncate(size)
-        images.seek(size)
-        yield Packing(images, lines, digests)
+        images.truncate(len(header) + math.prod(shape))
+        yield Packing(images, appended, start=len(header), stamps=stamps, digests=digests)
 
 
-def _read_journal(path: Path, key: str) -> list[str]:
-    """Return the digests of a journal, none if it is missing or has another key."""
-    try:
-        found, *digests, _unfinished = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError):  # missing, not text or without a whole line
-        return []
-    return digests if found == key else []
-
-
-def _count_intact(path: Path, digests: Sequence[str], *, header: bytes, shape: Shape) -> int:
-    """Return how many images at a file's beginning have these digests."""
-    if not digests or not path.exists():
-        return 0
+def _drop_altered(path: Path, digests: list[str], *, start: int, size: int) -> None:
+    """Remove the digests that are not those of the images in a file."""
+    path.touch()
     with path.open("rb") as images:
-        if images.read(len(header)) != header:
-            return 0
-        for count, digest in enumerate(digests[: shape[0]]):
-            image = np.frombuffer(images.read(math.prod(shape[1:])), dtype=np.uint8)
-            if pixel_digest(image) != digest:
-                return count
-    return len(digests[: shape[0]])
+        for number, digest in enumerate(digests):
+            if digest:
+                images.seek(start + number * size)
+                found = pixel_digest(np.frombuffer(images.read(size), dtype=np.uint8))
+                digests[number] = digest if found == digest else ""
+
+
+def _read_journal(path: Path) -> dict[int, tuple[str, str]]:
+    """Return stamp and digest of each image in a journal; nothing if there is no journal."""
+    try:
+        *lines, _unfinished = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):
+        return {}
+    fields = [line.split(" ") for line in lines]
+    return {int(f[0]): (f[1], f[2]) for f in fields if len(f) == 3 and f[0].isdecimal()}

@@ -1,4 +1,4 @@
-"""The stage `sfsc prepare`: make a data set, check it, and only then put it in its place."""
+"""The stage `sfsc prepare`: build a data set, check it, and only then move it into place."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from sfsc.settings import parts
 from sfsc.settings.jobs import PrepareJob
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
-from sfsc.data.packed import MappedImages
+from sfsc.data.packing import JOURNAL
 from sfsc.data.prepared import (
     CONTACT_SHEET,
     FILES,
@@ -27,22 +27,21 @@ from sfsc.files import move_into_place
 
 
 def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 1) -> None:
-    """Make a prepared set (see `sfsc.data.prepared`).
+    """Write a prepared set (see `sfsc.data.prepared`).
 
-    The set is written to a folder beside `output_dir`, opened again, checked, and moved into place
-    file by file, its summary last: what lies in `output_dir` is a whole checked set or has no
-    summary and is refused.
+    The set is written to a folder beside `output_dir`, opened again, checked and moved into place,
+    its summary last. So `output_dir` holds a whole checked set, or one without a summary, which
+    every stage refuses.
 
     Args:
-        job: Which set and how.
-        raw_dir: Folder with a folder of raw files per data set (`data/raw`).
-        output_dir: Folder of the prepared set; other files in it are left alone.
+        job: The data set and its settings.
+        raw_dir: Folder with the raw files of each data set (`data/raw`).
+        output_dir: Folder of the prepared set. Other files in it are left alone.
         threads: Number of processes or threads that render or decode.
 
     Raises:
-        ConfigError: If the settings are not those of the data set.
-        DataError: If an archive or an image is damaged or the set breaks a contract; nothing is
-            left behind. A killed run leaves the image files it packed; the next one goes on there.
+        ConfigError: If the settings are not valid.
+        DataError: If an archive or an image is damaged or the set fails a check.
     """
     with _workshop(output_dir) as folder:
         _write(_build(job, raw_dir, folder / IMAGES, threads), job, folder)
@@ -68,7 +67,7 @@ def _build(job: PrepareJob, raw_dir: Path, packed: Path, threads: int) -> Prepar
 
 def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
     prepared.manifest.save(folder / MANIFEST)
-    if not isinstance(prepared.images, MappedImages):  # a set of image files has written them
+    if not isinstance(prepared.images, np.memmap):  # `pack_images` has written them otherwise
         np.save(folder / IMAGES, prepared.images)
     write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.settings.name)
     summary = {
@@ -88,22 +87,23 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
 
 @contextmanager
 def _workshop(output_dir: Path) -> Iterator[Path]:
-    """Yield a folder beside `output_dir`, removed at the end and on an error.
+    """Yield a folder beside `output_dir`; remove it at the end.
 
-    A run that is killed leaves it, and with it the images that are packed: the next one finds them.
+    After a kill or an error it stays if it holds packed images, which the next run keeps.
     """
     folder = output_dir.with_name(f".{output_dir.name}.partial")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
     except Exception:
-        shutil.rmtree(folder)
+        if not (folder / JOURNAL).exists():
+            shutil.rmtree(folder)
         raise
     shutil.rmtree(folder)
 
 
 def _publish(folder: Path, output_dir: Path) -> None:
     output_dir.mkdir(exist_ok=True)
-    (output_dir / SUMMARY).unlink(missing_ok=True)  # from here to the end the old set is not whole
+    (output_dir / SUMMARY).unlink(missing_ok=True)  # the old set is not whole any more
     for name in FILES:
         move_into_place(folder / name, output_dir / name)

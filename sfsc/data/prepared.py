@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from sfsc.data.integrity import (
     check_digests,
     check_duplicates,
+    check_labels,
     check_packing,
-    check_positives,
-    check_splits,
-    check_validation,
 )
 from sfsc.data.manifest import Manifest
 from sfsc.data.packed import open_images
@@ -33,12 +31,12 @@ IMAGES = "images.npy"
 SUMMARY = "summary.json"
 CONTACT_SHEET = "contact_sheet.png"
 FILES = (MANIFEST, IMAGES, CONTACT_SHEET, SUMMARY)
-"""All files of a prepared set; the summary is last because it vouches for the others."""
+"""All files of a prepared set. The summary is last: it vouches for the others."""
 
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """A data set as every later stage reads it."""
+    """A data set as all later stages read it."""
 
     manifest: Manifest
     images: NDArray[np.uint8]
@@ -48,13 +46,13 @@ class PreparedSet:
     def open(cls, folder: Path) -> "PreparedSet":
         """Open a prepared set, its images memory-mapped.
 
-        Reads the manifest and the header of the images; `check` reads everything.
+        This reads the manifest and the header of the images; `check` reads all.
 
         Args:
             folder: A folder written by `sfsc prepare`.
 
         Raises:
-            DataError: If a file is missing, damaged or does not fit the others.
+            DataError: If a file is missing or damaged or does not match the others.
         """
         manifest = Manifest.load(folder / MANIFEST)
         found = file_digest(folder / MANIFEST)
@@ -72,12 +70,10 @@ class PreparedSet:
         """Check everything that training and evaluation rely on (see `sfsc.data.integrity`).
 
         Raises:
-            DataError: On the first contract that the set breaks.
+            DataError: If the set fails a check.
         """
         check_packing(self.manifest, self.images)
-        check_splits(self.manifest)
-        check_positives(self.manifest)
-        check_validation(self.manifest)
+        check_labels(self.manifest)
         check_digests(self.manifest, self.images)
         check_duplicates(self.manifest)
 
@@ -96,7 +92,7 @@ def file_digest(path: Path) -> str:
 
 
 def _read_summary(path: Path) -> str:
-    """Return the digest that the summary gives to the manifest."""
+    """Return the digest of the manifest according to the summary."""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["manifest_sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -13,27 +13,37 @@ def pk_batches(
 ) -> Iterator[Tensor]:
     """Yield the batches of one epoch.
 
-    The identities are shuffled and cut into groups of P; what is left over at the end of a round
-    waits for the next. Of each identity in a group K images are drawn without replacement, with
-    replacement only if it has fewer than K. An epoch has `epoch_length` batches.
+    In each round the identities are shuffled and cut into groups of P; those left over wait for the
+    next round. K images of each identity of a group are drawn without replacement, or with
+    replacement if it has fewer than K. An epoch has `epoch_length` batches.
 
     Args:
         labels: Identity of each training image, int64 in [0, C), shape (N,).
         identities: P.
         images: K.
-        generator: Source of the order.
+        generator: Generator of the order.
 
     Yields:
-        Positions in `labels`, int64, shape (P * K,), the images of an identity side by side.
+        Positions in `labels`, int64, shape (P * K,); the images of an identity are adjacent.
 
     Raises:
-        DataError: If there are fewer than P identities.
+        DataError: If there are fewer than P identities, than two identities, or than K images.
     """
     members = [torch.nonzero(labels == label).squeeze(1) for label in torch.unique(labels)]
+    if len(members) < 2:
+        raise DataError(
+            f"A training needs images of two identities at least. Found {len(members)}; add "
+            "identities to the split `train`."
+        )
     if len(members) < identities:
         raise DataError(
             "`train.identities_per_batch` must not exceed the number of training identities. "
             f"Found `identities_per_batch = {identities}` and {len(members)} identities; lower it."
+        )
+    if images > len(labels):
+        raise DataError(
+            "`train.images_per_identity` must not exceed the number of training images. "
+            f"Found `images_per_identity = {images}` and {len(labels)} images; lower it."
         )
     remaining = epoch_length(len(labels), identities=identities, images=images)
     while remaining > 0:

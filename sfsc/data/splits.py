@@ -1,4 +1,4 @@
-"""Which training identities are held out for validation: decided by the data section alone."""
+"""The choice of the training identities that are held out for validation."""
 
 import hashlib
 import math
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 def hold_out(identities: Iterable[int], *, fraction: float, seed: int) -> frozenset[int]:
     """Choose the identities held out for validation.
 
-    The identities with the smallest SHA-256 of "seed/identity": the same choice whatever the
-    machine and the version of any random number generator.
+    Those with the smallest SHA-256 of "seed/identity" are chosen: the same ones on every machine
+    and with every version of a random number generator.
 
     Args:
         identities: The distinct training identities.
         fraction: Share held out, in (0, 0.5); rounded up, so that at least one is.
-        seed: Of the choice.
+        seed: Seed of the choice.
 
     Returns:
         The identities held out.

@@ -1,4 +1,4 @@
-"""From packed images to what a network sees, a batch at a time."""
+"""From packed images to the input of a network, a batch at a time."""
 
 import numpy as np
 import torch
@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 MEAN, STD = 0.5, 0.5
-"""Of the normalisation; [0, 1] becomes [-1, 1]."""
+"""Mean and standard deviation of the normalisation: [0, 1] becomes [-1, 1]."""
 
 
 def to_float(images: NDArray[np.uint8], device: torch.device | None = None) -> Tensor:
-    """Return images as the network takes them.
+    """Return packed images as a network takes them.
 
     Args:
-        images: Packed images, uint8, shape (B, H, W, C).
-        device: Where they go; default: the CPU.
+        images: uint8, shape (B, H, W, C).
+        device: Device of the result; the CPU by default.
 
     Returns:
         Float32 in [-1, 1], shape (B, C, H, W), channels last in memory.
@@ -28,5 +28,5 @@ def to_unit(packed: Tensor) -> Tensor:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Return (B, C, H, W) images in [0, 1] as the network takes them."""
+    """Return images (B, C, H, W) in [0, 1], normalised to [-1, 1]."""
     return (images - MEAN) / STD

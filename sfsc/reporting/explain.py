@@ -4,7 +4,7 @@ For each seed: the run's files, its parameters, data, code, git revision and env
 run, and the commands that make it again. Files that have changed since the training are marked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,19 @@ def explain(table: Path, row: str, *, dataset: str | None, results: Path | None)
     folder = results / str(record["dataset"]) / row
     _check_is_here(folder, results)
     seeds = str(record["seeds"]).split() if "seeds" in record else _seeds(folder)
-    mean, deviation = record["average_map_mean"], record["average_map_std"]
-    yield (
-        f"{table}, row `{row}` of {record['dataset']}: average mAP {mean:.2f} ± {deviation:.2f} %, "
-        f"mean and standard deviation of the seeds {', '.join(seeds)}."
-    )
+    yield f"{table}, row `{row}` of {record['dataset']}: average mAP {_summary(record, seeds)}."
     for seed in seeds:
         yield ""
         yield from _explain_run(load_run(folder / f"seed{seed}"), results)
+
+
+def _summary(record: Mapping[Any, Any], seeds: Sequence[str]) -> str:
+    """Return the mean of the seeds and, of more than one, their standard deviation."""
+    mean = f"{record['average_map_mean']:.2f}"
+    if len(seeds) == 1:
+        return f"{mean} %, of the one seed {seeds[0]}"
+    deviation = f"{record['average_map_std']:.2f}"
+    return f"{mean} ± {deviation} %, mean and standard deviation of the seeds {', '.join(seeds)}"
 
 
 def _find(frame: pd.DataFrame, table: Path, row: str, dataset: str | None) -> Mapping[Any, Any]:

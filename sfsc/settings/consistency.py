@@ -21,9 +21,11 @@ def problems(params: Params) -> Iterator[str]:
     yield from _data_problems(params)
     if params.network.widths[-1] != 1.0:
         yield f"`network.widths` must end with 1.0. Found {list(params.network.widths)}."
-    broken = list(_reference_problems(params))
-    yield from broken
-    if not broken:  # rows can be resolved
+    variations = list(_variation_problems(params))
+    rows = list(_variant_problems(params)) or list(_reference_problems(params))
+    yield from rows
+    yield from variations
+    if not rows and not variations:  # rows can be resolved
         yield from _borrowed_problems(params)
         yield from _run_problems(params)
 
@@ -52,8 +54,8 @@ def _data_problems(params: Params) -> Iterator[str]:
             yield f"{rule} Found none for '{name}'."
 
 
-def _reference_problems(params: Params) -> Iterator[str]:
-    """Yield which rows and variations name rows that are not there or not fit."""
+def _variant_problems(params: Params) -> Iterator[str]:
+    """Yield which rows are variants of rows that are not there or not fit."""
     own = [name for name, row in params.methods.items() if not row.variant_of]
     for name, row in params.methods.items():
         if row.variant_of and row.variant_of not in own:
@@ -61,7 +63,10 @@ def _reference_problems(params: Params) -> Iterator[str]:
                 f"`methods.{name}.variant_of` must name a row of `methods` that is not a variant "
                 f"itself. Found '{row.variant_of}'.{nearest(row.variant_of, own)}"
             )
-            return  # no row can be looked up
+
+
+def _reference_problems(params: Params) -> Iterator[str]:
+    """Yield which rows are made of, or refer to, rows that are not there or not fit."""
     each = [name for name in params.methods if params.of_row(name, "networks") == "each"]
     for name in params.methods:
         for key in ("networks_of", "reference"):
@@ -71,7 +76,6 @@ def _reference_problems(params: Params) -> Iterator[str]:
                     f"`methods.{name}.{key}` must name a row with `networks: each`. Found "
                     f"'{other}'.{nearest(other, each)}"
                 )
-    yield from _variation_problems(params)
 
 
 def _variation_problems(params: Params) -> Iterator[str]:
@@ -141,8 +145,13 @@ def _idle_problems(params: Params, run: str) -> Iterator[str]:
 
 
 def _term_problems(job: TrainJob, *, key: str) -> Iterator[str]:
-    """Yield which loss terms lack what they act on."""
+    """Yield which loss terms lack what they act on, and sub-models without any loss."""
     is_switchable = job.loss.submodels is not None
+    if job.loss.submodels is not None and not job.loss.submodels.base_weight + len(job.loss.terms):
+        yield (
+            f"`{key}.loss.submodels.base_weight` must be above 0 where `loss.terms` is empty: the "
+            "sub-models would have no loss. Found `base_weight = 0`."
+        )
     for name, term in job.loss.terms.items():
         needs = type(term).needs
         if needs == "submodels" and not is_switchable:

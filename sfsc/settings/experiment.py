@@ -5,12 +5,12 @@ A run is a row of `methods` or, in an ablation, a robustness study or a search,
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sfsc.errors import ConfigError
 from sfsc.settings import consistency
@@ -22,7 +22,8 @@ from sfsc.settings.jobs import (
     StudyJob,
     TrainJob,
 )
-from sfsc.settings.problems import validate
+from sfsc.settings.mending import all_problems
+from sfsc.settings.problems import refusal, validate
 from sfsc.settings.reading import merge, read_tree
 from sfsc.settings.rows import Method, Overlay, Variation
 from sfsc.settings.section import AggregatorPart, Name, Section, StudyName
@@ -250,15 +251,22 @@ def load_params(paths: Sequence[Path]) -> Params:
     Raises:
         ConfigError: If a file is unreadable or a value is not allowed; all problems in one message.
     """
-    return parse_params(read_tree(paths), source=", ".join(map(str, paths)))
+    source = ", ".join(map(str, paths))
+    return parse_params(read_tree(paths), source=source, fallback=lambda: read_tree(paths[:1]))
 
 
-def parse_params(tree: Mapping[str, Any], *, source: str = "params.yaml") -> Params:
+def parse_params(
+    tree: Mapping[str, Any],
+    *,
+    source: str = "params.yaml",
+    fallback: Callable[[], Mapping[str, Any]] = dict,
+) -> Params:
     """Validate a tree of parameters.
 
     Args:
         tree: The merged content of `params.yaml` and its overlays.
         source: Where it is from, for messages.
+        fallback: Reads `params.yaml` alone, to look for the mistakes that others hide.
 
     Raises:
         ConfigError: If a value is not allowed; all problems in one message.
@@ -270,4 +278,7 @@ def parse_params(tree: Mapping[str, Any], *, source: str = "params.yaml") -> Par
             f"after it, as in `sfsc check params.yaml studies/<name>.yaml`. Found no "
             f"{', '.join(f'`{key}`' for key in Params.model_fields if key in missing)}."
         )
-    return validate(Params, tree, source=source)
+    try:
+        return Params.model_validate(tree)
+    except ValidationError:
+        raise refusal(source, all_problems(Params, tree, fallback())) from None

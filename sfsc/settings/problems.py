@@ -40,7 +40,7 @@ def validate(model: type[S], tree: Mapping[str, Any], *, source: str, prefix: st
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        raise refusal(source, _sentences(model, tree, error, prefix)) from None
+        raise refusal(source, describe(model, tree, error, prefix)) from None
 
 
 def refusal(source: str, sentences: Iterable[str]) -> ConfigError:
@@ -77,9 +77,17 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f" Did you mean '{match[0]}'?" if match else ""
 
 
-def _sentences(
-    model: type[Section], tree: Mapping[str, Any], error: ValidationError, prefix: str
+def known_near(model: type[Section], tree: Mapping[str, Any], path: Sequence[str]) -> str | None:
+    """Return the known key that an unknown one was probably meant to be; None if there is none."""
+    known = list(_known_keys(model, tree, path[:-1]))
+    match = [] if path[-1] in known else difflib.get_close_matches(path[-1], known, n=1)
+    return next(iter(match), None)
+
+
+def describe(
+    model: type[Section], tree: Mapping[str, Any], error: ValidationError, prefix: str = ""
 ) -> list[str]:
+    """Return the sentences of pydantic's problems with a tree; see `validate`."""
     problems = [dict(problem) for problem in error.errors()]
     causes = [problem for problem in problems if not _is_echo(problem, problems)]
     return [line for problem in causes for line in _describe(model, tree, problem, prefix)]

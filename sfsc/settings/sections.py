@@ -82,6 +82,9 @@ class Submodels(Section):
     """Weight of their base loss; the full model's is 1."""
     classifier_gradient: Literal["full", "all"] = "full"
     """Whose losses move the shared classifier: only the full model's, or all sub-models'."""
+    priority: Literal["equal", "uncertainty"] = "equal"
+    """`uncertainty` weights the gradient of every sub-model, the full one's too, by its mean
+    uncertainty on the batch over the mean of all sub-models."""
 
 
 class Loss(Section):
@@ -101,9 +104,9 @@ class Train(Section):
 
     epochs: int = Field(ge=1)
     """Passes over the training identities."""
-    identities_per_batch: int = Field(ge=2)
+    identities_per_batch: int = Field(ge=2, le=65536)
     """P of the P x K sampler."""
-    images_per_identity: int = Field(ge=2)
+    images_per_identity: int = Field(ge=2, le=4096)
     """K of the P x K sampler."""
     optimizer: Literal["sgd", "adam"]
     """`sgd` has Nesterov momentum 0.9."""

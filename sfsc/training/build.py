@@ -116,6 +116,7 @@ def build_training(
         model,
         criterion=criterion,
         all_move_classifier=submodels is not None and submodels.classifier_gradient == "all",
+        by_uncertainty=submodels is not None and submodels.priority == "uncertainty",
         reference=reference,
     )
     if job.train.cuda_graphs:
@@ -125,7 +126,9 @@ def build_training(
         model=model,
         optimizer=build_optimizer(model, job.train),
         aggregator=build_aggregator(job),
-        augmentation=build_augmentation(job.augmentation, prepared.images.shape[1:3]),
+        augmentation=build_augmentation(
+            prepared.images.shape[1:3], **job.augmentation.model_dump()
+        ),
         images=prepared.images,
         rows=rows,
         labels=torch.from_numpy(labels.astype(np.int64)),

@@ -316,7 +316,7 @@ def test_an_interrupted_training_goes_on_with_the_same_bits(
 @pytest.mark.parametrize("changes", [{}, {"rotation": 10.0}], ids=["sliced", "affine"])
 def test_a_batch_is_changed_on_the_gpu(changes: dict[str, float]):
     """The same draws make the same images, and they stay there."""
-    augment = build_augmentation(AUGMENTATION.model_copy(update=changes), (24, 24))
+    augment = build_augmentation((24, 24), **{**AUGMENTATION.model_dump(), **changes})
     packed = torch.randint(0, 256, (16, 24, 24, 3), dtype=torch.uint8)
     changed = []
     for device in (CPU, GPU):

@@ -115,12 +115,13 @@ def test_records_are_complete(finished):
         "compatible_loss",
         "uncertainty",
         "gradient_norm",
+        "common_norm",
     ]
     counts = frame.groupby("metric", observed=True).size()
-    assert [counts[name] for name in per_switch] == [2 * steps] * 5
+    assert [counts[name] for name in per_switch] == [2 * steps] * 6
     assert counts["cosine_update"] == 2 * (steps // 2)
     assert counts["learning_rate"] == steps
-    assert counts["cosine_whole"] == counts["cosine_nested"] == steps // 2
+    assert [counts[f"cosine_{n}"] for n in ("common", "whole", "nested")] == [steps // 2] * 3
     layers = frame[frame.metric == "cosine_layer"].layer.nunique()
     assert counts["cosine_layer"] == layers * steps // 2
     assert np.isfinite(frame.value).all()

@@ -1,6 +1,8 @@
 """Fingerprints change exactly when a result could."""
 
+import ast
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -9,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from sfsc import provenance
+from sfsc.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
 
 STAGE = '''"""A stage."""
 
@@ -194,6 +199,70 @@ def test_fingerprint_refuses_what_json_cannot_hold(tmp_path: Path):
     with pytest.raises(ValueError, match="JSON"):
         provenance.write_fingerprint(tmp_path / "x.json", {"a": float("nan")}, modules=[])
     assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1", "C.UTF-8"])
+def test_digest_does_not_follow_the_locale(locale: str, tmp_path: Path):
+    """A module with letters beyond ASCII has one digest, whatever the terminal speaks."""
+    program = (
+        "from pathlib import Path; from sfsc import provenance;"
+        f"path = Path({str(tmp_path / 'train.json')!r});"
+        "text = provenance.fingerprint({'a': chr(233)}, ['sfsc.reporting.report']);"
+        "provenance.write_fingerprint(path, {'a': chr(233)}, modules=['sfsc.reporting.report']);"
+        "before = path.stat().st_ino;"
+        "provenance.write_fingerprint(path, {'a': chr(233)}, modules=['sfsc.reporting.report']);"
+        "assert path.stat().st_ino == before;"
+        "print(provenance.short_digest(text.encode()))"
+    )
+    variables = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(
+        command, cwd=ROOT, env=os.environ | variables, capture_output=True, check=False
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    here = provenance.fingerprint({"a": "é"}, ["sfsc.reporting.report"])
+    assert result.stdout.decode().strip() == provenance.short_digest(here.encode())
+
+
+def test_every_text_is_read_and_written_as_utf_8():
+    """No call leaves the encoding to the locale."""
+    assert [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in [*(ROOT / "sfsc").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and leaves_encoding(node)
+    ] == []
+
+
+def leaves_encoding(call: ast.Call) -> bool:
+    """Return whether a call reads or writes text and names no encoding."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    named = {keyword.arg for keyword in call.keywords}
+    modes = [n.value for n in call.args if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    opens_text = name == "open" and set(modes) & {"r", "w", "a", "a+", "x"}
+    reads_text = name in {"read_text", "write_text"}
+    return bool(
+        (opens_text or reads_text or "text" in named & {"text"}) and "encoding" not in named
+    )
+
+
+def test_a_job_with_other_settings_than_planned_is_refused(tmp_path: Path):
+    """The sentence names the file; the planned content is accepted."""
+    path = tmp_path / "train.json"
+    path.write_text("{}")
+    planned = provenance.short_digest(b"{}")
+    provenance.check_digest(path, planned)
+    path.write_text("{ }")
+    with pytest.raises(ConfigError) as caught:
+        provenance.check_digest(path, planned)
+    assert str(caught.value) == (
+        f"{path} must hold the settings that this job was planned with. Found "
+        f"{provenance.short_digest(b'{ }')} in place of {planned}: settings or code were changed "
+        "meanwhile. Start Snakemake again."
+    )
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"Found no file in place of"):
+        provenance.check_digest(path, planned)
 
 
 def git(folder: Path, *arguments: str) -> None:

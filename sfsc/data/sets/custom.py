@@ -1,34 +1,49 @@
-"""The user's own set: `data/raw/custom/images.csv` names images, whom they show and who took them.
+"""The user's own set: the table `data/raw/custom/images.csv` labels the images.
 
-Its header must have, in any order and among others, the columns
+Its columns, in any order and among others:
 
-* `path`: of the image file, below `data/raw/custom/` or absolute;
-* `identity`: a number >= 0; -1 is junk, which only the gallery may have;
-* `camera`: a number >= 0;
+* `path`: the image file, relative to `data/raw/custom/` or absolute;
+* `identity`: a number >= 0, or -1 for junk, which only the gallery may have;
+* `camera`: a number >= 0; not needed with `camera: none`;
 * `split`: `train`, `query`, `gallery` or `validation`.
 
-Without rows of `validation` a share of the training identities is held out, as of any set. A rule
-watches the table; who replaces an image and leaves its name must touch the table.
+If no row has the split `validation`, a share of the training identities is held out. An image may
+be listed as a query and in the gallery, with the same identity and camera: it is then left out of
+its own ranking.
+
+JPEG, PNG, WebP and BMP files are read. Transparent pixels become white. Damaged images are refused,
+and images of more than 8 bits per channel whose white is unknown, such as 16-bit grey. The workflow
+watches the table only: touch it after you replace an image.
 """
 
 import csv
+import os
+from itertools import zip_longest
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from sfsc.data.file_settings import ImageFiles
-from sfsc.data.image_files import ImageFile, pack_images
-from sfsc.data.integrity import SplitCount
-from sfsc.data.manifest import JUNK, SPLITS, Split
+from sfsc.data.image_files import find_missing, pack_images
+from sfsc.data.integrity import SplitCount, find_clashes, find_gaps
+from sfsc.data.manifest import JUNK, SPLITS, Manifest, Row, Split, describe_integer, parse_integer
+from sfsc.data.mistakes import raise_mistakes
 from sfsc.data.official import hold_out_validation
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
 
 RAW = ("images.csv",)
-COLUMNS = ("path", "identity", "camera", "split")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+ADVICE = " If the set has no cameras, set `data.custom.camera: none`."
 
 
 class Settings(ImageFiles):
     """The user's own set, in `data/raw/custom/`."""
+
+    camera: Literal["column", "none"] = "column"
+    """`column` reads the cameras from the table. `none` is for a set without cameras: each image
+    has a camera of its own, so a ranking leaves out the query itself and nothing else."""
 
 
 def build(
@@ -37,73 +52,145 @@ def build(
     """Pack the images of the table, in its order.
 
     Args:
-        settings: Image size.
+        settings: The image size, and where the cameras are from.
         raw_dir: Folder with the table.
-        validation_fraction: Share of the training identities held out for validation, if the
-            table has no row of that split.
-        packed: File of the packed images.
-        threads: That decode.
+        validation_fraction: Share of the training identities held out for validation if the table
+            has no row of that split.
+        packed: File of the packed images, written here.
+        threads: Number of threads that decode.
 
     Raises:
-        DataError: If the table or an image cannot be read.
+        DataError: If the table has mistakes, all of which are listed, or an image cannot be read.
     """
-    files = _read_table(raw_dir / RAW[0])
-    if all(file.split != "validation" for file in files):
-        files = hold_out_validation(files, validation_fraction)
-    return pack_images(files, raw_dir, packed, settings=settings, formats=FORMATS, threads=threads)
-
-
-def expected_counts(
-    settings: Settings,  # noqa: ARG001 - all sets are asked with the same call
-    *,
-    validation_fraction: float,  # noqa: ARG001
-) -> dict[Split, SplitCount]:
-    """Return nothing: no size is published."""
-    return {}
-
-
-def _read_table(path: Path) -> list[ImageFile]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes the mark
-            table = csv.DictReader(file, strict=True)
-            _check_header(path, list(table.fieldnames or []))
-            return [_read_row(f"{path}, line {table.line_num}", row) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} must be a readable CSV file in UTF-8. Found: {error}.") from error
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    if not set(COLUMNS) <= set(header):
-        raise DataError(
-            f"{path} must have the columns {', '.join(COLUMNS)} in its first line. "
-            f"Found {', '.join(header) or 'nothing'}."
-        )
-
-
-def _read_row(source: str, row: dict[str, str | None]) -> ImageFile:
-    path, identity, camera, split = ((row[column] or "").strip() for column in COLUMNS)
-    if not path:
-        raise DataError(f"{source}: `path` must name an image file. Found nothing.")
-    return ImageFile(
-        path,
-        _read_integer(source, "identity", identity, least=JUNK),
-        _read_integer(source, "camera", camera, least=0),
-        _read_split(source, split),
+    table = Table(raw_dir, has_cameras=settings.camera == "column")
+    table.read()
+    rows = table.rows
+    if all(row.split != "validation" for row in rows):
+        rows = hold_out_validation(rows, validation_fraction)
+    _check(table, rows)
+    return pack_images(
+        rows,
+        raw_dir,
+        packed,
+        height=settings.image_height,
+        width=settings.image_width,
+        formats=FORMATS,
+        threads=threads,
     )
 
 
-def _read_integer(source: str, column: str, text: str, *, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise DataError(f"{source}: `{column}` must be an integer >= {least}. Found `{text}`.")
-    return value
+def expected_counts(
+    settings: Settings,  # noqa: ARG001 - the signature is the same for all sets
+    *,
+    validation_fraction: float,  # noqa: ARG001
+) -> dict[Split, SplitCount]:
+    """Return nothing: no size is known."""
+    return {}
 
 
-def _read_split(source: str, text: str) -> Split:
-    for split in SPLITS:
-        if text == split:
-            return split
-    raise DataError(f"{source}: `split` must be one of {', '.join(SPLITS)}. Found `{text}`.")
+class Table:
+    """The rows of a table, and the mistakes in it.
+
+    Args:
+        raw_dir: Folder with the table.
+        has_cameras: Whether the cameras are in the table.
+    """
+
+    def __init__(self, raw_dir: Path, *, has_cameras: bool) -> None:
+        self.path, self.has_cameras = raw_dir / RAW[0], has_cameras
+        self.rows: list[Row] = []
+        self.files: list[str] = []
+        """The file of each row, with links resolved."""
+        self.mistakes: list[str] = []
+        self._columns = ("path", "identity", *(["camera"] * has_cameras), "split")
+        self._spellings: dict[tuple[str, int], str] = {}
+        self._numbers: dict[str, int] = {}
+        """Numbers the files, as cameras of a set without cameras."""
+
+    def read(self) -> None:
+        """Read all rows.
+
+        Raises:
+            DataError: If the file is not such a table.
+        """
+        try:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark
+                lines = csv.reader(file, strict=True)
+                header = next(lines, [])
+                self._check_header(header)
+                for fields in filter(None, lines):
+                    self._read_row(f"{self.path}, line {lines.line_num}", header, fields)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(
+                f"{self.path} must be a readable CSV file in UTF-8. Found: {error}."
+            ) from error
+        if not self.rows and not self.mistakes:
+            raise DataError(f"{self.path} must list images. Found none.")
+
+    def _check_header(self, header: list[str]) -> None:
+        if any(header.count(column) != 1 for column in self._columns):
+            raise DataError(
+                f"{self.path} must have the columns {', '.join(self._columns)} in its first line, "
+                f"each once. Found {', '.join(header) or 'nothing'}."
+            )
+
+    def _read_row(self, source: str, header: list[str], fields: list[str]) -> None:
+        """Add a row, or its mistakes."""
+        if len(fields) > len(header):
+            self.mistakes.append(
+                f"{source} must have {len(header)} fields. Found {len(fields)}; put a path with a "
+                "comma in quotes."
+            )
+            return
+        known, row = len(self.mistakes), dict(zip_longest(header, fields, fillvalue=""))
+        identity = self._read_number(source, "identity", row, least=JUNK)
+        file = self._read_path(source, row["path"])
+        camera = self._numbers.setdefault(file, len(self._numbers))
+        if self.has_cameras:
+            camera = self._read_number(source, "camera", row, least=0)
+        split: Split = next((split for split in SPLITS if split == row["split"]), "train")
+        if split != row["split"]:
+            rule = f"`split` must be one of {', '.join(SPLITS)}"
+            self.mistakes.append(f"{source}: {rule}. Found `{row['split']}`.")
+        if len(self.mistakes) == known:
+            self.rows.append(Row(row["path"], identity, camera, split))
+            self.files.append(file)
+
+    def _read_path(self, source: str, path: str) -> str:
+        """Return the file of a path, with links resolved."""
+        if not path or "\0" in path:
+            found = "a NUL character" if path else "nothing"
+            self.mistakes.append(f"{source}: `path` must name an image file. Found {found}.")
+            return ""
+        return os.path.realpath(self.path.parent / path)
+
+    def _read_number(self, source: str, column: str, row: dict[str, str], *, least: int) -> int:
+        """Return the number in a column, which the whole table must spell in one way."""
+        text = row[column]
+        number = parse_integer(text, least=least)
+        if number is None:
+            self.mistakes.append(describe_integer(source, column, text, least=least))
+            return least
+        spelling = self._spellings.setdefault((column, number), text)
+        if spelling != text:
+            rule = f"`{column}` must spell a number in one way"
+            self.mistakes.append(f"{source}: {rule}. Found `{text}` after `{spelling}`.")
+        return number
+
+
+def _check(table: Table, rows: list[Row]) -> None:
+    """Check everything about a table that does not need the pixels.
+
+    Args:
+        table: The table.
+        rows: Its rows, some of them held out for validation.
+
+    Raises:
+        DataError: If there are mistakes; it lists all of them.
+    """
+    clashes = find_clashes(Manifest.from_rows(table.rows), np.array(table.files))
+    # A row with a mistake may be the one that is missing.
+    advice = ADVICE if table.has_cameras else ""
+    gaps = [] if table.mistakes else find_gaps(Manifest.from_rows(rows), advice=advice)
+    missing = find_missing(rows, table.path.parent)
+    raise_mistakes(str(table.path), [*gaps, *clashes, *missing, *table.mistakes])

@@ -1,19 +1,19 @@
-"""Market-1501, version 15.09.15: persons seen by six cameras (DESIGN.md 4).
+"""Market-1501 v15.09.15: persons in six cameras (DESIGN.md 4).
 
 Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015.
 
-The gallery is of detected boxes: `-1` is junk, which the protocol ignores, `0000` a distractor,
-which it keeps; both are counted among the published images of the gallery, as is the one
-"identity" of the distractors.
+The gallery consists of detected boxes. Identity `-1` is junk, which the protocol ignores; `0000` is
+a distractor, which it keeps. The published counts of the gallery include both, and count the
+distractors as one identity.
 """
 
 import re
 from pathlib import Path
 
 from sfsc.data.file_settings import PublishedImages
-from sfsc.data.image_files import ImageFile, find_images, pack_images
+from sfsc.data.image_files import find_images, pack_images
 from sfsc.data.integrity import SplitCount
-from sfsc.data.manifest import Split
+from sfsc.data.manifest import Row, Split
 from sfsc.data.official import (
     Official,
     check_labels,
@@ -23,7 +23,7 @@ from sfsc.data.official import (
 from sfsc.data.prepared import PreparedSet
 
 RAW = ()
-"""Nothing that a rule could watch: a folder's time says nothing of its files; `build` looks."""
+"""No files to watch: the time of a folder does not tell whether its files changed."""
 OFFICIAL = Official(
     "Market-1501 v15.09.15", "https://zheng-lab-anu.github.io/Project/project_reid.html"
 )
@@ -39,7 +39,7 @@ PUBLISHED = {
 }
 CAUSES = {15_913: "a mirror without the junk images (identity -1)"}
 
-_NAME = re.compile(r"(?P<identity>-1|\d{4})_c(?P<camera>[1-6])s\d+_\d+_\d+.*\.jpg")
+_NAME = re.compile(r"(?P<identity>-1|\d{4})_c(?P<camera>[1-6])s\d+_\d+_\d+.*\.jpg", re.ASCII)
 
 
 class Settings(PublishedImages):
@@ -52,35 +52,42 @@ def build(
     """Pack the three official folders; identities and cameras keep their numbers.
 
     Args:
-        settings: Image size.
+        settings: The image size, and whether the counts must be the published ones.
         raw_dir: Folder with the three official folders.
         validation_fraction: Share of the training identities held out for validation.
-        packed: File of the packed images.
-        threads: That decode.
+        packed: File of the packed images, written here.
+        threads: Number of threads that decode.
 
     Raises:
-        DataError: If the set is not there, not whole or not readable.
+        DataError: If the set is missing, incomplete or unreadable.
     """
     OFFICIAL.check_layout(raw_dir, list(FOLDERS))
     files = [file for folder in FOLDERS for file in _list_folder(settings, raw_dir, folder)]
     files = hold_out_validation(files, validation_fraction)
-    return pack_images(files, raw_dir, packed, settings=settings, threads=threads)
+    return pack_images(
+        files,
+        raw_dir,
+        packed,
+        height=settings.image_height,
+        width=settings.image_width,
+        threads=threads,
+    )
 
 
 def expected_counts(
     settings: Settings,
     *,
-    validation_fraction: float,  # noqa: ARG001 - all sets are asked with the same call
+    validation_fraction: float,  # noqa: ARG001 - the signature is the same for all sets
 ) -> dict[Split, SplitCount]:
     """Return the published size of query and gallery."""
-    return published_counts(settings, PUBLISHED["query"], PUBLISHED["bounding_box_test"])
+    return published_counts(settings.counts, PUBLISHED["query"], PUBLISHED["bounding_box_test"])
 
 
-def _list_folder(settings: Settings, raw_dir: Path, folder: str) -> list[ImageFile]:
+def _list_folder(settings: Settings, raw_dir: Path, folder: str) -> list[Row]:
     files = find_images(
         raw_dir, folder, FOLDERS[folder], pattern=_NAME, example="0002_c1s1_000451_03.jpg"
     )
     if FOLDERS[folder] != "gallery":
         check_labels(files, folder)
-    OFFICIAL.check_counts(folder, files, PUBLISHED[folder], settings=settings, causes=CAUSES)
+    OFFICIAL.check_counts(folder, files, PUBLISHED[folder], counts=settings.counts, causes=CAUSES)
     return files

@@ -1,10 +1,10 @@
-"""Omniglot: handwriting, where a character is an identity and its drawer the camera (DESIGN.md 4).
+"""Omniglot: handwriting. A character is an identity, its drawer the camera (DESIGN.md 4).
 
 Lake, Salakhutdinov, Tenenbaum, "Human-level concept learning through probabilistic program
 induction", Science 2015; https://github.com/brendenlake/omniglot, MIT licence.
 
-The two small archives share two alphabets, Greek and Latin, image for image, so that a split by
-archive leaks. The split here is by alphabet: the four of `TRAIN` against the four of `TEST`.
+Greek and Latin are in both small archives, image for image, so a split by archive would leak. The
+split here is by alphabet: `TRAIN` against `TEST`.
 """
 
 import http.client
@@ -40,7 +40,7 @@ class Settings(Part):
     """Of the 20 drawers of a test character, those whose drawings are queries."""
 
 
-OFFICIAL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+REPOSITORY = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 ARCHIVES = {
     "images_background_small1": "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
     "images_background_small2": "3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f",
@@ -53,18 +53,18 @@ TEST = ("Balinese", "Early_Aramaic", "Korean", "Tagalog")
 TRAIN_CHARACTERS, TEST_CHARACTERS = 139, 103
 DRAWERS = 20
 SIDE = 105
-"""Of the images in the archives, pixels."""
+"""Side of the images in the archives, pixels."""
 TIMEOUT = 30.0
-"""Longest silence of the server, seconds."""
+"""Seconds to wait for the server."""
 
 _MEMBER = re.compile(
-    r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character\d+)/\d+_(?P<drawer>\d+)\.png"
+    r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character[0-9]+)/[0-9]+_(?P<drawer>[0-9]+)\.png"
 )
 
 
 @dataclass(frozen=True, order=True)
 class Drawing:
-    """Which drawing an image is."""
+    """The drawing of a character by one drawer."""
 
     alphabet: str
     character: str
@@ -73,24 +73,25 @@ class Drawing:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Its character, which is the identity."""
+        """The character, which is the identity."""
         return self.alphabet, self.character
 
     def __str__(self) -> str:
-        """Return its path in the manifest."""
+        """Return the path in the manifest."""
         return f"{self.alphabet}/{self.character}/{self.drawer + 1:02d}"
 
 
 def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
-    """Copy an archive from a mirror or download it, verify it and only then put it in its place.
+    """Copy an archive from a mirror or download it, verify it and only then move it into place.
 
     Args:
         archive_name: A key of `ARCHIVES`.
-        output: Where it goes.
-        mirror: Folder with `omniglot/<archive_name>.zip`; none means the official repository.
+        output: Path of the archive, written here.
+        mirror: Folder with `omniglot/<archive_name>.zip`; None downloads it from the official
+            repository.
 
     Raises:
-        DataError: If there is no such archive, it cannot be had or is not the published one.
+        DataError: If the archive is unknown, unavailable or not the published one.
     """
     if archive_name not in ARCHIVES:
         raise DataError(
@@ -98,7 +99,7 @@ def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
         )
     with replacing(output) as partial:
         if mirror is None:
-            source = f"{OFFICIAL}/{archive_name}.zip"
+            source = f"{REPOSITORY}/{archive_name}.zip"
             _download(source, partial)
         else:
             source = f"{mirror}/omniglot/{archive_name}.zip"
@@ -111,19 +112,19 @@ def build(
     raw_dir: Path,
     *,
     validation_fraction: float,
-    packed: Path | None = None,  # noqa: ARG001 - all sets are built with the same call
+    packed: Path | None = None,  # noqa: ARG001 - the signature is the same for all sets
     threads: int = 1,  # noqa: ARG001
 ) -> PreparedSet:
-    """Unpack the characters of both splits, numbered in alphabetical order, training first.
+    """Decode the drawings; characters are numbered alphabetically, training alphabets first.
 
     The first `query_drawers` drawings of a test character are queries, the others are the gallery.
 
     Args:
-        settings: Image size and number of query drawers.
+        settings: The image size and the number of query drawers.
         raw_dir: Folder with the two archives.
         validation_fraction: Share of the training characters held out for validation.
         packed: Not used: the set fits in memory.
-        threads: Not used: the set is made in seconds.
+        threads: Not used: decoding takes seconds.
 
     Raises:
         DataError: If an archive is damaged, an image cannot be read or the characters are not the
@@ -145,7 +146,7 @@ def build(
 
 
 def expected_counts(settings: Settings, *, validation_fraction: float) -> dict[Split, SplitCount]:
-    """Return the published size of each split, the held-out characters taken off the training."""
+    """Return the published size of each split, with some training characters held out."""
     held_out = len(_hold_out(validation_fraction))
     train, test = TRAIN_CHARACTERS - held_out, TEST_CHARACTERS
     return {
@@ -177,7 +178,7 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _read_drawings(archives: Iterable[Path]) -> dict[Drawing, bytes]:
-    """Return the PNG files of all archives; what two archives share must be the same in both."""
+    """Return the PNG files of all archives; a drawing in two archives must be the same in both."""
     drawings: dict[Drawing, bytes] = {}
     for path in archives:
         check_archive(path, sha256=ARCHIVES[path.stem])
@@ -201,7 +202,7 @@ def _parse_name(path: Path, name: str) -> Drawing:
 
 
 def _number_characters(drawings: Iterable[Drawing]) -> dict[tuple[str, str], int]:
-    """Return the identity of each character: 0, 1, ..., those of the training alphabets first."""
+    """Return the identity of each character, counted from 0, training alphabets first."""
     keys = sorted({drawing.key for drawing in drawings}, key=lambda key: (key[0] in TEST, key))
     return {key: identity for identity, key in enumerate(keys)}
 
@@ -217,7 +218,7 @@ def _hold_out(validation_fraction: float) -> frozenset[int]:
 
 
 def _decode(drawing: Drawing, content: bytes, size: int) -> NDArray[np.uint8]:
-    """Return a drawing as (size, size, 1): bright on black, a pixel is the mean of its area."""
+    """Return a drawing (size, size, 1), bright on black; a pixel is the mean of its area."""
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             grey = picture.convert("L")

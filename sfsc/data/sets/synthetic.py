@@ -1,8 +1,7 @@
 """The synthetic re-identification set: rendered vehicles seen by cameras (DESIGN.md 4).
 
-Each vehicle, camera and picture has a generator of its own, seeded by its place in the set, and all
-arithmetic is on integers: the set is the same bit for bit on any machine and in any number of
-processes.
+Each vehicle, camera and picture has a generator of its own, and all arithmetic is on integers: the
+set is the same bit for bit on any machine and with any number of processes.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -15,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from sfsc.data.cameras import build_camera
 from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
-from sfsc.data.pictures import take_picture
 from sfsc.data.prepared import PreparedSet
+from sfsc.data.rendering.cameras import build_camera
+from sfsc.data.rendering.pictures import take_picture
+from sfsc.data.rendering.vehicles import build_vehicle
 from sfsc.data.splits import hold_out
-from sfsc.data.vehicles import build_vehicle
 from sfsc.settings.section import Part
 
 
@@ -54,8 +53,8 @@ class Settings(Part):
 
 
 RAW = ()
-"""Nothing: the set is rendered."""
-# First word of the seed of each kind of generator.
+"""No files: the set is rendered."""
+# The first word of the seed of each kind of generator.
 _VEHICLE, _CAMERA, _SIGHTING, _PICTURE = range(4)
 
 
@@ -64,17 +63,17 @@ def build(
     _raw_dir: Path,
     *,
     validation_fraction: float,
-    packed: Path | None = None,  # noqa: ARG001 - all sets are built with the same call
+    packed: Path | None = None,  # noqa: ARG001 - the signature is the same for all sets
     threads: int = 1,
 ) -> PreparedSet:
     """Render the set.
 
-    Identities 0, 1, ... are for training and validation, those behind them for the test. A test
-    identity's first picture in each camera is a query, the others are the gallery.
+    The first identities are for training and validation, the others for the test. The first picture
+    of a test identity by each camera is a query, the others are the gallery.
 
     Args:
         settings: The set is a function of these and `validation_fraction` alone.
-        _raw_dir: Not looked at.
+        _raw_dir: Not used.
         validation_fraction: Share of the training identities held out for validation.
         packed: Not used: the set fits in memory.
         threads: Number of processes.
@@ -113,10 +112,10 @@ def expected_counts(settings: Settings, *, validation_fraction: float) -> dict[S
 
 
 def render_identity(settings: Settings, identity: int) -> NDArray[np.uint8]:
-    """Return all pictures of one vehicle.
+    """Return all pictures of one vehicle, camera by camera.
 
     Returns:
-        (cameras_per_identity x images_per_camera, H, W, 3), camera by camera.
+        Shape (cameras_per_identity x images_per_camera, H, W, 3).
     """
     vehicle = build_vehicle(_generator(settings.seed, _VEHICLE, identity))
     pictures = []
@@ -131,7 +130,7 @@ def render_identity(settings: Settings, identity: int) -> NDArray[np.uint8]:
 
 
 def choose_cameras(settings: Settings, identity: int) -> list[int]:
-    """Return the sorted cameras that see an identity: neighbours on the ring of cameras."""
+    """Return the cameras that see an identity, ascending: neighbours on the ring of cameras."""
     start = int(_generator(settings.seed, _SIGHTING, identity).integers(settings.cameras))
     return sorted(
         (start + step) % settings.cameras for step in range(settings.cameras_per_identity)

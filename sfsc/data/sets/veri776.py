@@ -1,11 +1,11 @@
-"""VeRi-776: vehicles seen by twenty cameras, image to image (DESIGN.md 4).
+"""VeRi-776: vehicles in twenty cameras, searched image to image (DESIGN.md 4).
 
 Liu et al., "A Deep Learning-Based Approach to Progressive Vehicle Re-identification for Urban
 Surveillance", ECCV 2016.
 
-The queries are images of the gallery, too: the protocol removes each from its own ranking, as it is
-of the same identity and camera. The authors' `gt_index.txt` and `jk_index.txt` say the same with
-numbers, which `official_junk` holds the protocol to.
+The queries are also images of the gallery. The protocol removes each from its own ranking, because
+it has the same identity and camera. The authors' `gt_index.txt` and `jk_index.txt` list the
+positives and the removed images of each query; `official_junk` checks the protocol against them.
 """
 
 import re
@@ -13,20 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sfsc.data.file_settings import PublishedImages
-from sfsc.data.image_files import ImageFile, find_images, pack_images
+from sfsc.data.image_files import find_images, pack_images
 from sfsc.data.integrity import SplitCount
-from sfsc.data.manifest import Split
+from sfsc.data.manifest import Row, Split, parse_integer
 from sfsc.data.official import (
     Official,
     check_labels,
     hold_out_validation,
     published_counts,
+    read_lines,
 )
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
 
 RAW = ()
-"""Nothing that a rule could watch: a folder's time says nothing of its files; `build` looks."""
+"""No files to watch: the time of a folder does not tell whether its files changed."""
 OFFICIAL = Official("VeRi-776", "its authors by e-mail (https://vehiclereid.github.io/VeRi)")
 FOLDERS: dict[str, Split] = {
     "image_train": "train",
@@ -40,15 +41,15 @@ PUBLISHED = {
 }
 POSITIVES, JUNK_FILE = "gt_index.txt", "jk_index.txt"
 
-_NAME = re.compile(r"(?P<identity>\d{4})_c(?P<camera>0(?:0[1-9]|1\d|20))_\d+_\d+\.jpg")
+_NAME = re.compile(r"(?P<identity>\d{4})_c(?P<camera>0(?:0[1-9]|1\d|20))_\d+_\d+\.jpg", re.ASCII)
 
 
 class Settings(PublishedImages):
     """VeRi-776, in `data/raw/veri776/`."""
 
     official_junk: bool
-    """Whether the authors' `gt_index.txt` and `jk_index.txt` must say of each query what the
-    protocol removes and what it seeks; refused where they differ."""
+    """Whether to check the positives and the removed images of each query against the authors'
+    `gt_index.txt` and `jk_index.txt`."""
 
 
 def build(
@@ -57,15 +58,15 @@ def build(
     """Pack the three official folders; identities and cameras keep their numbers.
 
     Args:
-        settings: Image size; whether the official junk is looked at.
-        raw_dir: Folder with the three official folders and, for the junk, the two lists.
+        settings: The image size, and what to check.
+        raw_dir: Folder with the three official folders and, to check the junk, the two lists.
         validation_fraction: Share of the training identities held out for validation.
-        packed: File of the packed images.
-        threads: That decode.
+        packed: File of the packed images, written here.
+        threads: Number of threads that decode.
 
     Raises:
-        DataError: If the set is not there, not whole or not readable, or if the official junk is
-            not what the protocol removes.
+        DataError: If the set is missing, incomplete or unreadable, or if the protocol removes other
+            images than the official junk.
     """
     lists = [POSITIVES, JUNK_FILE] if settings.official_junk else []
     OFFICIAL.check_layout(raw_dir, [*FOLDERS, *lists])
@@ -75,29 +76,36 @@ def build(
     files = hold_out_validation(
         [file for part in parts.values() for file in part], validation_fraction
     )
-    return pack_images(files, raw_dir, packed, settings=settings, threads=threads)
+    return pack_images(
+        files,
+        raw_dir,
+        packed,
+        height=settings.image_height,
+        width=settings.image_width,
+        threads=threads,
+    )
 
 
 def expected_counts(
     settings: Settings,
     *,
-    validation_fraction: float,  # noqa: ARG001 - all sets are asked with the same call
+    validation_fraction: float,  # noqa: ARG001 - the signature is the same for all sets
 ) -> dict[Split, SplitCount]:
     """Return the published size of query and gallery."""
-    return published_counts(settings, PUBLISHED["image_query"], PUBLISHED["image_test"])
+    return published_counts(settings.counts, PUBLISHED["image_query"], PUBLISHED["image_test"])
 
 
-def _list_folder(settings: Settings, raw_dir: Path, folder: str) -> list[ImageFile]:
+def _list_folder(settings: Settings, raw_dir: Path, folder: str) -> list[Row]:
     files = find_images(
         raw_dir, folder, FOLDERS[folder], pattern=_NAME, example="0001_c001_00016450_0.jpg"
     )
     check_labels(files, folder)
-    OFFICIAL.check_counts(folder, files, PUBLISHED[folder], settings=settings)
+    OFFICIAL.check_counts(folder, files, PUBLISHED[folder], counts=settings.counts)
     return files
 
 
-def _check_junk(raw_dir: Path, query: Sequence[ImageFile], gallery: Sequence[ImageFile]) -> None:
-    """Check that the lists name, query by query, what the protocol does (DESIGN.md 3)."""
+def _check_junk(raw_dir: Path, query: Sequence[Row], gallery: Sequence[Row]) -> None:
+    """Check that the lists agree with the protocol on every query (DESIGN.md 3)."""
     positives = _read_indices(raw_dir / POSITIVES, n_query=len(query), n_gallery=len(gallery))
     junk = _read_indices(raw_dir / JUNK_FILE, n_query=len(query), n_gallery=len(gallery))
     for file, official_positives, official_junk in zip(query, positives, junk, strict=True):
@@ -109,26 +117,25 @@ def _check_junk(raw_dir: Path, query: Sequence[ImageFile], gallery: Sequence[Ima
         ):
             if official != ours:
                 raise DataError(
-                    f"{raw_dir / name} must name what the protocol does: gallery images of a "
-                    f"query's identity, of its own camera in {JUNK_FILE} and of others in "
-                    f"{POSITIVES}. Found {len(official)} for query `{file.path}`, not the "
-                    f"{len(ours)} of its identity. Get the lists anew or set `official_junk: false`."
+                    f"{raw_dir / name} must list the gallery images of the query's identity: "
+                    f"those of its own camera in {JUNK_FILE}, the others in {POSITIVES}. Found "
+                    f"{len(official)} for query `{file.path}`, which has {len(ours)}. "
+                    "Get the lists again or set `official_junk: false`."
                 )
 
 
 def _read_indices(path: Path, *, n_query: int, n_gallery: int) -> list[set[int]]:
-    """Return the gallery rows that each query's line names; in the file they count from 1."""
-    try:
-        lines = [
-            {int(number) - 1 for number in line.split()}
-            for line in path.read_text(encoding="utf-8").splitlines()
-        ]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} must hold lines of numbers. Found: {error}.") from error
-    largest = max((max(line, default=0) for line in lines), default=0)
-    if len(lines) != n_query or largest >= n_gallery:
+    """Return the gallery rows in the line of each query; the file counts them from 1."""
+    lines = [line.split() for line in read_lines(path)]
+    wrong = [
+        f" and the number `{text[:80]}`"
+        for line in lines
+        for text in line
+        if parse_integer(text, least=1, largest=n_gallery) is None
+    ]
+    if len(lines) != n_query or wrong:
         raise DataError(
             f"{path} must have a line for each of {n_query} queries, of numbers from 1 to "
-            f"{n_gallery}. Found {len(lines)} lines and the number {largest + 1}."
+            f"{n_gallery}. Found {len(lines)} lines{''.join(wrong[:1])}."
         )
-    return lines
+    return [{int(text) - 1 for text in line} for line in lines]

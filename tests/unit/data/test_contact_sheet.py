@@ -24,6 +24,14 @@ def test_cells_are_the_first_images_and_unseen_cells_are_empty(tmp_path: Path):
     assert tuple(empty) == EMPTY
 
 
+def test_many_cameras_do_not_make_a_wide_sheet(tmp_path: Path):
+    """With one for each image, the columns are the images of an identity."""
+    labels = [(identity, number, split) for number, (identity, _, split) in enumerate(4 * LABELS)]
+    write_contact_sheet(make_set(labels), tmp_path / "sheet.png", title="no cameras")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == MARGIN[0] + 8 * (CELL + GAP)  # 4 query and 4 gallery images of one
+
+
 def test_high_images_are_shrunk_and_keep_their_proportions(tmp_path: Path):
     """A person of 256 x 128 pixels is a cell of 128 x 64, the mean of its pixels."""
     prepared = make_set()
@@ -34,5 +42,5 @@ def test_high_images_are_shrunk_and_keep_their_proportions(tmp_path: Path):
     with Image.open(tmp_path / "sheet.png") as picture:
         sheet = np.asarray(picture)
     left, top = MARGIN
-    assert sheet.shape == (top + 3 * (128 + GAP), left + 2 * (64 + GAP), 3)
+    assert sheet.shape == (top + 4 * (128 + GAP), left + 2 * (64 + GAP), 3)
     assert (sheet[top : top + 128, left : left + 64] == 90).all()

@@ -1,6 +1,7 @@
 import io
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,24 +9,27 @@ import pytest
 import torch
 from miniatures import draw_jpeg
 from PIL import Image
+from prepared_sets import LABELS
 
 from sfsc.settings import parts
 from sfsc.data.file_settings import ImageFiles
 from sfsc.settings.sections import Augmentation
 from sfsc.data import image_files
 from sfsc.data.augmentation import build_augmentation
-from sfsc.data.image_files import ImageFile, decode_image, find_images, pack_images
-from sfsc.data.manifest import pixel_digest
+from sfsc.data.decoding import Pixels, decode_image
+from sfsc.data.image_files import find_images, pack_images
+from sfsc.data.manifest import Row, pixel_digest
 from sfsc.errors import DataError
 from sfsc.networks.build import EmbeddingNetwork
 
-SETTINGS = ImageFiles(image_height=32, image_width=16)
+SIZE = {"height": 32, "width": 16}
 
 
-def _write(folder: Path, count: int) -> list[ImageFile]:
-    for number in range(count):
+def _write(folder: Path) -> list[Row]:
+    """Write nine images."""
+    for number in range(len(LABELS)):
         (folder / f"{number}.jpg").write_bytes(draw_jpeg(str(number)))
-    return [ImageFile(f"{number}.jpg", number, 0, "train") for number in range(count)]
+    return [Row(f"{number}.jpg", *label) for number, label in enumerate(LABELS)]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -34,12 +38,12 @@ def test_images_are_packed_in_order_whatever_the_batches(
 ):
     """The file is numpy's, row i is image i, and the digests are those of the pixels."""
     monkeypatch.setattr(image_files, "BATCH", 2)
-    files = _write(tmp_path, 5)
+    files = _write(tmp_path)
     packed = tmp_path / "images.npy"
-    prepared = pack_images(files, tmp_path, packed, settings=SETTINGS, threads=threads)
+    prepared = pack_images(files, tmp_path, packed, **SIZE, threads=threads)
     assert isinstance(prepared.images, np.memmap)
-    assert np.load(packed).shape == (5, 32, 16, 3)
-    for number in range(5):
+    assert np.load(packed).shape == (9, 32, 16, 3)
+    for number in range(9):
         image = decode_image(tmp_path / f"{number}.jpg", height=32, width=16)
         assert (prepared.images[number] == image).all()
         assert prepared.manifest.digest[number] == pixel_digest(image)
@@ -48,27 +52,25 @@ def test_images_are_packed_in_order_whatever_the_batches(
 def test_no_more_than_a_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What lies in memory does not grow with the set."""
     monkeypatch.setattr(image_files, "BATCH", 2)
-    decoded: list[str] = []
-    original = image_files._try_decode
+    written: list[int] = []
+    original = image_files.Packing.add
 
-    def count(raw_dir: Path, file: ImageFile, **options: object):
-        decoded.append(file.path)
-        return original(raw_dir, file, **options)
+    def count(self: image_files.Packing, packed: Iterable[tuple[int, Pixels, str]]) -> None:
+        packed = list(packed)
+        written.append(len(packed))
+        original(self, packed)
 
-    with image_files.ThreadPoolExecutor(1) as pool:
-        decode = image_files.partial(count, tmp_path, height=32, width=16, formats=image_files.JPEG)
-        stream = image_files._in_batches(pool, decode, _write(tmp_path, 6))
-        for number, batch in enumerate(stream, start=1):
-            assert len(batch) == 2
-            assert len(decoded) == 2 * number
+    monkeypatch.setattr(image_files.Packing, "add", count)
+    pack_images(_write(tmp_path), tmp_path, tmp_path / "images.npy", **SIZE)
+    assert written == [2, 2, 2, 2, 1]
 
 
 def test_the_progress_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """The last line says that all are done."""
     caplog.set_level(logging.INFO)
-    files = _write(tmp_path, 3)
-    pack_images(files, tmp_path, tmp_path / "images.npy", settings=SETTINGS)
-    assert caplog.messages[-1] == "image 3/3  0:00:00 left"
+    files = _write(tmp_path)
+    pack_images(files, tmp_path, tmp_path / "images.npy", **SIZE)
+    assert caplog.messages[-1] == "image 9/9  0:00:00 left"
 
 
 def test_an_image_is_resized_by_area_upright_and_in_colour(tmp_path: Path):
@@ -88,14 +90,15 @@ def test_an_image_is_resized_by_area_upright_and_in_colour(tmp_path: Path):
 
 def test_many_damaged_files_are_counted(tmp_path: Path):
     """Five are named."""
-    files = _write(tmp_path, 8)
+    files = _write(tmp_path)
     for file in files:
         (tmp_path / file.path).write_bytes(b"no picture")
     with pytest.raises(DataError) as raised:
-        pack_images(files, tmp_path, tmp_path / "images.npy", settings=SETTINGS)
-    assert str(raised.value).startswith("All images must be readable JPEG files. Found 8 of 8 in ")
+        pack_images(files, tmp_path, tmp_path / "images.npy", **SIZE)
+    assert str(raised.value).startswith("All images must be readable JPEG files. Found 9 of 9 in ")
     assert str(raised.value).endswith(
-        "`4.jpg` (a file of another kind) and 3 more. Copy them anew."
+        "`4.jpg` (another format) and 4 more. The log names all. "
+        "Replace them and run again; the others stay packed."
     )
 
 
@@ -107,19 +110,16 @@ def test_what_is_skipped_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixt
         (tmp_path / "query" / name).write_bytes(draw_jpeg(name))
     pattern = re.compile(r"(?P<identity>\d)_(?P<camera>\d)\.jpg")
     files = find_images(tmp_path, "query", "query", pattern=pattern, example="1_1.jpg")
-    assert files == [ImageFile("query/7_2.jpg", 7, 2, "query")]
-    assert caplog.messages == ["query: 2 files are no images and skipped, `._7_2.jpg` the first"]
+    assert files == [Row("query/7_2.jpg", 7, 2, "query")]
+    assert caplog.messages == ["query: skipped 2 files that are not images, such as `._7_2.jpg`"]
 
 
 @pytest.mark.parametrize("backbone", parts.names("networks.backbones"))
 def test_networks_and_augmentation_take_images_that_are_not_square(backbone: str):
     """From packed 32 x 16 images to embeddings, in each sub-model."""
-    section = Augmentation(
-        flip=True, rotation=10.0, translation=0.1, scale=(0.9, 1.1), shear=5.0, pad=4, colour=0.2,
-        erasing=1.0,
-    )  # fmt: skip
+    augmentation = build_augmentation((32, 16), flip=True, rotation=10.0, pad=4, erasing=1.0)
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 16, 3), dtype=np.uint8)
-    changed = build_augmentation(section, (32, 16))(torch.from_numpy(images))
+    changed = augmentation(torch.from_numpy(images))
     assert changed.shape == (4, 3, 32, 16)
     network = EmbeddingNetwork(backbone, widths=(0.25, 1.0), embedding_dim=8, image_channels=3)
     for switch in (0, 1):

@@ -31,16 +31,15 @@ def test_a_whole_set_passes():
 )
 def test_overlapping_identities_are_refused(extra: Label, parts: str):
     """An identity is in one of train, validation and test only."""
-    assert _refusal(make_set([*LABELS, extra])) == (
-        f"Train, validation and test identities must be disjoint. Found {parts}."
-    )
+    rule = "Train, validation and test identities must be disjoint."
+    assert f"{rule} Found {parts}." in _refusal(make_set([*LABELS, extra]))
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "query", "gallery"])
+@pytest.mark.parametrize("split", ["validation", "query", "gallery"])
 def test_an_empty_split_is_refused(split: str):
     """Each split has images."""
     labels = [label for label in LABELS if label[2] != split]
-    assert _refusal(make_set(labels)) == f"Split `{split}` must have images. Found none."
+    assert f"Split `{split}` must have images. Found none." in _refusal(make_set(labels))
 
 
 def test_junk_outside_the_gallery_is_refused():
@@ -55,7 +54,7 @@ def test_a_query_without_a_positive_is_refused(extra: list[Label]):
     """A query needs an image of its identity from another camera."""
     assert _refusal(make_set([*LABELS, *extra])) == (
         "Each query must have a gallery image of its identity from another camera. "
-        "Found none for query `7.png`."
+        "Found none for query `9.png`."
     )
 
 
@@ -74,7 +73,7 @@ def test_an_altered_image_is_refused():
     images = prepared.images.copy()
     images[3, 0, 0, 0] ^= 1
     assert _refusal(replace(prepared, images=images)) == (
-        f"Image `3.png` must have the digest that the manifest gives it "
+        f"Image `3.png` must have the digest that the manifest states "
         f"({prepared.manifest.digest[3]}). Found another: it was altered. "
         "Prepare the data set again."
     )
@@ -87,8 +86,8 @@ def test_a_duplicate_image_across_splits_is_refused():
     images[4], digests[4] = images[1], pixel_digest(images[1])
     spoilt = PreparedSet(replace(prepared.manifest, digest=digests), images)
     assert _refusal(spoilt) == (
-        "No image may be in two splits. Found `1.png` in train and, pixel for pixel the same, "
-        "`4.png` in query."
+        "No image may be in two splits. Found the same image as `1.png` in train and `4.png` in "
+        "query."
     )
 
 
@@ -114,8 +113,8 @@ def test_a_copy_of_a_query_that_the_protocol_removes_is_no_leak(label: Label):
 def test_other_copies_of_a_query_are_refused(label: Label, split: str):
     """Of another camera it would be a hit, of another identity a miss, both without any merit."""
     assert _refusal(_copied([*LABELS, label])) == (
-        "No image may be in two splits. Found `4.png` in query and, pixel for pixel the same, "
-        f"`7.png` in {split}."
+        "No image may be in two splits. Found the same image as `4.png` in query and `9.png` in "
+        f"{split}."
     )
 
 
@@ -123,24 +122,24 @@ def test_other_copies_of_a_query_are_refused(label: Label, split: str):
     ("images", "sentence"),
     [
         (
-            np.zeros((7, 4, 4, 2), dtype=np.uint8),
+            np.zeros((9, 4, 4, 2), dtype=np.uint8),
             (
                 "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
-                "Found uint8 of shape (7, 4, 4, 2). Prepare the data set again."
+                "Found uint8 of shape (9, 4, 4, 2). Prepare the data set again."
             ),
         ),
         (
-            np.zeros((7, 4, 4, 3), dtype=np.float32),
+            np.zeros((9, 4, 4, 3), dtype=np.float32),
             (
                 "Packed images must be uint8 of shape (N, H, W, 1 or 3). "
-                "Found float32 of shape (7, 4, 4, 3). Prepare the data set again."
+                "Found float32 of shape (9, 4, 4, 3). Prepare the data set again."
             ),
         ),
         (
             np.zeros((6, 4, 4, 3), dtype=np.uint8),
             (
                 "A prepared set must hold one image per row of its manifest. "
-                "Found 6 images, 7 rows. Prepare the data set again."
+                "Found 6 images, 9 rows. Prepare the data set again."
             ),
         ),
     ],
@@ -164,5 +163,5 @@ def test_wrong_counts_are_refused():
     with pytest.raises(DataError) as raised:
         check_counts(manifest, expected)
     assert str(raised.value) == (
-        "Split `train` must have 139 identities and 2780 images. Found 1 and 2."
+        "Split `train` must have 139 identities and 2780 images. Found 2 and 4."
     )

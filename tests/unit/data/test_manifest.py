@@ -8,6 +8,7 @@ from sfsc.errors import DataError
 
 DIGEST = "0" * 64
 HEADER = ",".join(COLUMNS)
+NUMBER = "must be an integer from {} to 2^63 - 1, in the digits 0 to 9. Found `{}`."
 GOOD = f"a.png,0,0,train,{DIGEST}"
 
 
@@ -57,15 +58,15 @@ def test_rows_and_identities_of_a_split():
         (f"{HEADER}\n{GOOD}\na.png,0\n", "{path}, line 3 must have 5 fields. Found 2."),
         (
             f"{HEADER}\na.png,cat,0,train,{DIGEST}\n",
-            "{path}, line 2: `identity` must be an integer >= -1. Found `cat`.",
+            f"{{path}}, line 2: `identity` {NUMBER.format(-1, 'cat')}",
         ),
         (
             f"{HEADER}\na.png,-2,0,train,{DIGEST}\n",
-            "{path}, line 2: `identity` must be an integer >= -1. Found `-2`.",
+            f"{{path}}, line 2: `identity` {NUMBER.format(-1, '-2')}",
         ),
         (
             f"{HEADER}\na.png,0,-1,train,{DIGEST}\n",
-            "{path}, line 2: `camera` must be an integer >= 0. Found `-1`.",
+            f"{{path}}, line 2: `camera` {NUMBER.format(0, '-1')}",
         ),
         (
             f"{HEADER}\na.png,0,0,test,{DIGEST}\n",
@@ -84,7 +85,7 @@ def test_rows_and_identities_of_a_split():
         ),
         (
             f"{HEADER}\n{GOOD}\n{GOOD}\n",
-            "{path} must name each image once. Found `a.png` 2 times.",
+            "{path} must name each image once in a split. Found `a.png` 2 times in train.",
         ),
     ],
 )

@@ -71,10 +71,3 @@ def test_a_set_that_is_replaced_stays_as_it_was_opened(images: NDArray[np.uint8]
     np.save(other, np.full((1, 64, 64, 3), 9, np.uint8))
     other.replace(tmp_path / "images.npy")
     assert (read_images(images, np.array([3999])) == 7).all()
-
-
-@pytest.mark.parametrize("row", [-1, 4000])
-def test_other_rows_are_refused(images: NDArray[np.uint8], row: int):
-    """What lies before and behind the images is none."""
-    with pytest.raises(IndexError, match=f"Images 0 to 3999 can be read. Found {row}"):
-        read_images(images, np.array([0, row]))

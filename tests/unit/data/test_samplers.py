@@ -50,6 +50,16 @@ def test_the_generator_decides():
     assert not torch.equal(torch.cat(batches(seed=1)), torch.cat(batches(seed=2)))
 
 
+def test_more_images_of_an_identity_than_the_set_has_are_refused():
+    """A typing mistake of some zeros would fill the memory."""
+    with pytest.raises(DataError) as error:
+        batches(k=100_000_000_000)
+    assert str(error.value) == (
+        "`train.images_per_identity` must not exceed the number of training images. "
+        "Found `images_per_identity = 100000000000` and 60 images; lower it."
+    )
+
+
 def test_too_few_identities_are_refused():
     """The sentence names the key, both numbers and the mend."""
     with pytest.raises(DataError) as error:
@@ -57,4 +67,14 @@ def test_too_few_identities_are_refused():
     assert str(error.value) == (
         "`train.identities_per_batch` must not exceed the number of training identities. "
         "Found `identities_per_batch = 11` and 10 identities; lower it."
+    )
+
+
+def test_one_identity_is_refused_with_a_way_to_mend_it():
+    """P cannot be lowered below two: the set needs more identities."""
+    with pytest.raises(DataError) as caught:
+        batches(torch.zeros(6, dtype=torch.int64), p=2)
+    assert str(caught.value) == (
+        "A training needs images of two identities at least. Found 1; add identities to the split "
+        "`train`."
     )

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sfsc.cli import main
@@ -55,6 +56,19 @@ def test_each_seed_has_its_chain(project: Path, capsys: pytest.CaptureFixture[st
         ),
     ]
     assert "  MLflow       not mirrored yet: run `sfsc track` or the rule `track`" in seeds[1]
+
+
+def test_one_seed_has_no_deviation(project: Path, capsys: pytest.CaptureFixture[str]):
+    """A standard deviation needs two seeds: none is shown, rather than `nan`."""
+    table = project / "reports/toy/tables/main.csv"
+    frame = pd.read_csv(table, dtype={"seeds": str})
+    of_row = frame["run" if "run" in frame else "method"] == "sfsc"
+    frame.loc[of_row, "seeds"], frame.loc[of_row, "average_map_std"] = "0", float("nan")
+    frame.to_csv(table, index=False)
+    assert explain("--row", "sfsc") == 0
+    first = capsys.readouterr().out.partition("\n")[0]
+    assert first.endswith(" %, of the one seed 0.")
+    assert "nan" not in first
 
 
 def test_a_changed_file_is_marked(project: Path, capsys: pytest.CaptureFixture[str]):

@@ -11,6 +11,7 @@ from dvc.utils.serialize import load_yaml
 from sfsc.errors import ConfigError
 from sfsc.settings.experiment import Params, load_params, parse_params
 from sfsc.settings.jobs import NetworkOfRun
+from sfsc.settings.problems import sentences_of
 from sfsc.settings.reading import merge, read_tree
 
 ROOT = Path(__file__).parents[3]
@@ -136,6 +137,13 @@ def test_params_and_every_study_are_valid(study: Path | None):
             (
                 "`methods.bct.loss.submodels` must not be set: each of the run's networks has one "
                 "width, and thus one gradient and no sub-models."
+            ),
+        ),
+        (
+            {"methods": {"mine": {"loss": {"submodels": {"base_weight": 0.0}}}}},
+            (
+                "`methods.mine.loss.submodels.base_weight` must be above 0 where `loss.terms` is "
+                "empty: the sub-models would have no loss. Found `base_weight = 0`."
             ),
         ),
         (
@@ -318,6 +326,32 @@ def test_all_mistakes_are_reported_at_once():
         "`evaluate.ranks.0` should be greater than or equal to 1. Found `0`.",
         "`train.epochs` should be greater than or equal to 1. Found `0`.",
         "`train.epochz` is not a known key. Did you mean 'epochs'?",
+    ]
+
+
+def test_a_mistake_does_not_hide_others():
+    """What holds within and between sections is checked although other keys are wrong."""
+    overlay = {
+        "seeds": 5,
+        "compare": ["sfcs"],
+        "train": {"epochz": 3, "schedule": "step"},
+        "methods": {"other": {"reference": "sfsc"}, "third": {"reference": "bct_s"}},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_params(tree(**overlay), fallback=tree)
+    assert sentences_of(caught.value) == [
+        "`seeds` should be a list. Found `5`.",
+        "`train.epochz` is not a known key. Did you mean 'epochs'?",
+        (
+            "train: `milestones` must be set with `schedule: step` and null with `schedule: "
+            "cosine`. Found `schedule = step`, `milestones = None`."
+        ),
+        "`compare` must name rows of `methods`. Found 'sfcs'. Did you mean 'sfsc'?",
+        "`methods.other.reference` must name a row with `networks: each`. Found 'sfsc'.",
+        (
+            "`methods.third.reference` must name a row with `networks: each`. Found 'bct_s'. Did "
+            "you mean 'bct'?"
+        ),
     ]
 
 

@@ -162,7 +162,7 @@ def test_fetching_downloads_without_a_mirror(
     raw_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The address is that of the official repository followed by the archive's name."""
-    monkeypatch.setattr(omniglot, "OFFICIAL", (raw_dir / "omniglot").as_uri())
+    monkeypatch.setattr(omniglot, "REPOSITORY", (raw_dir / "omniglot").as_uri())
     fetch("one", tmp_path / "one.zip", None)
     assert file_digest(tmp_path / "one.zip") == omniglot.ARCHIVES["one"]
 
@@ -194,7 +194,7 @@ def test_fetching_from_a_mirror_without_the_archive_is_refused(raw_dir: Path, tm
 def test_an_unreachable_server_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without network the mend is named."""
     address = (tmp_path / "nowhere").as_uri()
-    monkeypatch.setattr(omniglot, "OFFICIAL", address)
+    monkeypatch.setattr(omniglot, "REPOSITORY", address)
     with pytest.raises(DataError) as raised:
         fetch("images_background_small1", tmp_path / "new" / "one.zip", None)
     assert str(raised.value).startswith(

@@ -60,17 +60,22 @@ def test_other_official_junk_is_refused(raw_dir: Path, name: str):
     """The first query that differs is named; without the option the lists are not looked at."""
     (raw_dir / name).write_text("1 \n5 6 \n" if name[0] == "j" else "3 \n7 8 \n")
     assert _refusal(raw_dir) == (
-        f"{raw_dir / name} must name what the protocol does: gallery images of a query's identity, "
-        "of its own camera in jk_index.txt and of others in gt_index.txt. Found 1 for query "
-        "`image_query/0002_c002_00030600_0.jpg`, not the 2 of its identity. Get the lists anew or "
+        f"{raw_dir / name} must list the gallery images of the query's identity: those of its own "
+        "camera in jk_index.txt, the others in gt_index.txt. Found 1 for query "
+        "`image_query/0002_c002_00030600_0.jpg`, which has 2. Get the lists again or "
         "set `official_junk: false`."
     )
     _build(raw_dir, official_junk=False)
 
 
 @pytest.mark.parametrize(
-    ("content", "found"), [("1 2 \n", "1 lines and the number 2"), ("1\n9\n", "2 lines and the number 9")]
-)  # fmt: skip
+    ("content", "found"),
+    [
+        ("1 2 \n", "1 lines"),
+        ("1\n9\n", "2 lines and the number `9`"),
+        ("1\n0_1\n", "2 lines and the number `0_1`"),
+    ],
+)
 def test_lists_of_another_test_set_are_refused(raw_dir: Path, content: str, found: str):
     """A line per query, numbers of gallery images."""
     (raw_dir / "jk_index.txt").write_text(content)
@@ -86,7 +91,7 @@ def test_missing_lists_say_where_they_are_had(raw_dir: Path):
     assert _refusal(raw_dir) == (
         f"{raw_dir} must hold image_train, image_query, image_test, gt_index.txt and jk_index.txt "
         "of VeRi-776. Found no gt_index.txt. Get the set from its authors by e-mail "
-        "(https://vehiclereid.github.io/VeRi), and put (or link) the content of its folder there."
+        "(https://vehiclereid.github.io/VeRi), and copy or link the content of its folder there."
     )
     _build(raw_dir, official_junk=False)
 
@@ -110,11 +115,11 @@ def test_a_camera_that_the_set_does_not_have_is_refused(raw_dir: Path):
     path.rename(path.with_name("0002_c021_00030600_0.jpg"))
     assert _refusal(raw_dir) == (
         f"Images of {raw_dir}/image_query must be named like `0001_c001_00016450_0.jpg`. Found "
-        "`0002_c021_00030600_0.jpg`. Take out what is not of the set."
+        "`0002_c021_00030600_0.jpg`. Move files of other sets away."
     )
 
 
 def test_a_truncated_image_is_named(raw_dir: Path):
     """By its path below the raw folder."""
     truncate(raw_dir / "image_test" / "0005_c018_00030600_1.jpg")
-    assert "`image_test/0005_c018_00030600_1.jpg` (image file is truncated" in _refusal(raw_dir)
+    assert "`image_test/0005_c018_00030600_1.jpg` (Premature end of JPEG file" in _refusal(raw_dir)

@@ -1,7 +1,7 @@
-"""Solids built of flat coloured faces: the material of the synthetic set's vehicles.
+"""Boxes, wheels and the decals on them, as meshes of flat coloured polygons.
 
-Axes: x forward, y left, z up, in millimetres from the middle of the vehicle on the ground. All
-numbers are integers (see `sfsc.data.raster`).
+The axes point forward (x), left (y) and up (z). The origin is on the ground below the middle of the
+vehicle. Lengths are integers, in millimetres.
 """
 
 from collections.abc import Iterable
@@ -10,34 +10,33 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sfsc.data.raster import ONE, TURN, Colour, IntArray, cosine, sine
+from sfsc.data.rendering.raster import ONE, TURN, Colour, IntArray, cosine, sine
 
 Face = Literal["front", "back", "left", "right", "top"]
 FACES: tuple[Face, ...] = get_args(Face)
 SIDES: tuple[Face, ...] = ("left", "right")
 ENDS: tuple[Face, ...] = ("front", "back")
 UV = 1024
-"""A face is 1024 x 1024 units wide and high, whatever its shape."""
+"""Decals are placed in units of 1/1024 of the width and height of their face."""
 
 
 @dataclass(frozen=True)
-class Block:
-    """A box whose top may be narrower than its bottom: its faces are flat trapezoids."""
+class Box:
+    """A box whose top may be smaller than its bottom: its sides are flat trapezoids."""
 
     bottom: tuple[int, int]
-    """Rear and front end at the bottom, x."""
+    """x of the rear and front ends at the bottom."""
     top: tuple[int, int]
-    """Rear and front end at the top, x."""
+    """x of the rear and front ends at the top."""
     half_width: tuple[int, int]
-    """At the bottom and at the top, y."""
+    """Largest y at the bottom and at the top."""
     height: tuple[int, int]
-    """Of the bottom and of the top, z."""
+    """z of the bottom and of the top."""
 
     def corners(self, face: Face) -> IntArray:
         """Return the (4, 3) corners of a face at (u, v) = (0, 0), (1, 0), (1, 1), (0, 1).
 
-        On the sides v runs up and u from the rear to the front; on the ends v runs up; on the top u
-        runs forward.
+        On the sides and ends v runs up. On the sides and the top u runs forward.
         """
         (b0, b1), (t0, t1), (wb, wt), (zb, zt) = self.bottom, self.top, self.half_width, self.height
         table = {
@@ -52,29 +51,29 @@ class Block:
 
 @dataclass(frozen=True)
 class Polygon:
-    """A flat convex piece of surface."""
+    """A flat convex polygon."""
 
     points: IntArray
-    """(K, 3) corners, anticlockwise seen from outside."""
+    """(K, 3) corners, anticlockwise when seen from outside."""
     colour: Colour
     face: Face
-    """Which way it looks: decides how it is lit."""
+    """The direction it faces, which decides its brightness."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Pieces of surface that are painted together."""
+class Mesh:
+    """Polygons that are painted together."""
 
     level: int
-    """Parts of a lower level are painted first; within a level the farthest is."""
+    """Meshes of a lower level are painted first; within a level, the farthest first."""
     centre: tuple[int, int]
-    """x, y."""
+    """x and y, which decide how far the mesh is from the camera."""
     polygons: tuple[Polygon, ...]
 
 
 @dataclass(frozen=True)
 class Decal:
-    """A mark on a face, its corners (u, v) in 1/`UV` of the face's sides."""
+    """A convex polygon on some faces of a box, with corners (u, v) in 1/`UV` of a face."""
 
     faces: tuple[Face, ...]
     corners: tuple[tuple[int, int], ...]
@@ -88,31 +87,31 @@ def rectangle(
     return Decal(tuple(faces), ((u[0], v[0]), (u[1], v[0]), (u[1], v[1]), (u[0], v[1])), colour)
 
 
-def build_part(
-    block: Block, colours: dict[Face, Colour], decals: Iterable[Decal], *, level: int
-) -> Part:
-    """Return the faces of a block, each followed by the decals on it."""
+def build_mesh(
+    box: Box, colours: dict[Face, Colour], decals: Iterable[Decal], *, level: int
+) -> Mesh:
+    """Return the faces of a box, each followed by the decals on it."""
     decals = tuple(decals)
     polygons = []
     for face in FACES:
-        corners = block.corners(face)
+        corners = box.corners(face)
         marks = [(_place(corners, decal), decal.colour) for decal in decals if face in decal.faces]
         polygons += [
             Polygon(_turn_outwards(points, face), colour, face)
             for points, colour in [(corners, colours[face]), *marks]
         ]
-    return Part(level, ((block.bottom[0] + block.bottom[1]) // 2, 0), tuple(polygons))
+    return Mesh(level, ((box.bottom[0] + box.bottom[1]) // 2, 0), tuple(polygons))
 
 
 def build_disc(
     centre: tuple[int, int, int], radius: int, colours: tuple[Colour, Colour]
 ) -> tuple[Polygon, ...]:
-    """Return a wheel seen from its side: the tyre and, on it, the rim of 5/8 of its radius.
+    """Return a wheel seen from its side: a tyre and, on it, a rim of 5/8 of the radius.
 
     Args:
-        centre: x, y, z; y > 0 is a wheel on the left, which looks left.
-        radius: Of the tyre, millimetres.
-        colours: Of the tyre and the rim.
+        centre: x, y and z. A wheel with y > 0 is on the left and faces left.
+        radius: Radius of the tyre.
+        colours: Colours of the tyre and the rim.
     """
     face: Face = "left" if centre[1] > 0 else "right"
     return tuple(
@@ -122,7 +121,7 @@ def build_disc(
 
 
 def _turn_outwards(points: IntArray, face: Face) -> IntArray:
-    """Return corners anticlockwise from outside; those of a left face, u forward, are clockwise."""
+    """Return corners anticlockwise from outside: on a left face, u forward, they are clockwise."""
     return points[::-1] if face == "left" else points
 
 
@@ -136,7 +135,7 @@ def _circle(centre: tuple[int, int, int], radius: int) -> IntArray:
 
 
 def _place(corners: IntArray, decal: Decal) -> IntArray:
-    """Return the decal's corners in space: bilinear in the face's corners."""
+    """Return the decal's corners in space, interpolated between the corners of its face."""
     u, v = np.array(decal.corners, dtype=np.int64).T[:, :, None]
     low = corners[0] * (UV - u) + corners[1] * u
     high = corners[3] * (UV - u) + corners[2] * u

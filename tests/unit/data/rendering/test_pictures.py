@@ -1,8 +1,8 @@
 import numpy as np
 
-from sfsc.data.cameras import build_camera
-from sfsc.data.pictures import _project, take_picture
-from sfsc.data.vehicles import build_vehicle
+from sfsc.data.rendering.cameras import build_camera
+from sfsc.data.rendering.pictures import _project, take_picture
+from sfsc.data.rendering.vehicles import build_vehicle
 
 
 def _rng(seed: int) -> np.random.Generator:
@@ -11,9 +11,9 @@ def _rng(seed: int) -> np.random.Generator:
 
 def test_a_picture_is_a_function_of_vehicle_camera_and_generator():
     """The same draws give the same pixels."""
-    parts = build_vehicle(_rng(0))
+    vehicle = build_vehicle(_rng(0))
     camera = build_camera(_rng(1), index=2, count=8)
-    first, second = (take_picture(parts, camera, _rng(2), size=24) for _ in range(2))
+    first, second = (take_picture(vehicle, camera, _rng(2), size=24) for _ in range(2))
     assert first.shape == (24, 24, 3)
     assert first.dtype == np.uint8
     assert (first == second).all()
@@ -29,10 +29,10 @@ def test_cameras_differ_in_all_that_makes_a_domain():
 
 def test_the_same_vehicle_looks_different_from_front_side_and_back():
     """Pictures of opposite cameras differ far more than those of one camera."""
-    parts = build_vehicle(_rng(0))
+    vehicle = build_vehicle(_rng(0))
     cameras = [build_camera(_rng(5), index=index, count=8) for index in (0, 0, 2, 4)]
     first, again, side, back = (
-        take_picture(parts, camera, _rng(seed), size=32).astype(float)
+        take_picture(vehicle, camera, _rng(seed), size=32).astype(float)
         for seed, camera in enumerate(cameras)
     )
     same = np.abs(first - again).mean()

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from sfsc.data.raster import ONE, SUBPIXEL, cosine, fill_convex, shrink, signed_area, sine, smooth
+from sfsc.data.rendering.raster import (
+    ONE,
+    SUBPIXEL,
+    cosine,
+    fill_convex,
+    shrink,
+    signed_area,
+    sine,
+    smooth,
+)
 
 
 def _canvas(height: int = 6, width: int = 8) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""Vehicles built of parts: what the identities of the synthetic set look like.
+"""The vehicles of the synthetic set: body style, proportions, paint and markings.
 
-Each identity draws its kind, proportions, paint and markings from its own generator. Lengths are
-integers, in millimetres.
+All lengths are integers, in millimetres.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,9 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfsc.data.raster import Colour
-from sfsc.data.solids import ENDS, SIDES, UV, Block, Decal, Part, build_disc, build_part, rectangle
-from sfsc.data.superstructures import (
+from sfsc.data.rendering.raster import Colour
+from sfsc.data.rendering.solids import (
+    ENDS,
+    SIDES,
+    UV,
+    Box,
+    Decal,
+    Mesh,
+    build_disc,
+    build_mesh,
+    rectangle,
+)
+from sfsc.data.rendering.superstructures import (
     PLASTIC,
     Design,
     Range,
@@ -54,44 +63,44 @@ ACCENTS: tuple[Colour, ...] = (
 )
 RIMS: tuple[Colour, ...] = ((190, 190, 192), (120, 120, 124), (44, 44, 46))
 
-Superstructure = Callable[[np.random.Generator, Design], Iterator[Part]]
+Superstructure = Callable[[np.random.Generator, Design], Iterator[Mesh]]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of vehicle: the ranges of its proportions and what stands on its hull."""
+class BodyStyle:
+    """A body style: the ranges of its proportions, and its superstructure."""
 
     length: Range
     clearance: Range
-    """Height of the hull's bottom."""
+    """z of the bottom of the hull."""
     body: Range
     """Height of the hull."""
     cabin: Range
-    """Height of what stands on the hull."""
+    """Height of the superstructure."""
     superstructure: Superstructure
 
 
-def build_vehicle(rng: np.random.Generator) -> tuple[Part, ...]:
+def build_vehicle(rng: np.random.Generator) -> tuple[Mesh, ...]:
     """Draw one vehicle.
 
     Args:
-        rng: The identity's own generator.
+        rng: Generator of this vehicle alone.
     """
-    kind = KINDS[rng.integers(len(KINDS))]
-    design = _draw_design(rng, kind)
+    style = BODY_STYLES[rng.integers(len(BODY_STYLES))]
+    design = _draw_design(rng, style)
     return (
         *_wheels(rng, design.hull),
-        build_part(design.hull, paint_plain(design.paint), _hull_decals(rng, design), level=1),
-        *kind.superstructure(rng, design),
+        build_mesh(design.hull, paint_plain(design.paint), _hull_decals(rng, design), level=1),
+        *style.superstructure(rng, design),
     )
 
 
-def _draw_design(rng: np.random.Generator, kind: Kind) -> Design:
-    half_length = draw_between(rng, kind.length) // 2
+def _draw_design(rng: np.random.Generator, style: BodyStyle) -> Design:
+    half_length = draw_between(rng, style.length) // 2
     half_width = draw_between(rng, (820, 960))
-    clearance = draw_between(rng, kind.clearance)
-    waist = clearance + draw_between(rng, kind.body)
-    hull = Block(
+    clearance = draw_between(rng, style.clearance)
+    waist = clearance + draw_between(rng, style.body)
+    hull = Box(
         bottom=(-half_length, half_length),
         top=(40 - half_length, half_length - draw_between(rng, (40, 160))),
         half_width=(half_width, half_width - 30),
@@ -100,29 +109,29 @@ def _draw_design(rng: np.random.Generator, kind: Kind) -> Design:
     paint, upper = vary_colour(rng, PAINTS, 32), vary_colour(rng, PAINTS, 32)
     return Design(
         hull=hull,
-        roof=waist + draw_between(rng, kind.cabin),
+        roof=waist + draw_between(rng, style.cabin),
         paint=paint,
         upper=upper if rng.integers(2) else paint,
         accent=vary_colour(rng, ACCENTS, 24),
     )
 
 
-def _wheels(rng: np.random.Generator, hull: Block) -> Iterator[Part]:
-    """Per axle a dark block below the hull and, painted over the hull, a disc on each side."""
+def _wheels(rng: np.random.Generator, hull: Box) -> Iterator[Mesh]:
+    """Yield, for each axle, a dark box below the hull and a disc on each side, painted over it."""
     radius = draw_between(rng, (290, 390))
     rim = RIMS[rng.integers(len(RIMS))]
     width = hull.half_width[0]
     rear, front = draw_between(rng, (620, 980)), draw_between(rng, (620, 900))
     for x in (hull.bottom[0] + rear, hull.bottom[1] - front):
         extent = (x - radius * 3 // 4, x + radius * 3 // 4)
-        axle = Block(extent, extent, (width - 20, width - 20), (0, radius))
-        yield build_part(axle, paint_plain(TYRE), (), level=0)
+        axle = Box(extent, extent, (width - 20, width - 20), (0, radius))
+        yield build_mesh(axle, paint_plain(TYRE), (), level=0)
         for y in (-width - 15, width + 15):
-            yield Part(2, (x, y), build_disc((x, y, radius), radius, (TYRE, rim)))
+            yield Mesh(2, (x, y), build_disc((x, y, radius), radius, (TYRE, rim)))
 
 
 def _hull_decals(rng: np.random.Generator, design: Design) -> Iterator[Decal]:
-    """Lights, number plates, bumpers and the markings of the hull."""
+    """Yield lights, number plates, the grille, bumpers and markings of the hull."""
     height = (draw_between(rng, (420, 560)), draw_between(rng, (700, 820)))
     size = draw_between(rng, (130, 260))
     for across in ((50, 50 + size), (UV - 50 - size, UV - 50)):
@@ -136,7 +145,7 @@ def _hull_decals(rng: np.random.Generator, design: Design) -> Iterator[Decal]:
 
 
 def _markings(rng: np.random.Generator, accent: Colour) -> Iterator[Decal]:
-    """Up to two of: a line around the hull, an emblem, a stripe on top, a lower half, a slash."""
+    """Yield at most two markings: a line, an emblem, a stripe on top, a lower half or a slash."""
     start = draw_between(rng, (280, 680))
     height = draw_between(rng, (90, 260))
     middle = draw_between(rng, (300, 720))
@@ -155,11 +164,11 @@ def _markings(rng: np.random.Generator, accent: Colour) -> Iterator[Decal]:
         yield from choices[second]
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind((4200, 4900), (200, 280), (560, 700), (480, 600), build_saloon),
-    Kind((3500, 4200), (200, 280), (580, 740), (520, 680), build_hatchback),
-    Kind((4400, 5000), (200, 360), (600, 800), (500, 720), build_estate),
-    Kind((4600, 5500), (240, 320), (750, 950), (850, 1300), build_van),
-    Kind((4900, 5500), (340, 460), (600, 760), (560, 700), build_pickup),
-    Kind((5300, 6300), (380, 480), (420, 560), (1300, 1700), build_lorry),
+BODY_STYLES: tuple[BodyStyle, ...] = (
+    BodyStyle((4200, 4900), (200, 280), (560, 700), (480, 600), build_saloon),
+    BodyStyle((3500, 4200), (200, 280), (580, 740), (520, 680), build_hatchback),
+    BodyStyle((4400, 5000), (200, 360), (600, 800), (500, 720), build_estate),
+    BodyStyle((4600, 5500), (240, 320), (750, 950), (850, 1300), build_van),
+    BodyStyle((4900, 5500), (340, 460), (600, 760), (560, 700), build_pickup),
+    BodyStyle((5300, 6300), (380, 480), (420, 560), (1300, 1700), build_lorry),
 )

@@ -1,8 +1,4 @@
-"""Drawing in whole numbers: what the synthetic set is rendered with.
-
-Every step is integer arithmetic, so that an image is the same bit for bit on any machine, whatever
-its floating-point unit, compiler or number of processes.
-"""
+"""Polygons, smoothing and shrinking in integer arithmetic: the same bits on every machine."""
 
 import math
 from collections.abc import Sequence
@@ -13,21 +9,21 @@ from numpy.typing import NDArray
 Colour = tuple[int, int, int]
 IntArray = NDArray[np.int64]
 Points = Sequence[Sequence[int]]
-"""Corners of a polygon, x and y each."""
+"""The corners (x, y) of a polygon."""
 
 TURN = 1024
-"""Angles are counted in 1/1024 of a full turn."""
+"""Angles are in units of 1/1024 turn."""
 ONE = 1 << 14
 """Fixed-point one of sines and cosines."""
 SUBPIXEL = 16
-"""Coordinates on a canvas are counted in 1/16 of its pixels."""
+"""Canvas coordinates are in units of 1/16 pixel."""
 
-# Rounded to 14 bits, far coarser than the last bit in which mathematics libraries differ.
+# 14 bits: far coarser than the last bit, in which mathematics libraries differ.
 _SINES = tuple(round(ONE * math.sin(2 * math.pi * angle / TURN)) for angle in range(TURN))
 
 
 def sine(angle: int) -> int:
-    """Return the sine of an angle in 1/`TURN` turns, in units of 1/`ONE`.
+    """Return the sine of an angle in 1/`TURN` turn, in units of 1/`ONE`.
 
     >>> sine(256) == ONE
     True
@@ -36,7 +32,7 @@ def sine(angle: int) -> int:
 
 
 def cosine(angle: int) -> int:
-    """Return the cosine of an angle in 1/`TURN` turns, in units of 1/`ONE`."""
+    """Return the cosine of an angle in 1/`TURN` turn, in units of 1/`ONE`."""
     return sine(angle + TURN // 4)
 
 
@@ -44,7 +40,7 @@ def signed_area(points: Points) -> int:
     """Return twice the signed area of a polygon, positive if clockwise on a canvas.
 
     Args:
-        points: K corners x, y in order.
+        points: K corners (x, y) in order.
 
     >>> signed_area([(0, 0), (2, 0), (2, 1), (0, 1)])
     4
@@ -54,12 +50,13 @@ def signed_area(points: Points) -> int:
 
 
 def fill_convex(canvas: IntArray, points: Points, colour: Sequence[int]) -> None:
-    """Paint the pixels of a canvas whose centre is inside a convex polygon or on its border.
+    """Paint the pixels whose centre lies in a convex polygon or on its border.
 
     Args:
         canvas: (H, W, 3), changed in place.
-        points: K corners x, y in order, either way round, in 1/`SUBPIXEL` pixels; may lie outside.
-        colour: Of the polygon.
+        points: K corners (x, y) in order, either way round, in 1/`SUBPIXEL` pixel. They may lie
+            outside the canvas.
+        colour: Red, green and blue.
     """
     columns = _pixel_range([x for x, _ in points], canvas.shape[1])
     rows = _pixel_range([y for _, y in points], canvas.shape[0])
@@ -82,7 +79,7 @@ def smooth(canvas: IntArray, *, axis: int) -> IntArray:
 
     Args:
         canvas: (H, W, 3), values >= 0.
-        axis: 0 is down, 1 is across.
+        axis: 0 smooths down the columns, 1 along the rows.
     """
     lines = canvas.swapaxes(0, axis)
     padded = np.concatenate([lines[:1], lines, lines[-1:]])
@@ -91,7 +88,7 @@ def smooth(canvas: IntArray, *, axis: int) -> IntArray:
 
 
 def shrink(canvas: IntArray, factor: int) -> IntArray:
-    """Return the canvas with blocks of `factor` x `factor` pixels replaced by their mean.
+    """Return the canvas with each `factor` x `factor` block of pixels replaced by its mean.
 
     Args:
         canvas: (factor H, factor W, 3), values >= 0.
@@ -107,5 +104,5 @@ def shrink(canvas: IntArray, factor: int) -> IntArray:
 
 
 def _pixel_range(values: Sequence[int], limit: int) -> range:
-    """Return the pixels below `limit` that values in 1/`SUBPIXEL` pixels reach."""
+    """Return the pixels in [0, limit) that the values, in 1/`SUBPIXEL` pixel, span."""
     return range(max(min(values) // SUBPIXEL, 0), min(max(values) // SUBPIXEL + 1, limit))

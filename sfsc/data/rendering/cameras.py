@@ -1,7 +1,6 @@
-"""Cameras of the synthetic set: what all pictures of one camera have in common.
+"""The cameras of the synthetic set.
 
-Each camera has its own viewpoint range, colour cast, exposure, background, occluders, blur and
-noise. How a picture is drawn from them: `sfsc.data.pictures`.
+Each has its own range of viewpoints, colour cast, exposure, background, occluders, blur and noise.
 """
 
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sfsc.data.raster import TURN, Colour
+from sfsc.data.rendering.raster import TURN, Colour
 
 Occluder = Literal["none", "pole", "foliage", "barrier"]
 OCCLUDERS: tuple[Occluder, ...] = get_args(Occluder)
@@ -30,39 +29,39 @@ WALLS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Camera:
-    """What all pictures of one camera share."""
+    """The properties that all pictures of one camera share."""
 
     yaw: int
-    """Middle of its viewpoints, 1/1024 turns; 0 looks at the front of the vehicle."""
+    """Middle of its viewpoints, in 1/1024 turn; 0 sees the front of the vehicle."""
     yaw_range: int
-    """Viewpoints reach this far to both sides of the middle."""
+    """Largest deviation of a viewpoint from `yaw`, in 1/1024 turn."""
     elevation: tuple[int, int]
-    """Range of the angle from above, 1/1024 turns."""
+    """Range of the angle above the horizon, in 1/1024 turn."""
     light: int
-    """Where the light is from, relative to the camera."""
+    """Direction of the light relative to the camera, in 1/1024 turn."""
     gain: Colour
-    """Colour cast: 256 leaves a channel as it is."""
+    """Colour cast: the gain of each channel, in 1/256."""
     exposure: tuple[int, int]
-    """Range of the gain of all channels, 256 = as it is."""
+    """Range of the common gain of all channels, in 1/256."""
     ground: Colour
     wall: Colour
     horizon: int
-    """Height of the wall, 1/16 of the picture."""
+    """Height of the wall behind the vehicle, in 1/16 of the picture."""
     line: tuple[int, int]
-    """Where a lane marking leaves the picture below and at the horizon, 1/16 of its width."""
+    """x of the lane marking at the bottom and at the horizon, in 1/16 of the picture's width."""
     occluder: Occluder
     blur: int
-    """Passes of smoothing before the picture is reduced."""
+    """Number of times the picture is smoothed before it is shrunk."""
     noise: int
-    """Largest value of each of the two terms of its triangular noise."""
+    """Largest value of each of the two uniform terms whose sum is the noise."""
 
 
 def build_camera(rng: np.random.Generator, *, index: int, count: int) -> Camera:
-    """Draw a camera; together the cameras look from all around.
+    """Draw a camera. The viewpoints of all cameras are spread over a full turn.
 
     Args:
-        rng: The camera's own generator.
-        index: Which camera, from 0.
+        rng: Generator of this camera alone.
+        index: Index of the camera, from 0.
         count: Number of cameras.
     """
     low = int(rng.integers(45, 80))

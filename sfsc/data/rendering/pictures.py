@@ -1,8 +1,4 @@
-"""Pictures of the synthetic set: a vehicle as a camera sees it.
-
-Each picture has its own viewpoint, framing, exposure and occluder, within what its camera allows.
-All arithmetic is on integers (see `sfsc.data.raster`).
-"""
+"""Pictures of vehicles, each with a viewpoint, framing, exposure and occluder of its own."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -10,8 +6,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from sfsc.data.cameras import Camera
-from sfsc.data.raster import (
+from sfsc.data.rendering.cameras import Camera
+from sfsc.data.rendering.raster import (
     ONE,
     SUBPIXEL,
     TURN,
@@ -24,12 +20,12 @@ from sfsc.data.raster import (
     sine,
     smooth,
 )
-from sfsc.data.solids import Face, Part, Polygon
+from sfsc.data.rendering.solids import Face, Mesh, Polygon
 
 OVERSAMPLING = 3
-"""Pixels drawn per pixel kept, in each direction."""
+"""The canvas has this many times the height and width of the picture."""
 DISTANCE = 11_000
-"""From the camera to the middle of the vehicle, millimetres."""
+"""Distance from the camera to the middle of the vehicle, millimetres."""
 EYE_LEVEL = 700
 """Height of the point that the camera looks at, millimetres."""
 SHADOW: Colour = (34, 34, 38)
@@ -40,33 +36,33 @@ BARRIER: Colour = (176, 178, 180)
 
 
 def take_picture(
-    parts: Sequence[Part], camera: Camera, rng: np.random.Generator, *, size: int
+    vehicle: Sequence[Mesh], camera: Camera, rng: np.random.Generator, *, size: int
 ) -> NDArray[np.uint8]:
     """Return a picture of a vehicle.
 
     Args:
-        parts: The vehicle.
-        camera: Which takes it.
-        rng: The picture's own generator.
+        vehicle: The meshes of the vehicle.
+        camera: The camera.
+        rng: Generator of this picture alone.
         size: Side of the picture, pixels.
 
     Returns:
-        (size, size, 3) RGB.
+        uint8 RGB, shape (size, size, 3).
     """
     canvas = _draw_background(camera, rng, size * OVERSAMPLING)
     yaw = camera.yaw + int(rng.integers(-camera.yaw_range, camera.yaw_range + 1))
     elevation = int(rng.integers(camera.elevation[0], camera.elevation[1] + 1))
-    _draw_vehicle(canvas, parts, camera, rng, angles=(yaw, elevation))
+    _draw_vehicle(canvas, vehicle, camera, rng, angles=(yaw, elevation))
     _draw_occluder(canvas, camera, rng)
     for _ in range(camera.blur):
         canvas = smooth(smooth(canvas, axis=0), axis=1)
-    for _ in range(3 * int(rng.integers(0, 4) == 0)):  # a vehicle that moves
+    for _ in range(3 * int(rng.integers(0, 4) == 0)):  # motion blur of every fourth vehicle
         canvas = smooth(canvas, axis=1)
     return _develop(shrink(canvas, OVERSAMPLING), camera, rng)
 
 
 def _draw_background(camera: Camera, rng: np.random.Generator, side: int) -> IntArray:
-    """Return a wall above, the ground below, a lane marking on it and stains on both."""
+    """Return a canvas with a wall, the ground, a lane marking and stains."""
     canvas = np.empty((side, side, 3), dtype=np.int64)
     horizon = side * (camera.horizon * 4 + int(rng.integers(-4, 5))) // 64
     canvas[:horizon] = camera.wall
@@ -82,7 +78,7 @@ def _draw_background(camera: Camera, rng: np.random.Generator, side: int) -> Int
 
 
 def _draw_stain(canvas: IntArray, rng: np.random.Generator, step: int) -> None:
-    """Paint a rectangle a little brighter or darker than what is behind it."""
+    """Paint a rectangle a little brighter or darker than the background."""
     x, y, width, height = (rng.integers(0, 16, size=4) * step).tolist()
     shade = int(rng.integers(-28, 29))
     behind = canvas[min(y // SUBPIXEL, len(canvas) - 1), 0]
@@ -92,37 +88,36 @@ def _draw_stain(canvas: IntArray, rng: np.random.Generator, step: int) -> None:
 
 def _draw_vehicle(
     canvas: IntArray,
-    parts: Sequence[Part],
+    vehicle: Sequence[Mesh],
     camera: Camera,
     rng: np.random.Generator,
     *,
     angles: tuple[int, int],
 ) -> None:
-    """Paint a vehicle and its shadow, far parts first."""
+    """Paint the shadow and then the vehicle, its far meshes first."""
     yaw, _ = angles
-    ordered = sorted(parts, key=lambda part: (part.level, _nearness(part, yaw)))
-    polygons = [polygon for part in ordered for polygon in part.polygons]
+    ordered = sorted(vehicle, key=lambda mesh: (mesh.level, _nearness(mesh, yaw)))
+    polygons = [polygon for mesh in ordered for polygon in mesh.polygons]
     points = np.concatenate([polygon.points for polygon in polygons])
     framed = _frame(_project(points, angles), len(canvas), rng)
     _draw_shadow(canvas, framed)
     _paint(canvas, polygons, framed, _light_faces(camera, yaw))
 
 
-def _nearness(part: Part, yaw: int) -> int:
-    x, y = part.centre
+def _nearness(mesh: Mesh, yaw: int) -> int:
+    x, y = mesh.centre
     return x * cosine(yaw) + y * sine(yaw)
 
 
 def _project(points: IntArray, angles: tuple[int, int]) -> IntArray:
-    """Return the perspective picture of points in space.
+    """Return the perspective projection of points in space.
 
     Args:
         points: (T, 3), millimetres.
-        angles: Yaw, elevation; at yaw 0 the camera looks at the front, at a quarter turn at the
-            left side.
+        angles: Yaw and elevation. Yaw 0 sees the front, a quarter turn the left side.
 
     Returns:
-        (T, 2) x, y in arbitrary units, y downwards.
+        (T, 2): x and y in arbitrary units, y downwards.
     """
     yaw, elevation = angles
     x, y, z = points.T
@@ -135,7 +130,7 @@ def _project(points: IntArray, angles: tuple[int, int]) -> IntArray:
 
 
 def _frame(points: IntArray, side: int, rng: np.random.Generator) -> IntArray:
-    """Scale and move the vehicle so that it fills most of the picture, as a detector's box does."""
+    """Scale and move the vehicle to fill most of the picture, like the crop of a detector."""
     low, high = points.min(axis=0), points.max(axis=0)
     share = int(rng.integers(800, 981))
     extent = int((high - low).max())
@@ -155,10 +150,11 @@ def _draw_shadow(canvas: IntArray, points: IntArray) -> None:
 
 
 def _light_faces(camera: Camera, yaw: int) -> dict[Face, int]:
-    """Return the brightness of each face, 256 = its own colour."""
-    looks: dict[Face, int] = {"front": 0, "left": 256, "back": 512, "right": 768}
+    """Return the brightness of each face, in 1/256."""
+    directions: dict[Face, int] = {"front": 0, "left": 256, "back": 512, "right": 768}
     sides = {
-        face: 196 + 46 * cosine(angle - yaw - camera.light) // ONE for face, angle in looks.items()
+        face: 196 + 46 * cosine(angle - yaw - camera.light) // ONE
+        for face, angle in directions.items()
     }
     return {**sides, "top": 262}
 
@@ -166,17 +162,17 @@ def _light_faces(camera: Camera, yaw: int) -> dict[Face, int]:
 def _paint(
     canvas: IntArray, polygons: Sequence[Polygon], points: IntArray, light: Mapping[Face, int]
 ) -> None:
-    """Paint the polygons whose outside is seen; `points` are the corners of all, in order."""
+    """Paint the polygons that face the camera; `points` are the corners of all, in order."""
     corners = iter(points.tolist())
     for polygon in polygons:
         outline = list(islice(corners, len(polygon.points)))
-        if signed_area(outline) < 0:  # anticlockwise to the eye
+        if signed_area(outline) < 0:  # anticlockwise on the canvas: its outside is seen
             colour = [channel * light[polygon.face] // 256 for channel in polygon.colour]
             fill_convex(canvas, outline, colour)
 
 
 def _draw_occluder(canvas: IntArray, camera: Camera, rng: np.random.Generator) -> None:
-    """Put the camera's kind of occluder before every third vehicle, on average."""
+    """Paint the camera's occluder over one vehicle in three, on average."""
     side = len(canvas) * SUBPIXEL
     x, width = int(rng.integers(0, side)), int(rng.integers(side // 24, side // 8))
     if camera.occluder == "none" or rng.integers(3):

@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from sfsc.data.solids import FACES, Block, Face, Part, build_part, rectangle
-from sfsc.data.vehicles import KINDS, build_vehicle
+from sfsc.data.rendering.solids import FACES, Box, Face, Mesh, build_mesh, rectangle
+from sfsc.data.rendering.vehicles import BODY_STYLES, build_vehicle
 
 
-def _vehicle(seed: int) -> tuple[Part, ...]:
+def _vehicle(seed: int) -> tuple[Mesh, ...]:
     return build_vehicle(np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_vehicle_stands_on_the_ground_and_is_symmetric(seed: int):
     """Wheels touch the ground, nothing is below it, and left mirrors right."""
-    points = np.concatenate([p.points for part in _vehicle(seed) for p in part.polygons])
+    points = np.concatenate([p.points for mesh in _vehicle(seed) for p in mesh.polygons])
     assert points[:, 2].min() == 0
     assert points[:, 1].max() == -points[:, 1].min()
     assert 3500 <= np.ptp(points[:, 0]) <= 6400
@@ -25,8 +25,8 @@ def test_all_faces_look_outwards(seed: int):
         "front": (1, 0, 0), "back": (-1, 0, 0), "left": (0, 1, 0), "right": (0, -1, 0),
         "top": (0, 0, 1),
     }  # fmt: skip
-    for part in _vehicle(seed):
-        for polygon in part.polygons:
+    for mesh in _vehicle(seed):
+        for polygon in mesh.polygons:
             a, b, c = polygon.points[[0, 1, 2]].astype(float)
             normal = np.cross(b - a, c - b)
             assert normal @ np.array(outwards[polygon.face]) >= 0
@@ -35,7 +35,7 @@ def test_all_faces_look_outwards(seed: int):
 def test_identities_differ():
     """No two vehicles of a set are the same."""
     shapes = [
-        str([polygon.points.tolist() for part in _vehicle(seed) for polygon in part.polygons])
+        str([polygon.points.tolist() for mesh in _vehicle(seed) for polygon in mesh.polygons])
         for seed in range(50)
     ]
     assert len(set(shapes)) == 50
@@ -44,19 +44,19 @@ def test_identities_differ():
 @pytest.mark.parametrize("face", FACES)
 def test_a_decal_over_the_whole_face_is_the_face(face: Face):
     """Decals are placed in the face's own coordinates."""
-    block = Block((-100, 120), (-80, 90), (50, 40), (10, 60))
+    box = Box((-100, 120), (-80, 90), (50, 40), (10, 60))
     decal = rectangle((face,), (0, 1024), (0, 1024), (1, 2, 3))
-    part = build_part(block, dict.fromkeys(FACES, (9, 9, 9)), [decal], level=0)
-    mark = next(p for p in part.polygons if p.colour == (1, 2, 3))
-    base = next(p for p in part.polygons if p.face == face)
+    mesh = build_mesh(box, dict.fromkeys(FACES, (9, 9, 9)), [decal], level=0)
+    mark = next(p for p in mesh.polygons if p.colour == (1, 2, 3))
+    base = next(p for p in mesh.polygons if p.face == face)
     assert (mark.points == base.points).all()
 
 
-def test_every_kind_is_drawn():
-    """The kinds' lengths and heights occur among the vehicles, from hatchback to lorry."""
+def test_every_body_style_is_drawn():
+    """The lengths and heights of all styles occur, from hatchback to lorry."""
     points = [
-        np.concatenate([p.points for part in _vehicle(seed) for p in part.polygons])
+        np.concatenate([p.points for mesh in _vehicle(seed) for p in mesh.polygons])
         for seed in range(60)
     ]
     assert {vehicle[:, 2].max() // 500 for vehicle in points} >= {2, 3, 4}
-    assert len(KINDS) == 6
+    assert len(BODY_STYLES) == 6
