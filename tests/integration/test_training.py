@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sfsc.errors import DivergenceError
+from sfsc.errors import ConfigError, DivergenceError
 from sfsc.networks.build import load_network
 from sfsc.provenance import write_fingerprint
 from sfsc.settings.jobs import TrainJob
@@ -85,6 +85,24 @@ def test_same_seed_same_bits(job, data_dir, finished, tmp_path):
     pd.testing.assert_frame_equal(*records)
     other = train(job.model_copy(update={"seed": 1}), data_dir, tmp_path / "other")
     assert weights(other) != weights(finished)
+
+
+def test_a_missing_file_of_weights_is_one_sentence(job: TrainJob, data_dir: Path, tmp_path: Path):
+    """Nothing is trained and nothing is written."""
+    missing = tmp_path / "none.pth"
+    network = job.network.model_copy(update={"pretrained": str(missing)})
+    with pytest.raises(ConfigError) as error:
+        train(job.model_copy(update={"network": network}), data_dir, tmp_path / "run")
+    assert str(error.value) == (
+        "`network.pretrained` must be a file with a state dict, written by torch or safetensors. "
+        f"Found {missing}: no such file or directory."
+    )
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config"]
+
+
+def test_the_record_has_the_size_of_the_images(finished: Path):
+    """Whoever serves a sub-model refuses images of another size."""
+    assert json.loads((finished / "run.json").read_text())["image_size"] == [16, 16]
 
 
 def test_records_are_complete(finished):
