@@ -89,12 +89,13 @@ def test_a_raw_file_is_needed_only_by_what_changed(workspace: Workspace):
 
 
 def test_a_training_names_the_missing_weights(changed: Workspace, tmp_path: Path):
-    """The stage itself, called by hand, ends with the same sentence."""
+    """The stage itself, called by hand, ends with a sentence."""
     config = changed.folder / "results/tiny/synthetic/sfsc/seed0/config/train.json"
     config.write_text(config.read_text().replace('"pretrained": null', '"pretrained": "no.pth"'))
     data, output = "data/prepared/tiny/synthetic", str(tmp_path / "out")
     result = changed.stage(["train", "--config", str(config), "--data", data, "--output", output])
     assert result.returncode == 1
     assert result.stderr == (
-        "ConfigError: `network.pretrained` must name a file that exists. Found 'no.pth'.\n"
+        "ConfigError: `network.pretrained` must be a file with a state dict, written by torch or "
+        "safetensors. Found no.pth: no such file or directory.\n"
     )
