@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,6 +62,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.overlay = "study.yaml"
         self.study = yaml.safe_load(yaml.safe_dump(STUDY))
 
     @classmethod
@@ -91,9 +92,9 @@ class Workspace:
 
     def arguments(self, *arguments: str) -> list[str]:
         """Return the arguments of `snakemake` for the workspace's study."""
-        study = self.folder / "study.yaml"
+        study = self.folder / self.overlay
         study.write_text(yaml.safe_dump(self.study))
-        return ["--cores", "2", "--configfile", "study.yaml", *arguments]
+        return ["--cores", "2", "--configfile", self.overlay, *arguments]
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command of `snakemake` for the workspace's study."""
@@ -112,6 +113,17 @@ class Workspace:
             env=self.environment(**variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def stage(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run `sfsc <stage>` with arguments and return its exit code and output."""
+        return subprocess.run(
+            [sys.executable, "-m", "sfsc.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
             text=True,
             check=False,
         )

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sfsc.errors import ConfigError, DivergenceError
+from sfsc.errors import ConfigError, DivergenceError, ResultError
+from sfsc.files import lock
 from sfsc.networks.build import load_network
 from sfsc.provenance import write_fingerprint
 from sfsc.settings.jobs import TrainJob
@@ -229,3 +230,29 @@ def test_a_user_mistake_is_one_sentence(data_dir, tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith(f"ConfigError: {missing} must be a fingerprint file")
     assert "Traceback" not in result.stderr
+
+
+def test_a_training_has_its_folder_to_itself(job, data_dir, tmp_path):
+    """Another one is refused, and leaves checkpoints and results as they are."""
+    folder = tmp_path / "run"
+    with lock(folder / "checkpoints" / "lock"):
+        with pytest.raises(ResultError) as caught:
+            train(job, data_dir, folder)
+        assert [path.name for path in (folder / "checkpoints").iterdir()] == ["lock"]
+    assert str(caught.value) == (
+        f"A training must have {folder}/checkpoints to itself. Found another one at work there, "
+        f"process {os.getpid()}. Wait until it ends, or stop it."
+    )
+    assert weights(train(job, data_dir, folder))
+    assert not (folder / "checkpoints").exists()
+
+
+def test_missing_weights_are_named(job, data_dir, tmp_path):
+    """A file to start from that is gone is a mistake in the settings."""
+    network = job.network.model_copy(update={"pretrained": "no/such.pth"})
+    with pytest.raises(ConfigError) as caught:
+        train(job.model_copy(update={"network": network}), data_dir, tmp_path / "run")
+    assert str(caught.value) == (
+        "`network.pretrained` must be a file with a state dict, written by torch or safetensors. "
+        "Found no/such.pth: no such file or directory."
+    )

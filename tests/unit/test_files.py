@@ -1,11 +1,14 @@
 """A file appears complete or not at all."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sfsc.files import replacing
+from sfsc.files import lock, replacing
 
 
 def test_a_file_and_its_folder_are_made(tmp_path: Path):
@@ -50,3 +53,27 @@ def test_the_content_is_on_the_disk_before_the_name_is(
         temporary.write_text("all")
     assert synced == ["all"]
     assert path.read_text() == "all"
+
+
+def test_a_lock_has_one_owner_and_names_it(tmp_path: Path):
+    """A second one is refused until the first closes the file."""
+    path = tmp_path / "room" / "lock"
+    with lock(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+        with pytest.raises(BlockingIOError, match=f"^process {os.getpid()}$"):
+            lock(path)
+    lock(path).close()
+
+
+def test_a_killed_owner_leaves_no_lock(tmp_path: Path):
+    """The system releases the lock of a process, however it ends."""
+    path = tmp_path / "lock"
+    program = (
+        "import os, signal; from pathlib import Path; from sfsc.files import lock;"
+        f"file = lock(Path({str(path)!r})); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    root = Path(__file__).parents[2]
+    killed = subprocess.run([sys.executable, "-c", program], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_text().strip().isdigit()
+    lock(path).close()

@@ -183,6 +183,22 @@ def average_maps(repository: Repository) -> tuple[float, ...]:
     return tuple(metrics[run]["average_map_mean"] for run in RUNS)
 
 
+def test_a_missing_file_is_not_locked(published: Repository, tmp_path: Path):
+    """`dvc repro` fails as Snakemake does, and does not record the typo beside old results."""
+    repository = published.copy(tmp_path / "repository")
+    params = repository.params()
+    params["network"]["pretrained"] = "weights/resnet5O.pth"
+    repository.write_params(params)
+    lock = (repository.folder / "dvc.lock").read_bytes()
+    result = repository.call("dvc", "repro")
+    assert result.returncode != 0
+    assert "`network.pretrained` must name a file that exists. Found 'weights/resnet5O.pth'." in (
+        result.stdout + result.stderr
+    )
+    assert (repository.folder / "dvc.lock").read_bytes() == lock
+    assert not is_up_to_date(repository)
+
+
 def test_dvc_shows_what_changed(changed: Repository, published: Repository):
     """Of parameters and metrics, what differs from the last commit, and no more."""
     differences = json.loads(changed.output("dvc", "params", "diff", "--json"))
@@ -221,13 +237,14 @@ def test_images_that_may_not_be_passed_on_are_not_pushed(published: Repository, 
     add_faces(repository)
     result = repository.run("--dry-run", "--", "all")
     assert result.returncode == 1
-    assert result.stdout.partition("What shows")[2] == (
-        " images of faces must not be pushed, as sfsc/licence.py does not say that they may be "
-        "passed on. Found `data/prepared/default`, pushed by DVC, `reports/default/index.html`, "
-        "not ignored by git, `reports/default/figures/faces_retrieval.svg`, not ignored by git, "
-        "`reports/default/figures/faces_retrieval.png`, not ignored by git. Mark an out of DVC "
-        "with `push: false`, name a file in .gitignore; or, if its licence allows that, add the "
-        "data set to sfsc/licence.py.\n"
+    assert result.stdout.partition("Files that show")[2] == (
+        " images of faces must not be pushed, because sfsc/licence.py does not list the set as "
+        "redistributable. Found `data/prepared/default`, pushed by DVC, "
+        "`reports/default/index.html`, not ignored by git, "
+        "`reports/default/figures/faces_retrieval.svg`, not ignored by git, "
+        "`reports/default/figures/faces_retrieval.png`, not ignored by git. Mark a DVC out with "
+        "`push: false` and add a file to .gitignore; or, if the licence allows redistribution, add "
+        "the set to sfsc/licence.py.\n"
     )
     keep_here(repository)
     images = "data/prepared/default/faces/images.npy"

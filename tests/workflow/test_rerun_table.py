@@ -84,7 +84,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "data.synthetic.image_size": (25, AGAIN),
     "data.omniglot.image_size": (29, NOTHING),
     "data.omniglot.query_drawers": (9, NOTHING),
-    "network.backbone.name": ("resnet18", ALL | MEASURE),
+    "network.backbone": ("resnet18", ALL | MEASURE),
     "network.widths": (  # the networks that exist are of two of them
         [0.25, 0.5, 1.0],
         with_tests(BCT | SWITCHABLE, 5, "assemble_bct") | MEASURE,
@@ -215,6 +215,7 @@ STATISTICS = CLAIMS | TABLES | DRAWINGS
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.contact_sheet data.integrity data.manifest data.mistakes data.packed"),
+<<<<<<< HEAD
     (AGAIN, "data.prepare data.prepared data.rendering data.rendering.cameras"),
     (AGAIN, "data.rendering.pictures data.rendering.raster data.rendering.solids"),
     (AGAIN, "data.rendering.superstructures data.rendering.vehicles data.sets"),
@@ -222,6 +223,14 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "data.archive data.decoding data.file_settings data.image_files data.official"),
     (NOTHING, "data.packing data.sets.custom data.sets.market1501 data.sets.msmt17"),
     (NOTHING, "data.sets.omniglot data.sets.veri776"),
+=======
+    (AGAIN, "data.packing data.prepare data.prepared data.sets data.sets.synthetic data.splits"),
+    (AGAIN, "data.rendering data.rendering.cameras data.rendering.pictures data.rendering.raster"),
+    (AGAIN, "data.rendering.solids data.rendering.superstructures data.rendering.vehicles"),
+    (NOTHING, "data.archive data.file_settings data.image_files data.official"),
+    (NOTHING, "data.sets.custom data.sets.market1501"),
+    (NOTHING, "data.decoding data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
+>>>>>>> workflow
     (ALL, "data.augmentation data.samplers data.sliced"),
     (ALL | MEASURE, "compute data.transforms"),
     (ALL, "aggregation aggregation.aggregators aggregation.base"),
@@ -289,9 +298,9 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.finished tracking.streams"),
     # Words, and values that are in the slices beside the digests.
-    (NOTHING, "cli errors provenance settings settings.consistency settings.experiment"),
-    (NOTHING, "settings.jobs settings.parts settings.problems settings.reading settings.reference"),
-    (NOTHING, "settings.rows settings.section settings.sections"),
+    (NOTHING, "cli errors plan provenance settings settings.consistency settings.experiment"),
+    (NOTHING, "settings.jobs settings.mending settings.parts settings.problems settings.reading"),
+    (NOTHING, "settings.reference settings.rows settings.section settings.sections"),
     (NOTHING, "tracking.live"),
 )
 MODULES = {name: jobs for jobs, names in GROUPS for name in names.split(" ")}

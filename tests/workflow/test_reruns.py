@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sfsc import files
+
 from workspaces import Workspace
 
 pytestmark = pytest.mark.slow
@@ -135,19 +137,88 @@ def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
     assert model.read_bytes() == expected
 
 
-def test_the_lock_of_a_living_snakemake_is_respected(changed: Workspace):
-    """Who holds the file is alive: a second one refuses to start, as it should."""
-    changed.study["methods"] = {"sfsc": {"loss": {"terms": {"compatible": {"weight": 0.5}}}}}
+def files_of(workspace: Workspace) -> dict[str, tuple[int, bytes]]:
+    """Return time and content of all files but Snakemake's own records and the test's overlay."""
+    paths = [path for path in workspace.folder.rglob("*") if path.is_file()]
+    own = {".snakemake", "__pycache__", "study.yaml", "planned.txt"}
+    return {
+        str(path.relative_to(workspace.folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in paths
+        if not own & set(path.relative_to(workspace.folder).parts)
+    }
+
+
+def test_a_dry_run_writes_nothing(changed: Workspace):
+    """It plans an edit, and leaves every file of a study, which may be running, as it is."""
+    (changed.folder / "mlflow.db").unlink()  # the stamp of its mirror stays as well
+    before = files_of(changed)
+    changed.study["train"]["learning_rate"] = 0.05
+    jobs = changed.planned()
+    assert (jobs["train_sfsc"], jobs["evaluate"]) == (1, 6)
+    for look in (["--summary"], ["--rulegraph"], ["--list-rules"], ["--lint"]):
+        changed.run(*look, "--", *([] if look[0] in {"--list-rules", "--lint"} else ["all"]))
+    assert files_of(changed) == before
+
+
+def test_a_dry_run_of_nothing_writes_nothing(workspace: Workspace):
+    """Right after a clone the whole study is planned, and no folder is made."""
+    before = files_of(workspace)
+    assert workspace.planned()["train_sfsc"] == 1
+    assert files_of(workspace) == before
+    assert not (workspace.folder / "results").exists()
+
+
+def test_the_study_of_a_living_snakemake_is_left_alone(changed: Workspace):
+    """A second Snakemake is refused before it writes anything; a dry run is possible."""
+    lock = changed.folder / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("results/tiny/a\n")
+    changed.study["train"]["learning_rate"] = 0.05
+    before = files_of(changed)
+    with files.lock(changed.folder / ".snakemake/study-tiny"):
+        result = changed.run("--", "all")
+        assert changed.planned()["train_sfsc"] == 1
+    assert result.returncode == 1
+    assert (
+        "Only one Snakemake may make study `tiny` in this folder at a time. Found process "
+        f"{os.getpid()}. Wait until it ends, or stop it; a dry run (-n) is possible meanwhile."
+    ) in result.stdout
+    assert "Traceback" not in result.stdout
+    assert files_of(changed) == before
+    assert lock.exists()
+
+
+def test_the_locks_of_another_study_are_left_alone(changed: Workspace):
+    """Snakemake's locks are stale only if no Snakemake is alive in the folder."""
     model = RESULTS / "sfsc/seed0/model.safetensors"
     lock = changed.folder / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(exist_ok=True)
     lock.write_text(f"{model}\n")
-    with (changed.folder / ".snakemake/alive").open("w") as holder:
-        fcntl.flock(holder, fcntl.LOCK_EX)
-        result = changed.run("--", str(model))
-    assert result.returncode == 1
-    assert "LockException" in result.stdout
+    with (changed.folder / ".snakemake/alive").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        result = changed.run("--touch", "--", str(model))
+        assert result.returncode == 1
+        assert "LockException" in result.stdout
+        assert lock.exists()
     assert changed.run("--touch", "--", str(model)).returncode == 0
+    assert not lock.exists()
+
+
+def test_a_job_whose_settings_changed_since_the_plan_stops(changed: Workspace):
+    """The planned command carries the digest of its settings."""
+    model = RESULTS / "sfsc/seed0/model.safetensors"
+    result = changed.run("--dry-run", "-p", "--forcerun", "train_sfsc", "--", str(model))
+    (command,) = re.findall(r"sfsc train .*", result.stdout)
+    config = changed.folder / model.parent / "config/train.json"
+    config.write_text(config.read_text().replace('"epochs": 3', '"epochs": 2'))
+    before = files_of(changed)
+    stopped = changed.stage(command.partition(" > ")[0].split()[1:])
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith(
+        f"ConfigError: {model.parent}/config/train.json must hold the settings that this job was "
+        "planned with. Found "
+    )
+    assert files_of(changed) == before
 
 
 def test_a_job_on_a_clusters_node_leaves_lock_and_fingerprints_alone(changed: Workspace):
@@ -160,13 +231,47 @@ def test_a_job_on_a_clusters_node_leaves_lock_and_fingerprints_alone(changed: Wo
     submitted = config.read_text()
     changed.study["train"]["learning_rate"] = 0.05
     on_node = ("--mode", "remote", "--nolock")
-    result = changed.run("--dry-run", *on_node, "--", str(model))
+    result = changed.run("--dry-run", "-p", *on_node, "--", str(model))
     assert result.returncode == 0, result.stdout
+    assert "changed/" not in result.stdout
     assert lock.exists()
     assert config.read_text() == submitted
     assert changed.planned()["train_sfsc"] == 1
+    assert changed.run("--touch", "--", str(model)).returncode == 0
     assert not lock.exists()
     assert config.read_text() != submitted
+
+
+def test_where_the_results_are_is_printed(changed: Workspace):
+    """The report's address and MLflow's page of the study come last."""
+    (changed.folder / "reports/tiny/index.html").unlink()
+    result = changed.run("--", "all")
+    assert result.returncode == 0, result.stdout
+    experiment = json.loads((changed.folder / "results/tiny/mlflow.json").read_text())["experiment"]
+    assert f"Report: {(changed.folder / 'reports/tiny/index.html').resolve().as_uri()}\n" in (
+        result.stdout
+    )
+    assert (
+        f"MLflow: make ui, then http://127.0.0.1:5000/#/experiments/{experiment}"
+        "?workflowType=machine_learning\n"
+    ) in result.stdout
+
+
+def test_the_output_names_jobs_not_files(changed: Workspace):
+    """A line says what runs; commands are shown with -p; the log of a failed job is shown."""
+    (changed.folder / "reports/tiny/index.html").unlink()
+    page = "reports/tiny/index.html"
+    plain = changed.run("--dry-run", "--", page).stdout
+    assert "Job 0: Write the report of study tiny\n" in plain
+    assert "reports/tiny/tables/main.csv" not in plain
+    assert "sfsc report --config" not in plain
+    assert "sfsc report --config" in changed.run("--dry-run", "-p", "--", page).stdout
+    record = changed.folder / RESULTS / "sfsc/seed0/run.json"
+    record.write_text("{")
+    failed = changed.run("--forcerun", "report", "--", page)
+    assert failed.returncode == 1
+    assert "Error in rule report:" in failed.stdout
+    assert "run.json" in failed.stdout.partition("Logfile logs/tiny/report.log:")[2]
 
 
 def test_snakemakes_own_report_works_offline(changed: Workspace):

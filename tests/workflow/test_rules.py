@@ -30,16 +30,27 @@ def blocks() -> dict[str, str]:
 def test_a_rule_is_data_and_one_command(rule: str):
     """Each rule has a log, threads, resources and one `sfsc` command that writes to the log."""
     body = blocks()[rule]
-    for part in ("output:", "log:", "threads:", "mem_mb=", "runtime=", "gpu=", "shell:"):
+    for part in ("message:", "output:", "log:", "threads:", "mem_mb=", "runtime=", "gpu="):
         assert part in body
-    assert re.search(r'shell:\n +"(\{params\.launch\})?sfsc [a-z]+ ', body)
-    assert body.rstrip().endswith('> {log} 2>&1"')
+    assert re.search(r'shell:\n +"sfsc [a-z]+ ', body)
+    assert body.rstrip().endswith('> {log:q} 2>&1"')
+
+
+@pytest.mark.parametrize("rule", sorted(blocks()))
+def test_every_path_in_a_command_is_quoted(rule: str):
+    """A shell reads a folder with a space, a quote or a bracket as one word."""
+    command = blocks()[rule].partition("shell:")[2]
+    plain = set(re.findall(r"\{([\w.]+)\}", command))
+    assert plain <= {
+        "threads", "params.threads", "params.config", "params.reference", "params.choices"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", sorted(set(blocks()) - {"fetch_omniglot"}))
 def test_a_rule_depends_on_its_fingerprint(rule: str):
     """Parameters and code reach a job as a file; a download depends on its digest alone."""
-    assert re.search(r'config="(results|data/prepared)/\{study\}/.*\.json"', blocks()[rule])
+    pattern = r'config=fingerprint\(\s*"(results|data/prepared)/\{study\}/.*\.json"'
+    assert re.search(pattern, blocks()[rule])
 
 
 def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
@@ -89,7 +100,8 @@ def test_a_rule_makes_the_runs_that_bear_its_name(file: str):
 def test_a_one_to_one_method_depends_on_its_reference(workspace: Workspace):
     """The full network's checkpoint is an input of the smaller ones' trainings."""
     folder = "results/tiny/synthetic"
-    result = workspace.run("--dry-run", "--", f"{folder}/bct/seed0/width0.25/model.safetensors")
+    model = f"{folder}/bct/seed0/width0.25/model.safetensors"
+    result = workspace.run("--dry-run", "-p", "--", model)
     assert result.returncode == 0, result.stdout
     (command,) = [line for line in result.stdout.splitlines() if "/bct/seed0/width0.25 " in line]
     assert f" --reference {folder}/independent/seed0/width1 " in command
@@ -155,8 +167,7 @@ def test_submodels_are_measured_alone(workspace: Workspace):
     """No other job runs beside the measurement, whatever number of cores there is."""
     result = workspace.run("--dry-run", "--cores", "7", "--", "results/tiny/synthetic/cost.json")
     assert result.returncode == 0, result.stdout
-    (block,) = re.findall(r"rule measure:\n((?: +.+\n)+)", result.stdout)
-    assert "threads: 7" in block
+    assert "Measure what sub-models cost on synthetic (threads: 7, GPUs: 0)" in result.stdout
 
 
 def test_real_handwriting_is_fetched_and_prepared(workspace: Workspace):

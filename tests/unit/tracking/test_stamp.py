@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sfsc.tracking.stamp import is_stale, write_stamp
+from sfsc.tracking.stamp import is_stale, page_of_experiment, write_stamp
 from sfsc.tracking.store import MlflowClient, connect, experiment_of
 
 STAMP = Path("mlflow.json")
@@ -129,3 +129,22 @@ def test_an_incomplete_mirror_is_stale_and_an_empty_one_is_not():
     assert is_stale(STAMP, "")
     write_stamp(STAMP, {"status": "ok", "mlflow_runs": {}, "database": "mlflow.db"})
     assert not is_stale(STAMP, "")
+
+
+@pytest.mark.parametrize(
+    ("uri", "page"),
+    [
+        ("", "make ui, then http://127.0.0.1:5000/#/experiments/7?workflowType=machine_learning"),
+        ("http://host/", "http://host/#/experiments/7?workflowType=machine_learning"),
+    ],
+)
+def test_the_page_of_a_mirrored_study_is_known(uri: str, page: str):
+    """The page lists trainings; a local store needs the command that serves it."""
+    write("a", experiment="7")
+    assert page_of_experiment(STAMP, uri) == page
+
+
+def test_a_mirror_that_waits_has_no_page():
+    """There is nothing to see yet."""
+    write_stamp(STAMP, {"status": "deferred", "reason": "down"})
+    assert page_of_experiment(STAMP, "") is None
