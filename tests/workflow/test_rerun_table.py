@@ -215,7 +215,6 @@ STATISTICS = CLAIMS | TABLES | DRAWINGS
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.contact_sheet data.integrity data.manifest data.mistakes data.packed"),
-<<<<<<< HEAD
     (AGAIN, "data.prepare data.prepared data.rendering data.rendering.cameras"),
     (AGAIN, "data.rendering.pictures data.rendering.raster data.rendering.solids"),
     (AGAIN, "data.rendering.superstructures data.rendering.vehicles data.sets"),
@@ -223,14 +222,6 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "data.archive data.decoding data.file_settings data.image_files data.official"),
     (NOTHING, "data.packing data.sets.custom data.sets.market1501 data.sets.msmt17"),
     (NOTHING, "data.sets.omniglot data.sets.veri776"),
-=======
-    (AGAIN, "data.packing data.prepare data.prepared data.sets data.sets.synthetic data.splits"),
-    (AGAIN, "data.rendering data.rendering.cameras data.rendering.pictures data.rendering.raster"),
-    (AGAIN, "data.rendering.solids data.rendering.superstructures data.rendering.vehicles"),
-    (NOTHING, "data.archive data.file_settings data.image_files data.official"),
-    (NOTHING, "data.sets.custom data.sets.market1501"),
-    (NOTHING, "data.decoding data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
->>>>>>> workflow
     (ALL, "data.augmentation data.samplers data.sliced"),
     (ALL | MEASURE, "compute data.transforms"),
     (ALL, "aggregation aggregation.aggregators aggregation.base"),
