@@ -97,6 +97,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "loss.terms": ({"triplet": {}}, ALL),
     "loss.submodels.base_weight": (2.0, NOTHING),  # both switchable rows have their own
     "loss.submodels.classifier_gradient": ("all", OF_SWITCHABLE),
+    "loss.submodels.priority": ("uncertainty", OF_SWITCHABLE),
     "aggregation.name": ("mean", NOTHING),  # both switchable rows have their own
     "train.epochs": (4, ALL),
     "train.identities_per_batch": (7, ALL),
@@ -180,6 +181,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "methods.sfsc.loss.submodels.base_weight": (2.0, OF_SFSC),
     "methods.sfsc.loss.terms.compatible.weight": (0.5, OF_SFSC),
     "methods.sfsc.loss.terms.compatible.evidence": ("relu", OF_SFSC),
+    "methods.sfsc.loss.terms.compatible.correct_evidence": (True, OF_SFSC),
     "methods.sfsc.loss.terms.compatible.kl.weight": (
         0.02,
         with_tests({"train_sfsc": 1, "ablate_granularity": 1}, 2),
@@ -236,8 +238,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (OF_SFSC, "losses.terms.compatible"),
     (OF_BCT, "losses.terms.influence"),
     (with_tests(BCT | SFSC, 4, "assemble_bct"), "losses.terms"),
-    (NOTHING, "losses.terms.asymmetric losses.terms.triplet losses.bases.arcface"),
-    (NOTHING, "losses.bases.circle losses.bases.cosface"),
+    (NOTHING, "losses.terms.asymmetric losses.terms.distillation losses.terms.triplet"),
+    (NOTHING, "losses.bases.arcface losses.bases.circle losses.bases.cosface"),
     (
         ALL | MEASURE,
         "networks networks.backbone networks.backbones networks.backbones.small_resnet",
