@@ -25,9 +25,10 @@ from sfsc.reporting.claims.prose import part_sentence, verdict_tables
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
+from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
 from sfsc.reporting.tables.main import main_note
 from sfsc.reporting.tables.variations import variation_note
-from sfsc.reporting.tables.write import read_runs_table, tables_of
+from sfsc.reporting.tables.write import NAMES, read_runs_table, tables_of
 from sfsc.settings.jobs import StudyJob
 
 TEMPLATE = "report.html.j2"
@@ -63,7 +64,7 @@ def write_report(
     """
     groups = [of_set.group(run) for of_set in load_results(job, results) for run in job.runs()]
     compared = [group for group in groups if group.method in job.compare]
-    frames = {n: read_runs_table(tables / f"{n}.csv") for n in ("main", "ablation", "robustness")}
+    frames = {name: read_runs_table(tables / f"{name}.csv") for name in NAMES}
     costs = read_cost(cost)
     rows = frames["main"]["dataset"] + "/" + frames["main"]["method"]
     _check_rows(tables / "main.csv", list(rows), [f"{g.dataset}/{g.method}" for g in compared])
@@ -78,6 +79,7 @@ def write_report(
         n_methods=len(job.compare),
         n_conditions=len(job.runs()) - len(job.compare),
         notes={
+            "deployment": " ".join(filter(None, (DEPLOYMENT_NOTE, reranking))),
             "main": main_note(compared, chosen),
             "claims": reranking,
             "ablation": variation_note("ablation", reranking),
@@ -128,6 +130,7 @@ def _section(
         "verdicts": verdict_tables(judged)[0],
         "claims": [{**c, "parts": [part_sentence(p) for p in c["parts"]]} for c in judged],
         "bars": list(zip(main.rows, own["main"]["average_map_mean"], strict=True)),
+        "deployment": tables["deployment"],
         "main": main,
         "ablation": tables["ablation"],
         "robustness": tables["robustness"],

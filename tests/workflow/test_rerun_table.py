@@ -269,7 +269,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "retrieval.nearest retrieval.rerankings retrieval.rerankings.k_reciprocal"),
     (REPORTING, "reporting.runs"),
     (REPORTING | COST, "reporting reporting.names"),
-    (TABLES, "reporting.choices reporting.tables.write"),
+    (TABLES, "reporting.choices reporting.tables.deployment reporting.tables.write"),
     (TABLES | DRAWINGS, "reporting.fairness reporting.tables.main reporting.tables.variations"),
     (TABLES | DRAWINGS | COST, "reporting.tables"),
     (COST, "reporting.tables.cost"),
@@ -287,7 +287,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     *((DRAWINGS, f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.twins"),  # which the study does not draw
     (PAGE, "reporting.report"),
-    (NOTHING, "licence reporting.explain reporting.readme reporting.tables.deployment"),
+    (NOTHING, "licence reporting.explain reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.finished tracking.streams"),
     # Words, and values that are in the slices beside the digests.

@@ -153,7 +153,7 @@ def tables_of_study(suffixes):
     """Return the tables of the study; one without a variation says so."""
     return expand(
         "reports/{study}/tables/{name}.{suffix}",
-        name=["main", "ablation", "robustness"],
+        name=["deployment", "main", "ablation", "robustness"],
         suffix=suffixes,
         allow_missing=True,
     )

@@ -180,6 +180,7 @@ rule report:
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
         queries=of_study("query_metrics.safetensors"),
+        deployment="reports/{study}/tables/deployment.csv",
         main="reports/{study}/tables/main.csv",
         ablation="reports/{study}/tables/ablation.csv",
         robustness="reports/{study}/tables/robustness.csv",

@@ -3,36 +3,27 @@
 A small platform embeds the query, a server has embedded the gallery with the full model.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from sfsc.files import write_texts
-from sfsc.reporting.runs import Results, load_results
+from sfsc.reporting.markup import Cell, Table, mean_text, tables_by
+from sfsc.reporting.names import method_colour, method_name, width_name
+from sfsc.reporting.runs import Results
 from sfsc.reporting.summaries import AVERAGE_MAP, cell, self_test
 from sfsc.reporting.tables.main import mean_columns
-from sfsc.settings.jobs import StudyJob
 
 COLUMNS = (
     "dataset", "method", "query_width", "full_gallery_map_mean", "full_gallery_map_std",
     "own_gallery_map_mean", "own_gallery_map_std", "unified_map_mean", "unified_map_std",
 )  # fmt: skip
-
-
-def write_deployment(job: StudyJob, results: Path, output: Path) -> None:
-    """Write the deployment table of a study.
-
-    Args:
-        job: The study's data sets and runs.
-        results: `results/<study>`.
-        output: The CSV file.
-
-    Raises:
-        ResultError: If a result file is missing or damaged or the runs do not fit each other.
-    """
-    frame = deployment_frame(load_results(job, results))
-    write_texts({output: frame.to_csv(index=False, float_format="%.4f", lineterminator="\n")})
+HEAD = ("method", "query by", "asks the full gallery", "asks its own gallery", "unified model")
+NOTE = (
+    "mAP, percent, mean ± standard deviation over seeds. A platform embeds the query with the "
+    "sub-model of its width; the gallery is embedded by the full model, or by the same sub-model. "
+    "Unified model: the smallest network, which serves every platform, asks its own gallery."
+)
 
 
 def deployment_frame(results: Sequence[Results]) -> pd.DataFrame:
@@ -65,3 +56,17 @@ def _rows(results: Results) -> Iterator[dict[str, object]]:
                 **mean_columns(group, cells),
                 **unified,
             }
+
+
+def deployment_tables(frame: pd.DataFrame) -> list[Table]:
+    """Return the table of each data set."""
+    return tables_by(["dataset"], frame, HEAD, 2, _cells)
+
+
+def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
+    names = ("full_gallery_map", "own_gallery_map", "unified_map")
+    return (
+        Cell(method_name(row["method"]), colour=method_colour(row["method"])),
+        Cell(width_name(row["query_width"])),
+        *(Cell(mean_text(row[f"{name}_mean"], row[f"{name}_std"])) for name in names),
+    )

@@ -1,4 +1,4 @@
-"""The stage `sfsc tables`: the main, the ablation and the robustness table of a study.
+"""The stage `sfsc tables`: deployment, main, ablation and robustness table of a study.
 
 Each is one frame, written as CSV, Markdown and LaTeX. The main table is also written as metrics.
 """
@@ -12,9 +12,19 @@ from sfsc.files import write_texts
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.markup import Table, read_table, write_table
 from sfsc.reporting.runs import describe_reranking, load_results
+from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
+from sfsc.reporting.tables.deployment import deployment_frame, deployment_tables
 from sfsc.reporting.tables.main import main_frame, main_note, main_tables
 from sfsc.reporting.tables.variations import variation_frame, variation_note, variation_tables
 from sfsc.settings.jobs import StudyJob
+
+NAMES = ("deployment", "main", "ablation", "robustness")
+"""The tables, in the order of the report."""
+EMPTY = {
+    "deployment": "This study compares no method with several sub-models.",
+    "ablation": "This study has no ablation conditions.",
+    "robustness": "This study has no robustness conditions.",
+}
 
 
 def write_tables(
@@ -25,7 +35,7 @@ def write_tables(
     Args:
         job: Which runs the study has.
         results: `results/<study>`.
-        output: Folder for `main`, `ablation` and `robustness`, each `.csv`, `.md` and `.tex`.
+        output: Folder for the tables `NAMES`, each `.csv`, `.md` and `.tex`.
         metrics: JSON file for the main table's numbers, nested by data set and run.
         choices: File of `sfsc choices`, which names the origin of the hyper-parameters; or None.
 
@@ -36,29 +46,32 @@ def write_tables(
     compared = [group for of_set in by_set for group in of_set.compared()]
     reranking = describe_reranking(compared[0].runs[0])
     frames = {
+        "deployment": deployment_frame(by_set),
         "main": main_frame(compared),
         "ablation": variation_frame("ablation", by_set),
         "robustness": variation_frame("robustness", by_set),
     }
     notes = {
+        "deployment": " ".join(filter(None, (DEPLOYMENT_NOTE, reranking))),
         "main": main_note(compared, load_choices(choices) if choices else None),
         "ablation": variation_note("ablation", reranking),
         "robustness": variation_note("robustness", reranking),
     }
     for name, frame in frames.items():
         tables = tables_of(name, frame)
-        note = notes[name] if tables else f"This study has no {name} conditions."
+        note = notes[name] if tables else EMPTY[name]
         write_table(output / f"{name}.csv", frame, tables, note)
     write_texts({metrics: json.dumps(_nested(frames["main"]), indent=1) + "\n"})
 
 
 def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:
-    """Return what readers see of the frame of `main`, `ablation` or `robustness`."""
-    return main_tables(frame) if name == "main" else variation_tables(name, frame)
+    """Return what readers see of the frame of one of `NAMES`."""
+    own = {"deployment": deployment_tables, "main": main_tables}
+    return own[name](frame) if name in own else variation_tables(name, frame)
 
 
 def read_runs_table(csv: Path) -> pd.DataFrame:
-    """Read `main`, `ablation` or `robustness` back; a `ResultError` if it is damaged."""
+    """Read one of `NAMES` back; a `ResultError` if it is damaged."""
     frame = read_table(csv, "seeds", "condition", "leads", "change", stage="tables")
     return frame.fillna({"leads": "", "change": ""})
 

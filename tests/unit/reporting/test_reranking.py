@@ -11,7 +11,7 @@ from result_files import rerank, write_embeddings
 from sfsc.reporting.claims import write_claims
 from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.report import write_report
-from sfsc.reporting.tables.write import write_tables
+from sfsc.reporting.tables.write import NAMES, write_tables
 from sfsc.settings import parts
 from sfsc.settings.jobs import StudyJob
 
@@ -60,13 +60,13 @@ def test_tables_claims_and_the_page_say_so(
         claims=tmp_path / "claims.json", figures=[], sheets=[], choices=None,
         cost=reports / "cost.csv", output=tmp_path / "index.html",
     )  # fmt: skip
-    texts = [*(f"tables/{kind}.{suffix}" for kind in ("main", "ablation", "robustness")
+    texts = [*(f"tables/{kind}.{suffix}" for kind in NAMES
                for suffix in ("md", "tex")), "claims.md"]  # fmt: skip
     for name in texts:
         text = (tmp_path / name).read_text()
         assert text.count(SENTENCE) == 1, name
         assert "re-ranked" not in (reports / name).read_text()
-    assert (tmp_path / "index.html").read_text().count(SENTENCE) == 4
+    assert (tmp_path / "index.html").read_text().count(SENTENCE) == 5
     for folder, unit, prefix in (
         (tmp_path, "points of re-ranked mAP", "reranked_"),
         (reports, "points of mAP", ""),

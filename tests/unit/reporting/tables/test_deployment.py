@@ -8,7 +8,8 @@ import pytest
 from result_files import small_job, write_run, write_test
 
 from sfsc.reporting.runs import Results
-from sfsc.reporting.tables.deployment import deployment_frame, write_deployment
+from sfsc.reporting.tables.deployment import deployment_frame, deployment_tables
+from sfsc.reporting.tables.write import write_tables
 
 COLUMNS = (
     "dataset", "method", "query_width", "full_gallery_map_mean", "full_gallery_map_std",
@@ -30,7 +31,8 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_row_is_a_query_width(root: Path, tmp_path: Path):
     """Its cell in the full gallery, the one in its own gallery, and the unified model; percent."""
-    write_deployment(small_job("unified", "sfsc"), root, tmp_path / "deployment.csv")
+    job = small_job("unified", "sfsc")
+    write_tables(job, root, tmp_path, tmp_path / "metrics.json", None)
     with (tmp_path / "deployment.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -57,3 +59,13 @@ def test_a_study_of_single_networks_has_the_columns_alone(root: Path):
     frame = deployment_frame([Results(small_job("unified"), root, "synthetic")])
     assert tuple(frame.columns) == COLUMNS
     assert frame.empty
+
+
+def test_a_reader_sees_widths_and_three_numbers(root: Path):
+    """One table a data set, a row for each width."""
+    (table,) = deployment_tables(
+        deployment_frame([Results(small_job("unified", "sfsc"), root, "synthetic")])
+    )
+    first, *_, last = ([cell.text for cell in row] for row in table.rows)
+    assert first == ["SFSC (ours)", "1/8", "17.0 ± 1.4", "11.0 ± 1.4", "30.0 ± 0.0"]
+    assert last[1] == "1"
