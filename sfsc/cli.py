@@ -4,14 +4,12 @@ Hyper-parameters are no flags: they come from `params.yaml`, through the fingerp
 workflow writes for each job. A stage's module is imported only when the stage runs.
 """
 
-import argparse
-import gc
 import logging
 import os
 import signal
 import sys
 import threading
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,20 +17,6 @@ from sfsc.errors import SfscError
 from sfsc.provenance import check_digest
 from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
 from sfsc.settings.sections import Evaluate
-
-
-def command() -> int:
-    """Run one stage as all that the process does, and return its exit code.
-
-    torch makes 250,000 objects that live as long as the process. Python's collector of cycles
-    would walk through them while they are imported and once more at the end: half a second of each
-    job.
-    """
-    gc.set_threshold(20_000)
-    try:
-        return main()
-    finally:
-        gc.freeze()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -212,12 +196,17 @@ def _explain(options: Namespace) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sfsc", description=__doc__.splitlines()[0])
-    stages = parser.add_subparsers(metavar="<stage>", required=True)
+class _Stages:
+    """The subcommands of a parser."""
 
-    def add(run: Callable[[Namespace], None], summary: str, *paths: str) -> argparse.ArgumentParser:
-        stage = stages.add_parser(run.__name__.strip("_"), help=summary, description=summary)
+    def __init__(self, parser: ArgumentParser) -> None:
+        self._subparsers = parser.add_subparsers(metavar="<stage>", required=True)
+
+    def add(self, run: Callable[[Namespace], None], summary: str, *paths: str) -> ArgumentParser:
+        """Add the stage that `run` names, with the required option `--<path>` for each path."""
+        stage: ArgumentParser = self._subparsers.add_parser(
+            run.__name__.strip("_"), help=summary, description=summary
+        )
         for name in paths:
             dest = "run_dir" if name == "run" else name
             stage.add_argument(f"--{name}", type=Path, required=True, metavar="PATH", dest=dest)
@@ -228,9 +217,21 @@ def _parser() -> argparse.ArgumentParser:
         stage.set_defaults(run=run)
         return stage
 
-    check = add(_check, "Validate parameters.")
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="sfsc", description=__doc__.splitlines()[0])
+    stages = _Stages(parser)
+    _add_inputs(stages)
+    _add_runs(stages)
+    _add_reports(stages)
+    _add_readers(stages)
+    return parser
+
+
+def _add_inputs(stages: _Stages) -> None:
+    check = stages.add(_check, "Validate parameters.")
     check.add_argument("files", type=Path, nargs="+", help="params.yaml and overlays of it")
-    fetch = add(_fetch, "Download or copy one raw archive, its digest verified.", "output")
+    fetch = stages.add(_fetch, "Download or copy one raw archive, its digest verified.", "output")
     fetch.add_argument("--archive", required=True, help="name of the archive without .zip")
     mirror = os.environ.get("SFSC_MIRROR")
     fetch.add_argument(
@@ -239,48 +240,64 @@ def _parser() -> argparse.ArgumentParser:
         default=Path(mirror) if mirror else None,
         help="folder that holds <data set>/<archive>.zip; default: the variable SFSC_MIRROR",
     )
-    prepare = add(_prepare, "Render or unpack a data set.", "config", "raw", "output")
-    train = add(
+    prepare = stages.add(_prepare, "Render or unpack a data set.", "config", "raw", "output")
+    _add_threads(prepare)
+
+
+def _add_threads(stage: ArgumentParser) -> None:
+    stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
+
+
+def _add_runs(stages: _Stages) -> None:
+    train = stages.add(
         _train, "Train one network; resumes where it was killed.", "config", "data", "output"
     )
     train.add_argument(
         "--reference", type=Path, metavar="PATH", help="training of the frozen full network"
     )
-    assemble = add(_assemble, "Join networks, one per width, to a run.", "config", "data", "output")
+    assemble = stages.add(
+        _assemble, "Join networks, one per width, to a run.", "config", "data", "output"
+    )
     assemble.add_argument(
         "--networks", type=Path, nargs="+", required=True, metavar="PATH", help="ascending widths"
     )
-    evaluate = add(
+    evaluate = stages.add(
         _evaluate, "Embed the test images and test every pair of sub-models.",
         "config", "run", "data", "output",
     )  # fmt: skip
-    add(_measure, "Size and speed of each sub-model.", "config", "data", "output")
-    for stage in (prepare, train, assemble, evaluate):
-        stage.add_argument("--threads", type=int, default=1, help="threads of the computation")
+    stages.add(_measure, "Size and speed of each sub-model.", "config", "data", "output")
+    for stage in (train, assemble, evaluate):
+        _add_threads(stage)
+
+
+def _add_reports(stages: _Stages) -> None:
     study = ("config", "results", "output")
-    measured = add(_cost, "Table of what sub-models cost.", "output")
+    measured = stages.add(_cost, "Table of what sub-models cost.", "output")
     measured.add_argument(
         "--measured", type=Path, nargs="+", required=True, metavar="PATH",
         help="files of `sfsc measure`",
     )  # fmt: skip
-    tables = add(_tables, "Tables of a study.", *study, "metrics")
-    figures = add(_figures, "Figures of one data set.", *study)
+    tables = stages.add(_tables, "Tables of a study.", *study, "metrics")
+    figures = stages.add(_figures, "Figures of one data set.", *study)
     figures.add_argument("--names", nargs="+", required=True, metavar="NAME", help="figures")
     figures.add_argument("--dataset", required=True, help="data set of the study")
     figures.add_argument("--data", type=Path, metavar="PATH", help="prepared set")
-    add(_claims, "Verdicts on the paper's claims.", *study)
-    add(_choices, "What the searches of a study choose on validation identities.", *study)
-    report = add(_report, "The HTML report of a study.", *study, "tables", "claims", "cost")
+    stages.add(_claims, "Verdicts on the paper's claims.", *study)
+    stages.add(_choices, "What the searches of a study choose on validation identities.", *study)
+    report = stages.add(_report, "The HTML report of a study.", *study, "tables", "claims", "cost")
     for name in ("figures", "sheets"):
         report.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="PATH")
     for stage in (tables, report):
         stage.add_argument("--choices", type=Path, metavar="PATH", help="file of `sfsc choices`")
-    explain = add(_explain, "Where the numbers of a table's row come from.")
+
+
+def _add_readers(stages: _Stages) -> None:
+    explain = stages.add(_explain, "Where the numbers of a table's row come from.")
     explain.add_argument("table", type=Path, help="a CSV file of reports/<study>/tables")
     explain.add_argument("--row", required=True, help="its column `run` or, without one, `method`")
     explain.add_argument("--dataset", help="needed where several data sets have such a row")
     explain.add_argument("--results", type=Path, metavar="PATH", help="default: results/<study>")
-    track = add(_track, "Mirror a study's runs into MLflow.", "study")
+    track = stages.add(_track, "Mirror a study's runs into MLflow.", "study")
     track.add_argument("--report", type=Path, metavar="PATH", help="default: reports/<study>")
     track.add_argument("--stamp", type=Path, metavar="PATH", help="default: <study>/mlflow.json")
     track.add_argument(
@@ -292,8 +309,7 @@ def _parser() -> argparse.ArgumentParser:
         help="show trainings while they run: look at them every so often, until interrupted",
     )
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
-    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())

@@ -129,7 +129,7 @@ def _test(
     device: torch.device,
 ) -> CrossTest:
     rows = [manifest.rows(split) for split in SPLITS]
-    query, gallery = (Labels(manifest.identity[of], manifest.camera[of]) for of in rows)
+    query, gallery = (Labels(manifest.identity[chosen], manifest.camera[chosen]) for chosen in rows)
     return evaluate_matrix(
         embeddings["query"],
         embeddings["gallery"],

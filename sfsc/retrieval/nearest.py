@@ -47,7 +47,7 @@ def find_nearest(
         _find_in_block(block, columns, k, number * block_rows if is_same else None)
         for number, block in enumerate(torch.split(rows, block_rows))
     ]
-    images, scores = (torch.cat(of).numpy(force=True) for of in zip(*found, strict=True))
+    images, scores = (torch.cat(parts).numpy(force=True) for parts in zip(*found, strict=True))
     return Nearest(images, scores)
 
 

@@ -131,7 +131,7 @@ def _rank_block(block: Block, relevance: Relevance) -> Integers:
     positives = _pair(scores, lookup(relevance.positives))
     order = positives.keys.argsort()
     ranks = torch.empty_like(order)
-    ranks[order] = 1 + _count_ahead(block, _Pairs(*(of[order] for of in positives)))
+    ranks[order] = 1 + _count_ahead(block, _Pairs(*(rows[order] for rows in positives)))
     return ranks.numpy(force=True)
 
 

@@ -68,7 +68,7 @@ class Relevance:
 
     def block(self, start: int, stop: int) -> "Relevance":
         """Return the relevance to the queries `start` to `stop`, numbered from 0."""
-        positives, removed = (of.block(start, stop) for of in (self.positives, self.removed))
+        positives, removed = (pairs.block(start, stop) for pairs in (self.positives, self.removed))
         return Relevance(positives, removed, self.junk, self.n_gallery)
 
 

@@ -230,7 +230,8 @@ def encode(members: sparse.csr_array, vectors: Tensor) -> sparse.csr_array:
     members.sort_indices()
     owners = np.repeat(np.arange(len(vectors)), np.diff(members.indptr))
     rows, columns = (
-        torch.from_numpy(of).to(vectors.device, torch.int64) for of in (owners, members.indices)
+        torch.from_numpy(indices).to(vectors.device, torch.int64)
+        for indices in (owners, members.indices)
     )
     cosines = exact_products(vectors, vectors, rows, columns).numpy(force=True)
     return sparse.csr_array((np.exp(cosines - 1), members.indices, members.indptr), members.shape)
