@@ -66,7 +66,7 @@ def fingerprint(pattern):
     def find(wildcards):
         path = pattern.format(**dict(wildcards.items()))
         if workflow.is_main_process and path in changed_files():
-            return str(SHOWN / path)
+            return local(str(SHOWN / path))
         return path
 
     return find
