@@ -190,6 +190,7 @@ def test_the_study_of_a_living_snakemake_is_left_alone(changed: Workspace):
 
 def test_the_locks_of_another_study_are_left_alone(changed: Workspace):
     """Snakemake's locks are stale only if no Snakemake is alive in the folder."""
+    changed.study["train"]["learning_rate"] = 0.05
     model = RESULTS / "sfsc/seed0/model.safetensors"
     lock = changed.folder / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(exist_ok=True)
