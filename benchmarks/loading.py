@@ -13,8 +13,8 @@ Medians over batches:
   and reads batches of 20,000 random images of it. The set is a sparse file: it takes no disk.
 
 For comparison, on the same batches: `speedup_over_kornia` (the same changes by kornia's modules)
-and `speedup_over_decoding` (JPEG files that Pillow decodes anew for each batch, on as many threads,
-as is usual in re-identification, before the same changes). `images_per_processor_second` counts the
+and `speedup_over_decoding` (JPEG files that Pillow decodes for each batch, on as many threads, as
+is usual in re-identification, before the same changes). `images_per_processor_second` counts the
 time of this process only.
 """
 

@@ -286,6 +286,7 @@ def _curves(
         for switch, width in enumerate(widths):
             norm = (1.2 + balance * width) * np.exp(-time + generator.normal(0, 0.25))
             rows.append((step, epoch, "gradient_norm", switch, -1, "", norm))
+            rows.append((step, epoch, "common_norm", switch, -1, "", norm))
             u = 0.7 - 0.3 * time - 0.1 * width + generator.normal(0, 0.01)
             rows.append((step, epoch, "uncertainty", switch, -1, "", u))
             compatible = float(method.startswith("sfsc") and width < 1.0)
@@ -308,6 +309,7 @@ def _cosines(
             yield (step, epoch, "cosine_update", switch, -1, "", cosine)
         for other in range(switch + 1, len(widths)):
             for metric, layers in (
+                ("cosine_common", ("",)),
                 ("cosine_whole", ("",)),
                 ("cosine_nested", ("",)),
                 ("cosine_layer", ("stem.conv", "stage1.conv", "stage2.conv")),

@@ -1,6 +1,9 @@
-"""How far the sub-models' gradients disagree in direction (claim C5, DESIGN.md 1)."""
+"""How far the sub-models' gradients disagree, in direction and magnitude (claim C5, DESIGN.md 1).
 
-from collections.abc import Mapping
+The *common block* is what all sub-models own: the smallest one's block of the shared parameters.
+"""
+
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -56,3 +59,41 @@ def update_cosines(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> Te
         own, step = (torch.cat(vectors).double() for vectors in zip(*pairs, strict=True))
         cosines.append(torch.nn.functional.cosine_similarity(own, step, dim=0))
     return torch.stack(cosines)
+
+
+def common_norms(jacobian: NestedJacobian, *, without: Collection[str] = ()) -> list[Tensor]:
+    """Return the norm of each row on the common block, scalars; none if there is one sub-model.
+
+    Args:
+        jacobian: Gradients of M sub-models.
+        without: Names of parameters that are left out.
+
+    >>> rows = [{"w": torch.ones(1)}, {"w": torch.tensor([3.0, 4.0])}]
+    >>> common_norms(NestedJacobian(rows))
+    [tensor(1.), tensor(3.)]
+    """
+    blocks = _common_blocks(jacobian, without)
+    return [torch.nn.utils.get_total_norm(row) for row in blocks if row]
+
+
+def common_cosines(jacobian: NestedJacobian, *, without: Collection[str] = ()) -> Tensor:
+    """Return the cosine of each pair of rows on the common block.
+
+    Args:
+        jacobian: Gradients of M sub-models, M at least 2.
+        without: Names of parameters that are left out.
+
+    Returns:
+        Shape (M, M), symmetric, in [-1, 1]; 0 where a row is zero on the block.
+    """
+    blocks = _common_blocks(jacobian, without)
+    rows = torch.stack([torch.cat([block.flatten() for block in row]) for row in blocks]).double()
+    return pairwise_cosines((rows @ rows.mT)[None])
+
+
+def _common_blocks(jacobian: NestedJacobian, without: Collection[str]) -> list[list[Tensor]]:
+    names = [name for name in jacobian.shared_names if name not in without]
+    smallest = jacobian.rows[0]
+    return [
+        [leading_block(row[name], smallest[name].shape) for name in names] for row in jacobian.rows
+    ]

@@ -1,4 +1,4 @@
-"""Random changes of training images, drawn anew for each image of each batch."""
+"""Random changes of training images, drawn for each image of each batch."""
 
 from functools import partial
 

@@ -1,6 +1,6 @@
 """The checks that every data set passes before it is used (DESIGN.md 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,6 +11,9 @@ from sfsc.data.manifest import JUNK, SPLITS, Manifest, Split, pixel_digest
 from sfsc.data.mistakes import name_some, raise_mistakes
 from sfsc.data.packed import iterate_images
 from sfsc.errors import DataError
+
+Label = tuple[str, int, int]
+"""Split, identity and camera of an image."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,11 @@ def check_labels(manifest: Manifest) -> None:
     Raises:
         DataError: If there are mistakes; it lists all of them.
     """
-    mistakes = [*find_clashes(manifest, manifest.path), *find_gaps(manifest)]
+    mistakes = [*find_clashes(manifest, manifest.path.tolist()), *find_gaps(manifest)]
     raise_mistakes("The data set", mistakes)
 
 
-def find_clashes(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
+def find_clashes(manifest: Manifest, files: Sequence[str]) -> list[str]:
     """Return a sentence about each kind of label that must not occur.
 
     Train, validation and test share no identity; query and gallery are the two halves of the test.
@@ -82,7 +85,7 @@ def find_clashes(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
 
     Args:
         manifest: The table of N images.
-        files: The file of each image, shape (N,).
+        files: The file of each image.
     """
     mistakes = [
         *_find_shared_identities(manifest),
@@ -116,12 +119,12 @@ def _find_shared_identities(manifest: Manifest) -> list[str]:
     return [f"{rule} Found {name_some(list(dict.fromkeys(shared)))}."] if shared else []
 
 
-def _find_repeats(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
+def _find_repeats(manifest: Manifest, files: Sequence[str]) -> list[str]:
     """Return the sentence about files that are listed twice in a split, if any."""
     first: dict[tuple[str, str], str] = {}
     repeats = []
     paths, splits = manifest.path.tolist(), manifest.split.tolist()
-    for file, path, split in zip(files.tolist(), paths, splits, strict=True):
+    for file, path, split in zip(files, paths, splits, strict=True):
         other = first.setdefault((file, split), path)
         if other is not path:
             names = f"`{path}` twice" if other == path else f"`{other}` and `{path}`"
@@ -130,7 +133,7 @@ def _find_repeats(manifest: Manifest, files: NDArray[np.str_]) -> list[str]:
     return [f"{rule} Found {name_some(repeats)}."] if repeats else []
 
 
-def find_copies(manifest: Manifest, keys: NDArray[np.str_]) -> list[str]:
+def find_copies(manifest: Manifest, keys: Sequence[str]) -> list[str]:
     """Return the sentence about images that are in two splits, if any.
 
     A query may also be in the gallery, as in VeRi-776, with the same identity and camera or as
@@ -138,29 +141,29 @@ def find_copies(manifest: Manifest, keys: NDArray[np.str_]) -> list[str]:
 
     Args:
         manifest: The table of N images.
-        keys: Shape (N,); two rows with the same key are the same image.
+        keys: A key of each image; two with the same key are the same image.
     """
+    columns = manifest.split.tolist(), manifest.identity.tolist(), manifest.camera.tolist()
+    labels: list[Label] = list(zip(*columns, strict=True))
     rows_of: dict[str, list[int]] = {}
-    for row, key in enumerate(keys.tolist()):
+    for row, key in enumerate(keys):
         rows_of.setdefault(key, []).append(row)
     copies = []
     for rows in rows_of.values():
-        pair = next((p for p in combinations(rows, 2) if not _may_be_copies(manifest, *p)), None)
+        pairs = combinations(rows, 2) if len({labels[row][0] for row in rows}) > 1 else ()
+        pair = next((p for p in pairs if not _may_be_copies(*(labels[row] for row in p))), None)
         if pair:
-            places = [f"`{manifest.path[row]}` in {manifest.split[row]}" for row in pair]
+            places = [f"`{manifest.path[row]}` in {labels[row][0]}" for row in pair]
             copies.append(" and ".join(places))
     rule = "No image may be in two splits."
     return [f"{rule} Found the same image as {name_some(copies)}."] if copies else []
 
 
-def _may_be_copies(manifest: Manifest, *rows: int) -> bool:
-    """Return whether two rows are in one split, or the protocol removes one from the other."""
-    pair = list(rows)
-    splits = set(manifest.split[pair])
-    if splits != {"query", "gallery"}:
-        return len(splits) == 1
-    is_same = len(set(manifest.identity[pair])) == len(set(manifest.camera[pair])) == 1
-    return is_same or JUNK in manifest.identity[pair]
+def _may_be_copies(one: Label, other: Label) -> bool:
+    """Return whether two images are in one split, or the protocol removes one for the other."""
+    if {one[0], other[0]} != {"query", "gallery"}:
+        return one[0] == other[0]
+    return one[1:] == other[1:] or JUNK in {one[1], other[1]}
 
 
 def find_gaps(manifest: Manifest, *, advice: str = "") -> list[str]:
@@ -256,4 +259,4 @@ def check_duplicates(manifest: Manifest) -> None:
     Raises:
         DataError: If two splits share an image.
     """
-    raise_mistakes("The data set", find_copies(manifest, manifest.digest))
+    raise_mistakes("The data set", find_copies(manifest, manifest.digest.tolist()))

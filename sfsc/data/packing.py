@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfsc.data.manifest import pixel_digest
+from sfsc.data.prepared import JOURNAL
 from sfsc.files import replacing
 
-JOURNAL = "images.journal"
 Shape = tuple[int, int, int, int]
 
 

@@ -13,11 +13,11 @@ from sfsc.settings import parts
 from sfsc.settings.jobs import PrepareJob
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
-from sfsc.data.packing import JOURNAL
 from sfsc.data.prepared import (
     CONTACT_SHEET,
     FILES,
     IMAGES,
+    JOURNAL,
     MANIFEST,
     SUMMARY,
     PreparedSet,

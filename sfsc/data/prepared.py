@@ -30,6 +30,8 @@ MANIFEST = "manifest.csv"
 IMAGES = "images.npy"
 SUMMARY = "summary.json"
 CONTACT_SHEET = "contact_sheet.png"
+JOURNAL = "images.journal"
+"""Beside the images of a set that is not finished (see `sfsc.data.packing`)."""
 FILES = (MANIFEST, IMAGES, CONTACT_SHEET, SUMMARY)
 """All files of a prepared set. The summary is last: it vouches for the others."""
 

@@ -7,6 +7,7 @@ over the identities' probabilities; the mass that no evidence supports is the un
     b_k = e_k / S,  u = C / S,  so that sum_k b_k + u = 1
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -18,17 +19,19 @@ Evidence = Literal["softplus", "exp", "relu"]
 DEFAULT_EVIDENCE: Evidence = "exp"
 
 EXP_LIMIT = 15.0
-"""Largest logit of `exp` evidence: above what a probability of 0.99 among 1,041 identities needs
-(11.5), and well below where float32 loses precision in S."""
+"""Logit at which `exp` evidence goes on as its tangent: above what a probability of 0.99 among
+1,041 identities needs (11.5), and well below where float32 loses precision in S. Scaled cosines
+reach it, so that the gradient must not end there."""
 
 
-def _clamped_exp(logits: Tensor) -> Tensor:
-    return logits.clamp(max=EXP_LIMIT).exp()
+def _exp(logits: Tensor) -> Tensor:
+    beyond = (logits - EXP_LIMIT).clamp(min=0.0)
+    return logits.clamp(max=EXP_LIMIT).exp() + math.exp(EXP_LIMIT) * beyond
 
 
 EVIDENCE: dict[Evidence, Callable[[Tensor], Tensor]] = {
     "softplus": functional.softplus,
-    "exp": _clamped_exp,
+    "exp": _exp,
     "relu": functional.relu,
 }
 
@@ -40,7 +43,7 @@ def dirichlet(logits: Tensor, *, evidence: Evidence) -> Tensor:
 
     Args:
         logits: z, shape (B, C).
-        evidence: `softplus`, `exp` (clamped at `EXP_LIMIT`) or `relu`.
+        evidence: `softplus`, `exp` (linear beyond `EXP_LIMIT`) or `relu`.
 
     Returns:
         Shape (B, C), at least 1.
@@ -106,3 +109,27 @@ def misleading_evidence(alpha: Tensor, labels: Tensor) -> Tensor:
         - torch.lgamma(others).sum(dim=1)
     )
     return normaliser + ((others - 1.0) * (torch.digamma(others) - torch.digamma(total))).sum(dim=1)
+
+
+def missing_evidence(logits: Tensor, labels: Tensor, *, evidence: Evidence) -> Tensor:
+    """Return `u log(1 / e_y)`, u without gradient: the true identity's lack of evidence.
+
+    Pandey and Yu, arXiv 2306.11113, eq. 11. Where there is no evidence at all, the risk has no
+    gradient; this term has one of size u.
+
+    Args:
+        logits: z, shape (B, C).
+        labels: Identities, shape (B,).
+        evidence: `softplus` or `exp`; `relu` has no logarithm where it is 0.
+
+    Returns:
+        Shape (B,), in the type of the logits.
+
+    >>> missing_evidence(torch.tensor([[-9.0, -9.0]]), torch.tensor([0]), evidence="exp")
+    tensor([8.9989])
+    """
+    z = logits.gather(1, labels[:, None]).squeeze(1)
+    # Far below 0, evidence is e^z, which would underflow: its logarithm goes on as z.
+    log_evidence = EVIDENCE[evidence](z.clamp(min=-10.0)).log() + (z + 10.0).clamp(max=0.0)
+    alpha = dirichlet(logits, evidence=evidence).detach()
+    return -uncertainty(alpha) * log_evidence

@@ -6,7 +6,7 @@ w_b is 1 for a full model.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ class Objective:
 
     total: Tensor
     """Scalar to differentiate."""
+    weight: float
+    """Sum of the weights of the losses that the sub-model has."""
     losses: Mapping[str, Tensor]
     """`base` and each term before its weight, scalars without gradient; 0 where the
     sub-model does not have a term."""
@@ -30,7 +32,7 @@ class Objective:
 
     def detach(self) -> "Objective":
         """Return the same numbers without their graph."""
-        return Objective(self.total.detach(), self.losses, self.uncertainty)
+        return replace(self, total=self.total.detach())
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,15 @@ class Criterion:
             outputs: What the sub-model makes of a batch.
         """
         base = self.base_loss(outputs.logits, outputs.labels)
-        total = base if outputs.is_full else self.submodel_base_weight * base
+        weight = 1.0 if outputs.is_full else self.submodel_base_weight
+        total = weight * base
         losses = {"base": base}
         for name, term in self.terms.items():
             loss = term.loss(outputs, self.base_loss)
             if loss is not None:
-                total = total + term.weight * loss
+                total, weight = total + term.weight * loss, weight + term.weight
             losses[name] = base.new_zeros(()) if loss is None else loss
         with torch.no_grad():
             alpha = dirichlet(outputs.logits, evidence=self.evidence)
             detached = {name: loss.detach() for name, loss in losses.items()}
-            return Objective(total, detached, uncertainty(alpha).mean())
+            return Objective(total, weight, detached, uncertainty(alpha).mean())

@@ -69,17 +69,21 @@ def load_pretrained(backbone: Backbone, path: Path, *, width: float = 1.0) -> No
 def _targets_in_order(
     weights: Weights, layers: Sequence[ConvNorm], *, path: Path, width: float
 ) -> Targets:
-    """Match the layers of a file to those of the backbone: the first order whose shapes fit."""
+    """Match the layers of a file to those of the backbone, in the order that fits best."""
     candidates = [_pair(pairs, layers) for pairs in _orders(weights) if len(pairs) == len(layers)]
     if not candidates:
         raise ConfigError(
             f"`network.pretrained` must hold the backbone's {len(layers)} convolutions, each with "
             f"a batch norm. Found {_count(weights)} in {path}."
         )
-    for targets in candidates:
-        if not any(_mismatch(weights, n, t[-1], width=width) for n, t in targets.items()):
-            return targets
-    return candidates[0]
+
+    def mismatches(targets: Targets) -> int:
+        found = (
+            _mismatch(weights, name, full, width=width) for name, (*_, full) in targets.items()
+        )
+        return sum(mismatch is not None for mismatch in found)
+
+    return min(candidates, key=mismatches)
 
 
 def _pair(pairs: Pairs, layers: Sequence[ConvNorm]) -> Targets:
@@ -92,11 +96,15 @@ def _pair(pairs: Pairs, layers: Sequence[ConvNorm]) -> Targets:
 
 
 def _orders(weights: Weights) -> Iterator[Pairs]:
-    """Yield possible orders of the layers of a convolutional network.
+    """Yield possible orders of the layers of a convolutional network, the likeliest first.
 
-    The i-th batch norm belongs to the i-th convolution; those after the last are of other parts.
+    A state dict is in the order of its modules, unless its names have been sorted. The i-th batch
+    norm belongs to the i-th convolution; those after the last are of other parts.
     """
-    for names in (sorted(weights, key=_natural), list(weights)):
+    saved, natural = list(weights), sorted(weights, key=_natural)
+    convolutions = [name for name in saved if weights[name].dim() == 4]
+    is_sorted = convolutions == sorted(convolutions)
+    for names in (natural, saved) if is_sorted else (saved, natural):
         convolutions = [name for name in names if weights[name].dim() == 4]
         norms = [n.removesuffix(".running_mean") for n in names if n.endswith(".running_mean")]
         if len(norms) >= len(convolutions):

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from sfsc.errors import ResultError, SfscError
-from sfsc.files import replacing
+from sfsc.files import replacing, write_texts
 from sfsc.reporting.captions import describe_data
 from sfsc.reporting.runs import Group, Results
 from sfsc.reporting.style import MUTED, PAGE, theme
@@ -54,10 +54,8 @@ class Drawing:
             "caption": self.caption,
             "alternative": self.alternative,
         }
-        with replacing(svg.with_suffix(".json")) as temporary:
-            temporary.write_text(
-                json.dumps(words, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
+        text = json.dumps(words, indent=1, ensure_ascii=False) + "\n"
+        write_texts({svg.with_suffix(".json"): text})
 
 
 def write_figures(

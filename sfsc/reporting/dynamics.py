@@ -1,7 +1,7 @@
 """What a training recorded of its gradients and uncertainties, as numbers to compare (C5, C7).
 
 Gradients are compared on the common block, the weights that all sub-models own, and per unit of
-loss weight. `common_cosines` and `unit_norms` alone say which records those are.
+loss weight (`sfsc.training.records`).
 """
 
 import numpy as np
@@ -12,33 +12,14 @@ from sfsc.reporting.runs import Float64s, Run
 
 
 def common_cosines(run: Run) -> "pd.Series[float]":
-    """Return the cosines of the sub-models' gradients, one per pair and recorded step.
-
-    Until the trainer records the common block itself, of each pair on the weights that both own.
-    """
-    cosines: pd.Series[float] = read_metric(run, "cosine_nested")["value"]
+    """Return the cosines on the common block, one per pair of sub-models and recorded step."""
+    cosines: pd.Series[float] = read_metric(run, "cosine_common")["value"]
     return cosines
 
 
 def unit_norms(run: Run) -> pd.DataFrame:
-    """Return the gradient norms per unit of loss weight: a row per step, a column per sub-model.
-
-    Until the trainer records the common block itself, of each sub-model's whole gradient.
-    """
-    return by_switch(run, "gradient_norm").div(loss_weights(run))
-
-
-def loss_weights(run: Run) -> Float64s:
-    """Return the sum of the weights of the losses that each sub-model minimises, (M,).
-
-    A sub-model has a term of the method if its loss was ever recorded as other than 0.
-    """
-    loss = run.record["settings"]["loss"]
-    weights = np.full(len(run.widths), loss["submodels"]["base_weight"], dtype=np.float64)
-    weights[-1] = 1.0
-    for name, term in loss["terms"].items():
-        weights += term["weight"] * (by_switch(run, f"{name}_loss") != 0).any().to_numpy()
-    return weights
+    """Return the norms on the common block per unit of loss weight: steps by sub-models."""
+    return by_switch(run, "common_norm")
 
 
 def conflict_share(run: Run) -> Float64s:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sfsc.errors import ResultError
-from sfsc.files import replacing
+from sfsc.files import write_texts
 from sfsc.reporting.names import in_words
 
 NONE = "\N{EN DASH}"
@@ -87,9 +87,7 @@ def write_table(
         ".md": to_markdown(tables, note),
         ".tex": to_latex(tables, note),
     }
-    for suffix, text in texts.items():
-        with replacing(csv.with_suffix(suffix)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_texts({csv.with_suffix(suffix): text for suffix, text in texts.items()})
 
 
 def read_table(csv: Path, *texts: str, stage: str) -> pd.DataFrame:

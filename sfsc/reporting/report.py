@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from sfsc.errors import ResultError
-from sfsc.files import replacing
+from sfsc.files import write_texts
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
@@ -94,8 +94,7 @@ def write_report(
         provenance=_provenance([run for group in groups for run in group.runs]),
         runs=[row for group in groups for row in _run_rows(group)],
     )
-    with replacing(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_texts({output: page})
 
 
 def _template() -> Any:

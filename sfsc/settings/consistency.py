@@ -145,8 +145,13 @@ def _idle_problems(params: Params, run: str) -> Iterator[str]:
 
 
 def _term_problems(job: TrainJob, *, key: str) -> Iterator[str]:
-    """Yield which loss terms lack what they act on."""
+    """Yield which loss terms lack what they act on, and sub-models without any loss."""
     is_switchable = job.loss.submodels is not None
+    if job.loss.submodels is not None and not job.loss.submodels.base_weight + len(job.loss.terms):
+        yield (
+            f"`{key}.loss.submodels.base_weight` must be above 0 where `loss.terms` is empty: the "
+            "sub-models would have no loss. Found `base_weight = 0`."
+        )
     for name, term in job.loss.terms.items():
         needs = type(term).needs
         if needs == "submodels" and not is_switchable:

@@ -56,8 +56,9 @@ class Network(Section):
     """Pooling of the last feature map. `gem` is the generalised mean; each sub-model has its own
     exponent."""
     pretrained: str | None
-    """File of weights to start the backbone from, a state dict of torchvision or timm (.pth or
-    .safetensors); null starts from random weights."""
+    """File of weights to start the backbone from: a state dict, perhaps in a checkpoint, as .pth or
+    .safetensors. Those of convolutional networks are matched by order and shape, those of
+    transformers by timm's names. null starts from random weights."""
 
     @model_validator(mode="after")
     def _check_widths(self) -> Self:
@@ -81,6 +82,9 @@ class Submodels(Section):
     """Weight of their base loss; the full model's is 1."""
     classifier_gradient: Literal["full", "all"] = "full"
     """Whose losses move the shared classifier: only the full model's, or all sub-models'."""
+    priority: Literal["equal", "uncertainty"] = "equal"
+    """`uncertainty` weights the gradient of every sub-model, the full one's too, by its mean
+    uncertainty on the batch over the mean of all sub-models."""
 
 
 class Loss(Section):

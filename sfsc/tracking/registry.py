@@ -198,9 +198,10 @@ def _write_model(folder: Path, submodel: _Submodel, network: Network, model_id: 
     backbone = parts.module_name("networks.backbones", settings["backbone"])
     write_sources(folder / CODE, LOADER, backbone)
     requirements = (f"{name}=={metadata.version(name).partition('+')[0]}" for name in REQUIREMENTS)
-    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
     python = platform.python_version()
-    (folder / ENVIRONMENT).write_text(f"python: {python}\ndependencies: [-r requirements.txt]\n")
+    environment = f"python: {python}\ndependencies: [-r requirements.txt]\n"
+    (folder / ENVIRONMENT).write_text(environment, encoding="utf-8")
     # Tensors have no names here: MLflow would take a named one for a column of a table.
     images = TensorSpec(np.dtype(np.uint8), (-1, *image_size, settings["image_channels"]))
     embeddings = TensorSpec(np.dtype(np.float32), (-1, settings["embedding_dim"]))

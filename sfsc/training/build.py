@@ -116,6 +116,7 @@ def build_training(
         model,
         criterion=criterion,
         all_move_classifier=submodels is not None and submodels.classifier_gradient == "all",
+        by_uncertainty=submodels is not None and submodels.priority == "uncertainty",
         reference=reference,
     )
     if job.train.cuda_graphs:

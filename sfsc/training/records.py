@@ -7,10 +7,15 @@ epoch, metric, switch, other, layer and value (-1 and "" where a column does not
 |---|---|---|
 | learning_rate | the step | every step |
 | loss, base_loss and <term>_loss of each term, before its weight | a sub-model | every step |
-| uncertainty, gradient_norm | a sub-model | every step |
+| uncertainty, gradient_norm, common_norm | a sub-model | every step |
+| cosine_common | a pair of sub-models, `switch` < `other` | every few steps |
 | cosine_whole, cosine_nested | a pair of sub-models, `switch` < `other` | every few steps |
 | cosine_layer | a pair in one parameter tensor, `layer` | every few steps |
 | cosine_update | a sub-model and the update, on its block of the shared weights | every few steps |
+
+`common_norm` and `cosine_common` look at the *common block*: the weights that all sub-models own,
+without the classifier. `common_norm` is per unit of loss weight, so that it compares sub-models
+and methods whose losses have different weights.
 
 A pair conflicts where its cosine is negative. Cosines of pairs compare the sub-models' own
 gradients on the training batch, before aggregation; for a given seed all methods see the same
@@ -28,9 +33,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sfsc.aggregation.conflicts import pairwise_cosines, update_cosines
+from sfsc.aggregation.conflicts import (
+    common_cosines,
+    common_norms,
+    pairwise_cosines,
+    update_cosines,
+)
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.files import replacing
+from sfsc.training.model import CLASSIFIER
 from sfsc.training.step import Gradients
 
 Record = Mapping[str, Any]
@@ -87,6 +98,9 @@ def step_values(gradients: Gradients) -> dict[str, Tensor]:
         "uncertainty": [o.uncertainty for o in objectives],
         "gradient_norm": [torch.nn.utils.get_total_norm(list(row.values())) for row in rows],
     }
+    if norms := common_norms(gradients.jacobian, without=[CLASSIFIER]):
+        weights = [o.weight for o in objectives]
+        columns["common_norm"] = [n / w for n, w in zip(norms, weights, strict=True)]
     return {metric: torch.stack(column) for metric, column in columns.items()}
 
 
@@ -111,6 +125,7 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
         return {}
     nested = torch.cat(list(layers.values())).sum(dim=0)
     return {
+        "cosine_common": _pairs(common_cosines(jacobian, without=[CLASSIFIER])),
         "cosine_whole": _pairs(pairwise_cosines(nested.sum(dim=0, keepdim=True))),
         "cosine_nested": _pairs(pairwise_cosines(nested)),
         "cosine_layer": {n: _pairs(pairwise_cosines(g.squeeze(0))) for n, g in layers.items()},
@@ -150,7 +165,7 @@ def _long(record: Record) -> Iterator[tuple[Any, ...]]:
         if metric == "cosine_layer":
             for layer, pairs in value.items():
                 yield from ((step, epoch, metric, i, j, layer, v) for i, j, v in pairs)
-        elif metric in {"cosine_whole", "cosine_nested"}:
+        elif metric in {"cosine_common", "cosine_whole", "cosine_nested"}:
             yield from ((step, epoch, metric, i, j, "", v) for i, j, v in value)
         elif isinstance(value, list):
             yield from ((step, epoch, metric, s, -1, "", v) for s, v in enumerate(value))

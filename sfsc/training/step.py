@@ -46,6 +46,7 @@ def compute_gradients(
     criterion: Criterion,
     progress: float | Tensor,
     all_move_classifier: bool = False,
+    by_uncertainty: bool = False,
     reference: Reference | None = None,
     loss_scale: float | Tensor | None = None,
 ) -> Gradients:
@@ -63,6 +64,8 @@ def compute_gradients(
         progress: Share of the training that is done, in [0, 1].
         all_move_classifier: Whether the losses of all sub-models move the classifier, or only the
             full model's.
+        by_uncertainty: Whether a sub-model's gradient is weighted by its uncertainty over the mean
+            uncertainty of all sub-models (DESIGN.md 2.2).
         reference: The frozen network of a one-to-one method.
         loss_scale: Factor of the objectives while they are differentiated (fp16), if any.
     """
@@ -85,6 +88,10 @@ def compute_gradients(
     full = differentiate(model.switches - 1, frozen)
     target = frozen or Target(full.embedding, model.classifier.detach())
     submodels = [*(differentiate(s, target) for s in range(model.switches - 1)), full]
+    if by_uncertainty:
+        u = torch.stack([s.objective.uncertainty for s in submodels])
+        for submodel, weight in zip(submodels, u / u.mean(), strict=True):
+            torch._foreach_mul_(list(submodel.row.values()), weight)
     return Gradients([s.objective for s in submodels], NestedJacobian([s.row for s in submodels]))
 
 

@@ -346,6 +346,7 @@ def test_a_run_is_evaluated(gpu_job: TrainJob, data_dir: Path, tmp_path: Path):
     ]
     by_cpu = evaluate_matrix(found["query"], found["gallery"], *labels, ranks=(1, 5))
     queries = load_file(tmp_path / "query_metrics.safetensors")
+    assert queries.pop("identity").tolist() == by_cpu.query_identity.tolist()
     assert queries.keys() == by_cpu.queries.keys()
     assert all(np.array_equal(queries[name], by_cpu.queries[name]) for name in queries)
 

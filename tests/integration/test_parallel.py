@@ -22,8 +22,8 @@ from sfsc.settings.jobs import TrainJob
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 DEADLINE = 300.0
 KILLED = (
-    "All 2 processes of a training must live to its end. Found process 1 killed by SIGKILL; start "
-    "it again to go on behind the last checkpoint."
+    "All 2 processes of a training must stay alive. Found process 1 killed by SIGKILL; start it "
+    "again to resume after the last checkpoint."
 )
 
 

@@ -88,6 +88,24 @@ def test_same_seed_same_bits(job, data_dir, finished, tmp_path):
     assert weights(other) != weights(finished)
 
 
+def test_a_missing_file_of_weights_is_one_sentence(job: TrainJob, data_dir: Path, tmp_path: Path):
+    """Nothing is trained and nothing is written."""
+    missing = tmp_path / "none.pth"
+    network = job.network.model_copy(update={"pretrained": str(missing)})
+    with pytest.raises(ConfigError) as error:
+        train(job.model_copy(update={"network": network}), data_dir, tmp_path / "run")
+    assert str(error.value) == (
+        "`network.pretrained` must be a file with a state dict, written by torch or safetensors. "
+        f"Found {missing}: no such file or directory."
+    )
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config"]
+
+
+def test_the_record_has_the_size_of_the_images(finished: Path):
+    """Whoever serves a sub-model refuses images of another size."""
+    assert json.loads((finished / "run.json").read_text())["image_size"] == [16, 16]
+
+
 def test_records_are_complete(finished):
     """Every step has every per-sub-model metric, every second step its cosines, all finite."""
     frame = pd.read_parquet(finished / "training.parquet")
@@ -98,12 +116,13 @@ def test_records_are_complete(finished):
         "compatible_loss",
         "uncertainty",
         "gradient_norm",
+        "common_norm",
     ]
     counts = frame.groupby("metric", observed=True).size()
-    assert [counts[name] for name in per_switch] == [2 * steps] * 5
+    assert [counts[name] for name in per_switch] == [2 * steps] * 6
     assert counts["cosine_update"] == 2 * (steps // 2)
     assert counts["learning_rate"] == steps
-    assert counts["cosine_whole"] == counts["cosine_nested"] == steps // 2
+    assert [counts[f"cosine_{n}"] for n in ("common", "whole", "nested")] == [steps // 2] * 3
     layers = frame[frame.metric == "cosine_layer"].layer.nunique()
     assert counts["cosine_layer"] == layers * steps // 2
     assert np.isfinite(frame.value).all()

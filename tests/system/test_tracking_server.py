@@ -200,7 +200,7 @@ class TestFinishedStudy:
         """The matrix, the record, system metrics; the figures are its parent's."""
         client, folder = connect(server.uri), mirrored.folder / "results/tiny" / SEED0
         run = runs_of(client, "tiny")["synthetic/sfsc/seed0"]
-        used = {f"system/{job}_{what}" for job in ("train", "embed", "evaluate")
+        used = {f"system/{job}_{what}" for job in ("train", "evaluate")
                 for what in ("seconds", "cpu_seconds", "max_rss_mb")}  # fmt: skip
         assert used <= run.data.metrics.keys()
         matrices = json.loads((folder / "cross_test.json").read_text())["matrices"]

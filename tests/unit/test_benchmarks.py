@@ -82,7 +82,7 @@ def test_loading_measures_speed_and_memory(tmp_path: Path):
 def test_pipeline_reads_the_useful_seconds_of_a_log(tmp_path: Path):
     """Embedding and ranking count, other lines do not; a log without them has none."""
     log = tmp_path / "embed.log"
-    log.write_text("embedding took 1.500 s\nranking took 0.250 s\ndrawing took 9.000 s\n")
+    log.write_text("embedding and ranking took 1.750 s\ndrawing took 9.000 s\n")
     assert pipeline.read_useful_seconds(log) == 1.75
     log.write_text("")
     assert pipeline.read_useful_seconds(log) == 0

@@ -97,6 +97,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "loss.terms": ({"triplet": {}}, ALL),
     "loss.submodels.base_weight": (2.0, NOTHING),  # both switchable rows have their own
     "loss.submodels.classifier_gradient": ("all", OF_SWITCHABLE),
+    "loss.submodels.priority": ("uncertainty", OF_SWITCHABLE),
     "aggregation.name": ("mean", NOTHING),  # both switchable rows have their own
     "train.epochs": (4, ALL),
     "train.identities_per_batch": (7, ALL),
@@ -180,6 +181,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "methods.sfsc.loss.submodels.base_weight": (2.0, OF_SFSC),
     "methods.sfsc.loss.terms.compatible.weight": (0.5, OF_SFSC),
     "methods.sfsc.loss.terms.compatible.evidence": ("relu", OF_SFSC),
+    "methods.sfsc.loss.terms.compatible.correct_evidence": (True, OF_SFSC),
     "methods.sfsc.loss.terms.compatible.kl.weight": (
         0.02,
         with_tests({"train_sfsc": 1, "ablate_granularity": 1}, 2),
@@ -215,12 +217,13 @@ STATISTICS = CLAIMS | TABLES | DRAWINGS
 GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, " files"),
     (AGAIN, "data data.contact_sheet data.integrity data.manifest data.mistakes data.packed"),
-    (AGAIN, "data.packing data.prepare data.prepared data.sets data.sets.synthetic data.splits"),
-    (AGAIN, "data.rendering data.rendering.cameras data.rendering.pictures data.rendering.raster"),
-    (AGAIN, "data.rendering.solids data.rendering.superstructures data.rendering.vehicles"),
-    (NOTHING, "data.archive data.file_settings data.image_files data.official"),
-    (NOTHING, "data.sets.custom data.sets.market1501"),
-    (NOTHING, "data.decoding data.sets.msmt17 data.sets.omniglot data.sets.veri776"),
+    (AGAIN, "data.prepare data.prepared data.rendering data.rendering.cameras"),
+    (AGAIN, "data.rendering.pictures data.rendering.raster data.rendering.solids"),
+    (AGAIN, "data.rendering.superstructures data.rendering.vehicles data.sets"),
+    (AGAIN, "data.sets.synthetic data.splits"),
+    (NOTHING, "data.archive data.decoding data.file_settings data.image_files data.official"),
+    (NOTHING, "data.packing data.sets.custom data.sets.market1501 data.sets.msmt17"),
+    (NOTHING, "data.sets.omniglot data.sets.veri776"),
     (ALL, "data.augmentation data.samplers data.sliced"),
     (ALL | MEASURE, "compute data.transforms"),
     (ALL, "aggregation aggregation.aggregators aggregation.base"),
@@ -235,8 +238,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (OF_SFSC, "losses.terms.compatible"),
     (OF_BCT, "losses.terms.influence"),
     (with_tests(BCT | SFSC, 4, "assemble_bct"), "losses.terms"),
-    (NOTHING, "losses.terms.asymmetric losses.terms.triplet losses.bases.arcface"),
-    (NOTHING, "losses.bases.circle losses.bases.cosface"),
+    (NOTHING, "losses.terms.asymmetric losses.terms.distillation losses.terms.triplet"),
+    (NOTHING, "losses.bases.arcface losses.bases.circle losses.bases.cosface"),
     (
         ALL | MEASURE,
         "networks networks.backbone networks.backbones networks.backbones.small_resnet",

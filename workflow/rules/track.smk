@@ -24,7 +24,7 @@ rule track:
         runtime=60,
         gpu=0,
     params:
-        study="results/{study}",
+        study=subpath(output[0], parent=True),
         report=subpath(input.report, parent=True),
     message:
         "Mirror study {wildcards.study} into MLflow"

@@ -2,6 +2,13 @@
 
 The update that maximises the worst row's improvement within a ball around the rows' mean, times the
 number of rows. It is zero where a convex combination of the rows is.
+
+>>> import torch
+>>> from sfsc.aggregation.jacobian import NestedJacobian
+>>> rows = [{"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([0.0, 1.0])}]
+>>> cagrad = GramianWeighted(CAGradWeighting(c=RADIUS), "whole")
+>>> cagrad(NestedJacobian(rows), torch.Generator())["w"].round(decimals=2)
+tensor([1.5000, 1.5000])
 """
 
 from torchjd.aggregation import CAGradWeighting
@@ -9,8 +16,8 @@ from torchjd.aggregation import CAGradWeighting
 from sfsc.aggregation.gramian_weighted import GramianSettings, GramianWeighted
 
 RADIUS = 0.5
-"""c: radius of the ball in norms of the mean, in [0, 1) for the mean loss to converge; 0 gives the
-mean. Ours."""
+"""c: radius of the ball divided by the norm of the mean. The mean loss converges for c in [0, 1); 0
+gives the mean. Our choice."""
 
 
 class Settings(GramianSettings):

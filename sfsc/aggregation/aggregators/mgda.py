@@ -1,8 +1,15 @@
 """Multiple-gradient descent (Desideri, 2012), by TorchJD.
 
 The convex combination of the rows of least norm (solver of Sener and Koltun, arXiv 1810.04650),
-times the number of rows. It is near zero where a row is: a sub-model that has converged holds up
-the others.
+times the number of rows. It is near zero where a row is: a sub-model that has converged stops the
+others.
+
+>>> import torch
+>>> from sfsc.aggregation.jacobian import NestedJacobian
+>>> rows = [{"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([0.0, 2.0])}]
+>>> mgda = GramianWeighted(MGDAWeighting(), "whole")
+>>> mgda(NestedJacobian(rows), torch.Generator())["w"].round(decimals=2)
+tensor([1.6000, 0.8000])
 """
 
 from torchjd.aggregation import MGDAWeighting

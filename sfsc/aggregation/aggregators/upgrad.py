@@ -2,6 +2,13 @@
 
 The sum of the rows, each projected onto the dual cone of all rows, so that no row has a negative
 inner product with the update. Without conflict it is the plain sum.
+
+>>> import torch
+>>> from sfsc.aggregation.jacobian import NestedJacobian
+>>> rows = [{"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([-1.0, 1.0])}]
+>>> upgrad = GramianWeighted(UPGradWeighting(), "whole")
+>>> upgrad(NestedJacobian(rows), torch.Generator())["w"].round(decimals=2)
+tensor([0.5000, 1.5000])
 """
 
 from torchjd.aggregation import UPGradWeighting

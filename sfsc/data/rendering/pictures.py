@@ -81,8 +81,8 @@ def _draw_stain(canvas: IntArray, rng: np.random.Generator, step: int) -> None:
     """Paint a rectangle a little brighter or darker than the background."""
     x, y, width, height = (rng.integers(0, 16, size=4) * step).tolist()
     shade = int(rng.integers(-28, 29))
-    behind = canvas[min(y // SUBPIXEL, len(canvas) - 1), 0]
-    colour = np.clip(behind + shade, 0, 255).tolist()
+    background = canvas[min(y // SUBPIXEL, len(canvas) - 1), 0]
+    colour = np.clip(background + shade, 0, 255).tolist()
     _fill_box(canvas, (x, x + width // 2), (y, y + height // 4), colour)
 
 

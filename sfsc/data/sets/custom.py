@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
 from sfsc.data.file_settings import ImageFiles
 from sfsc.data.image_files import find_missing, pack_images
 from sfsc.data.integrity import SplitCount, find_clashes, find_gaps
@@ -188,7 +187,7 @@ def _check(table: Table, rows: list[Row]) -> None:
     Raises:
         DataError: If there are mistakes; it lists all of them.
     """
-    clashes = find_clashes(Manifest.from_rows(table.rows), np.array(table.files))
+    clashes = find_clashes(Manifest.from_rows(table.rows), table.files)
     # A row with a mistake may be the one that is missing.
     advice = ADVICE if table.has_cameras else ""
     gaps = [] if table.mistakes else find_gaps(Manifest.from_rows(rows), advice=advice)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sfsc.files import replacing
+from sfsc.files import write_texts
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.markup import Table, read_table, write_table
 from sfsc.reporting.runs import describe_reranking, load_results
@@ -49,8 +49,7 @@ def write_tables(
         tables = tables_of(name, frame)
         note = notes[name] if tables else f"This study has no {name} conditions."
         write_table(output / f"{name}.csv", frame, tables, note)
-    with replacing(metrics) as temporary:
-        temporary.write_text(json.dumps(_nested(frames["main"]), indent=1) + "\n", encoding="utf-8")
+    write_texts({metrics: json.dumps(_nested(frames["main"]), indent=1) + "\n"})
 
 
 def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:

@@ -1,9 +1,15 @@
 """Cosines between the sub-models' gradients, and between them and the update."""
 
+import pytest
 import torch
 
 from sfsc.aggregation.aggregators.sum import Sum
-from sfsc.aggregation.conflicts import pairwise_cosines, update_cosines
+from sfsc.aggregation.conflicts import (
+    common_cosines,
+    common_norms,
+    pairwise_cosines,
+    update_cosines,
+)
 from sfsc.aggregation.jacobian import NestedJacobian
 
 from jacobians import nested_jacobian, padded
@@ -68,3 +74,16 @@ def test_cosine_with_a_zero_gradient_is_zero():
     """A row that is zero agrees and conflicts with nobody."""
     jacobian = NestedJacobian([{"w": torch.zeros(2)}, {"w": torch.ones(3)}])
     assert pairwise_cosines(jacobian.gramians("layer")["w",].squeeze(0))[0, 1] == 0.0
+
+
+def test_the_common_block_is_what_all_sub_models_own():
+    """Norms and cosines of the leading blocks alone, without the parameters that are left out."""
+    small = {"w": torch.tensor([[3.0, 4.0]]), "classifier": torch.tensor([9.0])}
+    large = {"w": torch.tensor([[4.0, -3.0, 7.0], [5.0, 5.0, 5.0]]), "classifier": torch.ones(1)}
+    jacobian = NestedJacobian([small, large])
+    norms = common_norms(jacobian, without=["classifier"])
+    assert [norm.item() for norm in norms] == pytest.approx([5.0, 5.0])
+    cosines = common_cosines(jacobian, without=["classifier"])
+    torch.testing.assert_close(cosines, torch.eye(2, dtype=torch.float64))
+    assert common_cosines(jacobian)[0, 1] > 0
+    assert common_norms(NestedJacobian([large])) == []

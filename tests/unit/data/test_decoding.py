@@ -166,7 +166,7 @@ JPEGS: dict[str, dict[str, Any]] = {
     "name", [*JPEGS, "grey", "CMYK", "padded", "tail", "MPO", "narrow", "flat"]
 )
 def test_whole_jpeg_files_are_read(tmp_path: Path, name: str):
-    """Of every kind; padding, a tail and long runs of zeros in flat areas are no damage."""
+    """Padding, a tail and long runs of zeros in flat areas are no damage."""
     photo = Image.fromarray(_photo())
     if name in {"grey", "CMYK"}:
         content = _file(photo.convert("L" if name == "grey" else name), "JPEG")

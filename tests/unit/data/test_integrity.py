@@ -102,7 +102,7 @@ def _copied(labels: list[Label]) -> PreparedSet:
 
 @pytest.mark.parametrize("label", [(2, 0, "gallery"), (-1, 3, "gallery")])
 def test_a_copy_of_a_query_that_the_protocol_removes_is_no_leak(label: Label):
-    """Of the same identity and camera, or junk: it is in no ranking of that query."""
+    """With the same identity and camera, or as junk, it is in no ranking of that query."""
     _copied([*LABELS, label]).check()
 
 
@@ -111,7 +111,7 @@ def test_a_copy_of_a_query_that_the_protocol_removes_is_no_leak(label: Label):
     [((2, 1, "gallery"), "gallery"), ((3, 0, "gallery"), "gallery"), ((0, 0, "train"), "train")],
 )
 def test_other_copies_of_a_query_are_refused(label: Label, split: str):
-    """Of another camera it would be a hit, of another identity a miss, both without any merit."""
+    """A copy from another camera would be a hit, one of another identity a miss, by no merit."""
     assert _refusal(_copied([*LABELS, label])) == (
         "No image may be in two splits. Found the same image as `4.png` in query and `9.png` in "
         f"{split}."

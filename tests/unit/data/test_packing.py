@@ -222,7 +222,7 @@ def test_a_mistake_that_the_pixels_show_throws_no_packing_away(
     content = test.read_bytes()
     test.write_bytes(train.read_bytes())
     settings = Settings(image_height=32, image_width=16, counts="any")
-    job = PrepareJob(dataset="market1501", validation_fraction=0.3, settings=settings.model_dump())
+    job = PrepareJob(validation_fraction=0.3, settings=settings)
     with pytest.raises(DataError, match="No image may be in two splits"):
         prepare(job, tmp_path / "raw", tmp_path / "set")
     test.write_bytes(content)

@@ -214,6 +214,26 @@ def test_prefixes_and_other_parts_do_not_matter(
     assert_equal(backbone, expected)
 
 
+@pytest.mark.parametrize("kind", ["saved", "sorted"])
+def test_names_do_not_matter(kind: str, tmp_path: Path):
+    """Unknown names are taken in the order of the file, sorted ones by their numbers."""
+    weights, path = plain("resnet18").state_dict(), tmp_path / "weights.pth"
+    words = {"conv1": "z", "conv2": "y", "bn1": "x", "bn2": "w", "downsample": "a"}
+    if kind == "sorted":
+        words = {"conv1": "9", "bn1": "9", "conv2": "10", "bn2": "10", "downsample": "11"}
+    renamed = {}
+    for name, tensor in weights.items():
+        parts = [words.get(part, part) for part in name.split(".")]
+        stem = ["0"] if len(parts) == 2 else []
+        renamed[".".join([*stem, *(["norm"] if tensor.dim() == 1 else ["map"]), *parts])] = tensor
+    torch.save(dict(sorted(renamed.items())) if kind == "sorted" else renamed, path)
+    backbone, expected = switchable("resnet18"), switchable("resnet18")
+    load_pretrained(backbone, path)
+    torch.save(weights, path)
+    load_pretrained(expected, path)
+    assert_equal(backbone, expected)
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path):
     """The message counts the layers of the file and names its parts, or the tensor that differs."""
     path = tmp_path / "weights.pth"

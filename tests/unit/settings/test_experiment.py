@@ -140,6 +140,13 @@ def test_params_and_every_study_are_valid(study: Path | None):
             ),
         ),
         (
+            {"methods": {"mine": {"loss": {"submodels": {"base_weight": 0.0}}}}},
+            (
+                "`methods.mine.loss.submodels.base_weight` must be above 0 where `loss.terms` is "
+                "empty: the sub-models would have no loss. Found `base_weight = 0`."
+            ),
+        ),
+        (
             {"methods": {"unified": {"loss": {"base": "arcface"}}}},
             (
                 "`methods.unified` must not change settings: its networks are those of "

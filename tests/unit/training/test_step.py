@@ -32,7 +32,7 @@ def model() -> IdentityModel:
 
 
 def gradients_of(
-    model, batch, *, all_move: bool = False, reference=None, **loss: object
+    model, batch, *, all_move: bool = False, reference=None, by_uncertainty=False, **loss: object
 ) -> Gradients:
     """Return losses and gradients half way through a training."""
     return compute_gradients(
@@ -42,6 +42,7 @@ def gradients_of(
         progress=0.5,
         all_move_classifier=all_move,
         reference=reference,
+        by_uncertainty=by_uncertainty,
     )
 
 
@@ -124,6 +125,18 @@ def test_the_base_loss_of_sub_models_has_a_weight(model, batch):
         True,
         False,
     ]
+
+
+def test_priority_weights_gradients_by_uncertainty(model, batch):
+    """Each row is multiplied by its sub-model's uncertainty over the mean of all; losses stay."""
+    equal = gradients_of(model, batch)
+    weighted = gradients_of(model, batch, by_uncertainty=True)
+    u = torch.stack([o.uncertainty for o in equal.objectives])
+    assert len(set((u / u.mean()).tolist())) == 3
+    for w, row, expected in zip(
+        u / u.mean(), weighted.jacobian.rows, equal.jacobian.rows, strict=True
+    ):
+        assert all(torch.allclose(row[name], w * expected[name]) for name in expected)
 
 
 def test_gradients_equal_those_of_the_switched_network(model, batch):

@@ -13,7 +13,8 @@ from sfsc.data.manifest import SPLITS, Manifest
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.sets.custom import Settings, build, expected_counts
 from sfsc.errors import DataError
-from sfsc.retrieval.ranking import Labels
+from sfsc.retrieval.matrix import evaluate_matrix
+from sfsc.retrieval.relevance import Labels
 
 SETTINGS = Settings(image_height=16, image_width=24)
 NUMBER = "must be an integer from {} to 2^63 - 1, in the digits 0 to 9. Found `{}`."
@@ -168,7 +169,7 @@ def test_identities_and_cameras_may_be_hashes_of_63_bits(raw_dir: Path):
 
 @pytest.mark.usefixtures("no_decoding")
 def test_all_mistakes_are_told_at_once_and_before_an_image_is_decoded(raw_dir: Path):
-    """Of rows, labels and files."""
+    """Mistakes in rows, in labels and missing files come in one list."""
     (raw_dir / "photos/d1.jpg").unlink()
     table = CUSTOM.replace(",train,0,0,", ",train,x,1_0,").replace(",train,1,1,", ",train,1,7,")
     _write(raw_dir, table.replace(",gallery,1,-1", ",train,1,-1"))

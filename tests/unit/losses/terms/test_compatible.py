@@ -6,16 +6,20 @@ import pytest
 import torch
 from scipy.special import gammaln, psi
 from torch.autograd import gradcheck
+from torch.nn import functional
 
+from sfsc.errors import ConfigError
 from sfsc.losses.evidential import (
     EVIDENCE,
     EXP_LIMIT,
     cross_entropy_risk,
     dirichlet,
     misleading_evidence,
+    missing_evidence,
     uncertainty,
 )
-from sfsc.losses.terms.compatible import compatible_loss, rising_weight
+from sfsc.losses.terms.compatible import Settings, compatible_loss, rising_weight
+from sfsc.settings.problems import validate
 
 MARKET_IDENTITIES, MSMT_IDENTITIES = 751, 1041
 
@@ -79,18 +83,90 @@ class TestCompatibleLoss:
         )
 
 
-def test_the_gradient_grows_with_uncertainty():
-    """Less evidence for everything: higher uncertainty and a larger gradient (claim C7)."""
-    labels = torch.tensor([0])
-    evidence = torch.tensor([3.0, 1.0, 1.0, 1.0], dtype=torch.float64)
-    norms, uncertainties = [], []
-    for scale in (100.0, 30.0, 10.0, 3.0, 1.0, 0.3):
-        alpha = (1.0 + scale * evidence)[None].requires_grad_()
-        compatible_loss(alpha, labels, kl_weight=0.0).backward()
-        norms.append(alpha.grad.norm().item())
-        uncertainties.append(uncertainty(alpha.detach()).item())
+def by_uncertainty(evidence: str, *, is_corrected: bool) -> tuple[list[float], list[float]]:
+    """Return mean uncertainties and mean gradient norms in the logits as all evidence falls."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(256, 126, dtype=torch.float64, generator=generator)
+    logits[:, 0] += 2.0
+    labels = torch.zeros(256, dtype=torch.int64)
+    uncertainties, norms = [], []
+    for shift in torch.arange(8.0, -18.0, -1.0):
+        z = (logits + shift).requires_grad_()
+        alpha = dirichlet(z, evidence=evidence)
+        loss = cross_entropy_risk(alpha, labels)
+        if is_corrected:
+            loss = loss + missing_evidence(z, labels, evidence=evidence)
+        (gradient,) = torch.autograd.grad(loss.sum(), z)
+        uncertainties.append(uncertainty(alpha).mean().item())
+        norms.append(gradient.norm(dim=1).mean().item())
     assert uncertainties == sorted(uncertainties)
-    assert norms == sorted(norms)
+    return uncertainties, norms
+
+
+@pytest.mark.parametrize("evidence", ["softplus", "relu"])
+def test_the_gradient_in_the_logits_grows_with_uncertainty_up_to_a_point(evidence: str):
+    """Up to u = 0.8 less evidence means a larger gradient; with none at all it vanishes (C7)."""
+    uncertainties, norms = by_uncertainty(evidence, is_corrected=False)
+    rising = [norm for u, norm in zip(uncertainties, norms, strict=True) if u <= 0.8]
+    assert len(rising) > 5
+    assert rising == sorted(rising)
+    assert rising[-1] > 3 * rising[0]
+    assert norms[-1] < 1e-3
+
+
+def test_correct_evidence_keeps_the_gradient_of_uncertain_samples():
+    """It grows with u as without it and, with no evidence at all, stays about u."""
+    uncertainties, norms = by_uncertainty("softplus", is_corrected=True)
+    rising = [norm for u, norm in zip(uncertainties, norms, strict=True) if u <= 0.95]
+    assert rising == sorted(rising)
+    assert all(n > 0.9 * max(norms) for u, n in zip(uncertainties, norms, strict=True) if u > 0.95)
+    assert norms[-1] == pytest.approx(uncertainties[-1], rel=1e-3)
+
+
+def test_with_exp_evidence_it_is_cross_entropy_again():
+    """Its gradient is that of cross-entropy while there is evidence, and it falls with u."""
+    _, norms = by_uncertainty("exp", is_corrected=False)
+    assert norms == sorted(norms, reverse=True)
+    z = (6.0 + torch.randn(64, 126, dtype=torch.float64)).requires_grad_()
+    labels = torch.arange(64)
+    risk = cross_entropy_risk(dirichlet(z, evidence="exp"), labels)
+    (ours,) = torch.autograd.grad(risk.sum(), z)
+    (theirs,) = torch.autograd.grad(functional.cross_entropy(z, labels, reduction="sum"), z)
+    assert torch.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0) > 0.99
+    assert (ours.norm() / theirs.norm()).item() == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("evidence", ["softplus", "exp"])
+@pytest.mark.parametrize("z", [-200.0, -30.0, 0.0, 20.0, 64.0])
+def test_missing_evidence_is_its_definition_at_any_logit(evidence: str, z: float):
+    """U log(1 / e_y), finite with a gradient of about -u where there is no evidence."""
+    logits = torch.full((1, 5), z, dtype=torch.float64, requires_grad=True)
+    found = missing_evidence(logits, torch.tensor([2]), evidence=evidence)
+    alpha = dirichlet(logits.detach(), evidence=evidence)
+    u, e = uncertainty(alpha).item(), (alpha[0, 2] - 1.0).item()
+    expected = u * math.log(1.0 / e) if e > 1e-6 else -u * z
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+    (gradient,) = torch.autograd.grad(found.sum(), logits)
+    assert torch.isfinite(gradient).all()
+    assert (gradient[0, 2] < 0).all()
+    if z < -20:
+        assert gradient[0, 2].item() == pytest.approx(-u, rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [16.0, 30.0, 64.0])
+def test_scaled_cosines_have_a_gradient(scale: float):
+    """No cosine between -1 and 1 lies where evidence no longer moves (audit D8)."""
+    z = (scale * torch.linspace(-1.0, 1.0, 41))[None].repeat(2, 1).requires_grad_()
+    labels = torch.tensor([0, 31])
+    compatible_loss(dirichlet(z, evidence="exp"), labels, kl_weight=0.0).backward()
+    assert (z.grad[0, 0] < 0).all()
+    assert (z.grad[:, -1] > 0).all()
+
+
+def test_relu_has_no_correct_evidence():
+    """A logarithm of zero evidence is refused before any training."""
+    with pytest.raises(ConfigError, match="`correct_evidence` must be false with `evidence: relu`"):
+        validate(Settings, {"evidence": "relu", "correct_evidence": True}, source="x")
 
 
 def test_values_at_zero_logits():
@@ -107,11 +183,11 @@ def test_no_misleading_evidence_no_divergence():
     assert misleading_evidence(alpha, torch.tensor([0])).item() == pytest.approx(0.0, abs=1e-12)
 
 
-def test_exp_evidence_is_clamped():
-    """Beyond the limit evidence no longer grows."""
-    logits = torch.tensor([[EXP_LIMIT, EXP_LIMIT + 100.0]])
-    alpha = dirichlet(logits, evidence="exp")
-    assert alpha[0, 0] == alpha[0, 1]
+def test_exp_evidence_goes_on_as_its_tangent():
+    """Beyond the limit evidence is linear: continuous, with the slope that it has there."""
+    logits = torch.tensor([[EXP_LIMIT, EXP_LIMIT + 1.0, EXP_LIMIT + 3.0]], dtype=torch.float64)
+    e = dirichlet(logits, evidence="exp")[0] - 1.0
+    torch.testing.assert_close(e / math.exp(EXP_LIMIT), torch.tensor([1.0, 2.0, 4.0]).double())
 
 
 def test_kl_weight_rises_linearly_and_stays():
