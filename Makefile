@@ -33,7 +33,7 @@ test: check
 # Takes most of an hour: kills the pipeline 25 times and resumes it, starts and stops servers, opens pages in a browser.
 test-system: $(READY)
 	tests/system/install.sh
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/system
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/system tests/workflow/test_two_snakemakes.py tests/workflow/test_missing_files.py
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from sfsc.data.sets.synthetic import Settings, build, expected_counts
 __all__ = ["Settings", "build", "expected_counts"]
 RAW = ("periods.txt",)
 '''
-SUMMARY = "data/prepared/tiny/drawn/summary.json"
+COST = "results/tiny/drawn/cost.json"
 PROBLEM = "params.yaml, study.yaml is not valid (1 problem):\n  - "
 
 
@@ -73,18 +73,18 @@ def test_a_raw_file_is_needed_only_by_what_changed(workspace: Workspace):
     sentence = (
         f"{PROBLEM}`data.drawn` must find its file `data/raw/drawn/periods.txt`. Found none.\n"
     )
-    assert workspace.run("--", SUMMARY).stdout.endswith(sentence)
+    assert workspace.run("--", COST).stdout.endswith(sentence)
     assert check(workspace) == (0, "The parameters are valid.\n")  # the file may still come
     raw = workspace.folder / "data/raw/drawn/periods.txt"
     raw.parent.mkdir(parents=True)
     raw.touch()
-    made = workspace.run("--", SUMMARY)
+    made = workspace.run("--", COST)
     assert made.returncode == 0, made.stdout
     raw.unlink()
-    assert "Nothing to be done" in workspace.run("--", SUMMARY).stdout
+    assert "Nothing to be done" in workspace.run("--", COST).stdout
     assert check(workspace)[0] == 0
     workspace.study["data"]["drawn"]["image_size"] = 25
-    assert workspace.run("--", SUMMARY).stdout.endswith(sentence)
+    assert workspace.run("--", COST).stdout.endswith(sentence)
     assert check(workspace) == (1, f"ConfigError: {sentence}")
 
 

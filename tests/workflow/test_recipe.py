@@ -27,7 +27,7 @@ def test_the_recipe_of_large_trainings_runs(tmp_path: Path):
     assert run["settings"]["train"]["processes"] == 2
     assert run["threads"] == 1
     test = json.loads((tmp_path / TARGET).read_text())
-    assert test["reranking"] == {"k1": 5, "k2": 2, "original_weight": 0.3}
+    assert test["reranking"] == workspace.study["evaluate"]["reranking"]
     assert 0 < test["summary"]["average_map"] <= 1
 
 

@@ -190,6 +190,7 @@ def test_the_study_of_a_living_snakemake_is_left_alone(changed: Workspace):
 
 def test_the_locks_of_another_study_are_left_alone(changed: Workspace):
     """Snakemake's locks are stale only if no Snakemake is alive in the folder."""
+    changed.study["train"]["learning_rate"] = 0.05
     model = RESULTS / "sfsc/seed0/model.safetensors"
     lock = changed.folder / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(exist_ok=True)
@@ -268,10 +269,9 @@ def test_the_output_names_jobs_not_files(changed: Workspace):
     assert "sfsc report --config" in changed.run("--dry-run", "-p", "--", page).stdout
     record = changed.folder / RESULTS / "sfsc/seed0/run.json"
     record.write_text("{")
-    failed = changed.run("--forcerun", "report", "--", page)
+    failed = changed.run("--", page)
     assert failed.returncode == 1
-    assert "Error in rule report:" in failed.stdout
-    assert "run.json" in failed.stdout.partition("Logfile logs/tiny/report.log:")[2]
+    assert "run.json" in failed.stdout.partition("Logfile logs/tiny/")[2].partition("====\n")[2]
 
 
 def test_snakemakes_own_report_works_offline(changed: Workspace):
@@ -279,7 +279,7 @@ def test_snakemakes_own_report_works_offline(changed: Workspace):
     result = changed.run("--report", "report.html", "--", "all")
     assert result.returncode == 0, result.stdout
     page = (changed.folder / "report.html").read_text()
-    assert "Share of the pairs of sub-models whose gradients" in page
-    assert "What each sub-model costs where it is deployed" in page
+    assert "One of the figures of data set" in page
+    assert "The cost of each sub-model as it is deployed" in page
     assert '"Verdicts"' in page
     assert not re.findall(r"""(?:src|href)=["']https?://""", page)

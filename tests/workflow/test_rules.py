@@ -1,6 +1,7 @@
 """The rules as they are written, before anything is made."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -212,6 +213,30 @@ def test_the_kubernetes_profile_plans_the_whole_study(workspace: Workspace):
     profile = ("--profile", "profiles/kubernetes", "--workflow-profile", "none")
     volume = ("--default-storage-prefix", str(workspace.folder))
     assert workspace.planned(*profile, *volume) == workspace.planned()
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode,
+    reason="mounting needs a right that this user lacks",
+)
+def test_a_read_only_checkout_is_a_sentence(workspace: Workspace):
+    """Snakemake writes its records even for a dry run."""
+    folder = workspace.folder
+    mount = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && cd {folder}"
+    dry_run = shlex.join(workspace.command("--dry-run", "--", "all"))
+    result = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", f"{mount} && {dry_run}"],
+        env=workspace.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.endswith(
+        "Snakemake must be able to keep records in the project's folder, also for a dry run. Found "
+        f"{folder}, which is read-only. Copy the project to a folder that can be written.\n"
+    )
+    assert "Traceback" not in result.stderr
 
 
 def test_mistakes_in_the_parameters_are_sentences_without_a_traceback(workspace: Workspace):

@@ -42,10 +42,10 @@ def remove_stale_locks():
 
 def check_folder_is_writable():
     """End with a sentence if Snakemake could not even keep the records of a dry run."""
-    if not os.access(".", os.W_OK) and not os.path.isdir(".snakemake/incomplete"):
+    if not os.access(".", os.W_OK):
         sys.exit(
-            f"Snakemake keeps records in the project's folder, also for a dry run. Found {os.getcwd()}, which is "
-            "read-only. Copy the project to a folder that can be written."
+            "Snakemake must be able to keep records in the project's folder, also for a dry run. Found "
+            f"{os.getcwd()}, which is read-only. Copy the project to a folder that can be written."
         )
 
 

@@ -87,7 +87,8 @@ def test_params_and_every_study_are_valid(study: Path | None):
         (
             {"loss": {"terms": {"tripelt": {}}}},
             (
-                "`loss.terms.tripelt` should be asymmetric or compatible or influence or triplet, "
+                "`loss.terms.tripelt` should be asymmetric or compatible or distillation or "
+                "influence or triplet, "
                 "a file of sfsc/losses/terms. Found `'tripelt'`."
             ),
         ),

@@ -40,7 +40,7 @@ def test_every_key_says_what_it_means(model: type[Section]):
     "row",
     [
         "| `loss.base` | `arcface`, `circle`, `cosface`, `softmax` | `softmax` |",
-        "| `loss.terms` | `asymmetric`, `compatible`, `influence`, `triplet` | `{}` |",
+        "| `loss.terms` | `asymmetric`, `compatible`, `distillation`, `influence`, `triplet` |",
         "| `evidence` | `softplus`, `exp`, `relu` | `exp` |",
         "| `train.warmup` | number, ≥ 0, < 1 |",
         "| `evaluate.ranks` | a list: integer, ≥ 1, at least 1 of them | `[1, 5, 10]` |",
