@@ -1,11 +1,10 @@
 """The command line: `sfsc <stage>` parses paths, loads a slice of the configuration, runs a stage.
 
-Hyper-parameters are no flags: they come from `params.yaml`, through the fingerprint file that the
+Hyper-parameters are not flags: they come from `params.yaml`, through the fingerprint file that the
 workflow writes for each job. A stage's module is imported only when the stage runs.
 """
 
 import argparse
-import gc
 import logging
 import os
 import signal
@@ -19,20 +18,6 @@ from sfsc.errors import SfscError
 from sfsc.provenance import check_digest
 from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
 from sfsc.settings.sections import Evaluate
-
-
-def command() -> int:
-    """Run one stage as all that the process does, and return its exit code.
-
-    torch makes 250,000 objects that live as long as the process. Python's collector of cycles
-    would walk through them while they are imported and once more at the end: half a second of each
-    job.
-    """
-    gc.set_threshold(20_000)
-    try:
-        return main()
-    finally:
-        gc.freeze()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -296,4 +281,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())
