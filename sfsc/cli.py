@@ -1,6 +1,6 @@
 """The command line: `sfsc <stage>` parses paths, loads a slice of the configuration, runs a stage.
 
-Hyper-parameters are no flags: they come from `params.yaml`, through the fingerprint file that the
+Hyper-parameters are not flags: they come from `params.yaml`, through the fingerprint file that the
 workflow writes for each job. A stage's module is imported only when the stage runs.
 """
 

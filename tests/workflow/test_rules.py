@@ -239,6 +239,15 @@ def test_a_read_only_checkout_is_a_sentence(workspace: Workspace):
     assert "Traceback" not in result.stderr
 
 
+def test_local_jobs_are_not_limited_per_second(workspace: Workspace):
+    """Snakemake's limit would look at all waiting jobs once a second for each finished one."""
+    with (workspace.folder / "Snakefile").open("a") as file:
+        file.write("\n\nonstart:\n    print('limit:', workflow.scheduler.job_rate_limiter)\n")
+    result = workspace.run("--", "data/prepared/tiny/synthetic/summary.json")
+    assert result.returncode == 0, result.stdout
+    assert "limit: None\n" in result.stdout
+
+
 def test_mistakes_in_the_parameters_are_sentences_without_a_traceback(workspace: Workspace):
     """All mistakes come at once, and only they."""
     workspace.study |= {"seeds": [], "train": {"epochz": 3}}
