@@ -19,7 +19,6 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL import __version__ as pillow
 
-from sfsc.data.file_settings import ImageFiles
 from sfsc.data.decoding import JPEG, Pixels, decode_image
 from sfsc.data.integrity import check_labels
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sfsc.settings import parts
-from sfsc.settings.jobs import PrepareJob
 from sfsc.data.contact_sheet import write_contact_sheet
 from sfsc.data.integrity import check_counts, count_splits
 from sfsc.data.prepared import (
@@ -24,6 +22,8 @@ from sfsc.data.prepared import (
     file_digest,
 )
 from sfsc.files import move_into_place
+from sfsc.settings import parts
+from sfsc.settings.jobs import PrepareJob
 
 
 def prepare(job: PrepareJob, raw_dir: Path, output_dir: Path, *, threads: int = 1) -> None:

@@ -22,7 +22,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from sfsc.data.file_settings import ImageFiles
 from sfsc.data.image_files import find_missing, pack_images
 from sfsc.data.integrity import SplitCount, find_clashes, find_gaps

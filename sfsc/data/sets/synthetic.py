@@ -137,9 +137,7 @@ def choose_cameras(settings: Settings, identity: int) -> list[int]:
     )
 
 
-def _list_rows(
-    settings: Settings, validation_fraction: float
-) -> list[tuple[str, int, int, Split]]:
+def _list_rows(settings: Settings, validation_fraction: float) -> list[tuple[str, int, int, Split]]:
     held_out = _hold_out(settings, validation_fraction)
     return [
         (

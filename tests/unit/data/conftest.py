@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from prepared_sets import draw_alphabet, write_archive
 
-from sfsc.data.sets.synthetic import Settings as Synthetic
 from sfsc.data.prepared import file_digest
 from sfsc.data.sets import omniglot
+from sfsc.data.sets.synthetic import Settings as Synthetic
 
 
 @pytest.fixture

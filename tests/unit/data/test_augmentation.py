@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfsc.settings.sections import Augmentation
 from sfsc.data import sliced
 from sfsc.data.augmentation import apply_modules, build_augmentation
 from sfsc.data.transforms import normalise, to_unit

@@ -11,9 +11,6 @@ from miniatures import draw_jpeg
 from PIL import Image
 from prepared_sets import LABELS
 
-from sfsc.settings import parts
-from sfsc.data.file_settings import ImageFiles
-from sfsc.settings.sections import Augmentation
 from sfsc.data import image_files
 from sfsc.data.augmentation import build_augmentation
 from sfsc.data.decoding import Pixels, decode_image
@@ -21,6 +18,7 @@ from sfsc.data.image_files import find_images, pack_images
 from sfsc.data.manifest import Row, pixel_digest
 from sfsc.errors import DataError
 from sfsc.networks.build import EmbeddingNetwork
+from sfsc.settings import parts
 
 SIZE = {"height": 32, "width": 16}
 

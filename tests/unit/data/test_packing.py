@@ -12,8 +12,6 @@ import pytest
 from miniatures import draw_jpeg, write_market1501
 from prepared_sets import LABELS
 
-from sfsc.data.file_settings import ImageFiles
-from sfsc.settings.jobs import PrepareJob
 from sfsc.data import image_files
 from sfsc.data.image_files import pack_images
 from sfsc.data.integrity import check_digests
@@ -22,6 +20,7 @@ from sfsc.data.prepare import prepare
 from sfsc.data.prepared import FILES, PreparedSet, file_digest
 from sfsc.data.sets.market1501 import Settings
 from sfsc.errors import DataError
+from sfsc.settings.jobs import PrepareJob
 
 SIZE = {"height": 32, "width": 16}
 COUNT, BATCH, STOP = len(LABELS), 2, 5

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sfsc.data.sets.synthetic import Settings as Synthetic
-from sfsc.settings.jobs import PrepareJob
 from sfsc.data import prepare as stage
 from sfsc.data.prepare import prepare
 from sfsc.data.prepared import FILES, PreparedSet, file_digest
-from sfsc.errors import ConfigError, DataError
+from sfsc.data.sets.synthetic import Settings as Synthetic
+from sfsc.errors import DataError
+from sfsc.settings.jobs import PrepareJob
 
 
 @pytest.fixture

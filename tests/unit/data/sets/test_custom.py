@@ -84,16 +84,16 @@ def test_a_validation_split_of_the_table_is_kept(raw_dir: Path):
             ",identity,",
             ",id,",
             (
-                " must have the columns path, identity, camera, split in its first line, each once. "
-                "Found note, split, camera, id, path."
+                " must have the columns path, identity, camera, split in its first line, "
+                "each once. Found note, split, camera, id, path."
             ),
         ),
         (
             "note,",
             "camera,",
             (
-                " must have the columns path, identity, camera, split in its first line, each once. "
-                "Found camera, split, camera, identity, path."
+                " must have the columns path, identity, camera, split in its first line, "
+                "each once. Found camera, split, camera, identity, path."
             ),
         ),
         (
@@ -365,7 +365,7 @@ def test_without_cameras_an_image_is_listed_once_in_a_split(raw_dir: Path):
     assert _refusal(raw_dir, "none").splitlines()[1:] == [
         "  - Each image must be listed once in a split. Found `photos/c1.jpg` twice in gallery.",
         (
-            "  - No image may be in two splits. Found the same image as `photos/c0.jpg` in query and "
-            "`photos/c0.jpg` in gallery."
+            "  - No image may be in two splits. Found the same image as `photos/c0.jpg` in query "
+            "and `photos/c0.jpg` in gallery."
         ),
     ]

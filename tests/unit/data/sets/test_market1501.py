@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from miniatures import draw_jpeg, truncate, write_market1501
 
-from sfsc.settings.jobs import PrepareJob
 from sfsc.data.integrity import SplitCount
 from sfsc.data.official import Official
 from sfsc.data.prepare import prepare
@@ -12,6 +11,7 @@ from sfsc.data.prepared import FILES, PreparedSet
 from sfsc.data.sets import market1501
 from sfsc.data.sets.market1501 import Settings, build, expected_counts
 from sfsc.errors import DataError
+from sfsc.settings.jobs import PrepareJob
 
 SETTINGS = Settings(image_height=32, image_width=16, counts="any")
 WHOLE = SETTINGS.model_copy(update={"counts": "published"})

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from prepared_sets import draw_alphabet, draw_png, write_archive
 
-from sfsc.data.sets.omniglot import Settings as Omniglot
-from sfsc.settings.jobs import PrepareJob
 from sfsc.data.prepare import prepare
 from sfsc.data.prepared import PreparedSet, file_digest
 from sfsc.data.sets import omniglot
 from sfsc.data.sets.omniglot import ARCHIVES, build, expected_counts, fetch
+from sfsc.data.sets.omniglot import Settings as Omniglot
 from sfsc.errors import DataError
+from sfsc.settings.jobs import PrepareJob
 
 SETTINGS = Omniglot(image_size=32, query_drawers=3)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sfsc.data.sets.synthetic import Settings as Synthetic
 from sfsc.data.integrity import check_counts
+from sfsc.data.sets.synthetic import Settings as Synthetic
 from sfsc.data.sets.synthetic import build, choose_cameras, expected_counts, render_identity
 
 NO_RAW = Path()
