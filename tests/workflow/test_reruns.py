@@ -121,11 +121,14 @@ def test_a_killed_pipeline_goes_on_to_the_same_weights(changed: Workspace):
 
     It removes the stale lock, resumes the training and ends with the same weights, bit for bit.
     """
+    changed.study["train"]["epochs"] = 12  # long enough to be killed half-way
     folder = changed.folder / RESULTS / "sfsc/seed0"
     model = folder / "model.safetensors"
+    target = str(RESULTS / "sfsc/seed0/model.safetensors")
+    result = changed.run("--", target)
+    assert result.returncode == 0, result.stdout
     expected = model.read_bytes()
     model.unlink()
-    target = str(RESULTS / "sfsc/seed0/model.safetensors")
     checkpoints = folder / "checkpoints"
     changed.run_and_kill("--", target, when=lambda: any(checkpoints.glob("epoch*.json")))
     assert not model.exists()
