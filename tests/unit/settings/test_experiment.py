@@ -13,6 +13,7 @@ from sfsc.settings.experiment import Params, load_params, parse_params
 from sfsc.settings.jobs import NetworkOfRun
 from sfsc.settings.problems import sentences_of
 from sfsc.settings.reading import merge, read_tree
+from sfsc.settings.sections import Augmentation
 
 ROOT = Path(__file__).parents[3]
 PARAMS = ROOT / "params.yaml"
@@ -362,6 +363,15 @@ def test_a_missing_key_is_named():
     del broken["train"]["epochs"]
     with pytest.raises(ConfigError, match=r"  - `train\.epochs` must be set\. Found nothing\.$"):
         parse_params(broken)
+
+
+def test_an_augmentation_of_one_key_is_whole():
+    """Each change that is not named is off."""
+    given = tree()
+    given["augmentation"]["synthetic"] = {"flip": True}
+    found = parse_params(given).augmentation["synthetic"]
+    assert found.model_dump() == Augmentation().model_dump() | {"flip": True}
+    assert not any(Augmentation().model_dump(exclude={"scale"}).values())
 
 
 def test_a_data_set_without_augmentation_is_refused():
