@@ -37,7 +37,7 @@ class Settings(Part):
     image_size: int = Field(default=28, ge=16, le=105)
     """Side of the square images, pixels (105 in the archives)."""
     query_drawers: int = Field(default=10, ge=1, le=19)
-    """Of the 20 drawers of a test character, those whose drawings are queries."""
+    """How many of the 20 drawers of a test character are queries."""
 
 
 REPOSITORY = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"

@@ -28,7 +28,7 @@ from sfsc.settings.jobs import Condition
 WIDTH, HEIGHT, PITCH = 1.8, 1.25, 2.35
 """Width and height of a panel with numbers, and the distance to the next one; inches."""
 WORDS, LINE = 1.25, 0.24
-"""Of a panel with names: room for the names, height of a condition; inches."""
+"""Size of a panel with names: room for the names, height of a condition; inches."""
 GAP = 0.66
 """Distance between rows of panels, inches."""
 
