@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
+from sfsc.aggregation.aggregators.projection import projection_orders, projection_weights
+from sfsc.aggregation.base import owner_share
 from sfsc.aggregation.jacobian import NestedJacobian
 from sfsc.networks.switchable import leading_block
 
@@ -36,6 +38,35 @@ def pairwise_cosines(gramian: Tensor) -> Tensor:
     is_defined = product > 0
     cosine = inner / torch.where(is_defined, product, 1.0)
     return torch.where(is_defined, cosine, 0.0).clamp(-1.0, 1.0)
+
+
+def projection_change(gramian: Tensor) -> float:
+    """Return how far the nested projection moves the mean of the rows, relative to the mean's norm.
+
+    The rows 2 and -1 have the mean 1/2. Each loses its projection on the other, all of it:
+
+    >>> projection_change(torch.tensor([[[4.0, -2.0], [-2.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]))
+    1.0
+
+    Args:
+        gramian: Inner products on each shell, shape (M, M, M), on the CPU, from
+            `NestedJacobian.gramians`.
+
+    Returns:
+        `norm(projected - mean) / norm(mean)`, both means over the owners of each shell, for one
+        fixed order of projections; 0 without conflicts, or if the mean is 0.
+    """
+    m, products = len(gramian), gramian.double()
+    share = owner_share(m, products.device)
+    orders = projection_orders(m, torch.Generator())
+    change = share * (projection_weights(products, orders) - 1.0)
+
+    def norm(weights: Tensor) -> float:
+        squares = torch.einsum("si,sij,sj->", weights, products, weights)
+        return float(squares.clamp(min=0.0).sqrt())
+
+    mean = norm(share.expand(m, m))
+    return norm(change) / mean if mean > 0 else 0.0
 
 
 def update_cosines(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> Tensor:

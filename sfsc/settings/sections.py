@@ -121,6 +121,9 @@ class Train(Section):
     `cosine`."""
     warmup: float = Field(ge=0.0, lt=1.0)
     """Share of the training over which the learning rate rises linearly."""
+    average_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of the moving average of the weights that a step keeps; 0 = off. Validation judges the
+    average, and a training leaves it."""
     gradient_clip: NonNegative
     """Largest norm of the update; 0 turns clipping off."""
     validate_every: int = Field(ge=1)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.aggregation.base import Aggregator
@@ -42,6 +43,8 @@ class Training:
 
     job: TrainJob
     model: IdentityModel
+    average: AveragedModel | None
+    """The moving average of the model's weights, if validation judges that."""
     optimizer: Optimizer
     aggregator: Aggregator
     augmentation: Augment
@@ -58,6 +61,17 @@ class Training:
     loss_scale: LossScale
     processes: Processes
     """The processes that share each batch."""
+
+    @property
+    def result(self) -> IdentityModel:
+        """What validation judges and the training leaves: the average, if there is one."""
+        return self.average.module if self.average else self.model  # type: ignore[return-value]
+
+    @property
+    def state(self) -> nn.Module:
+        """The model and its average, which a checkpoint holds."""
+        modules = {"model": self.model, "average": self.average}
+        return nn.ModuleDict({name: module for name, module in modules.items() if module})
 
     @property
     def steps_per_epoch(self) -> int:
@@ -124,6 +138,7 @@ def build_training(
     return Training(
         job=job,
         model=model,
+        average=build_average(model, job.train),
         optimizer=build_optimizer(model, job.train),
         aggregator=build_aggregator(job),
         augmentation=build_augmentation(
@@ -186,6 +201,14 @@ def _build_model(
     if job.train.gradient_checkpointing:
         recompute_activations(network.backbone)
     return channels_last(model)
+
+
+def build_average(model: nn.Module, train: Train) -> AveragedModel | None:
+    """Return the moving average of a model's weights at its start, if there is to be one."""
+    if train.average_decay == 0:
+        return None
+    average = get_ema_multi_avg_fn(train.average_decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=average)
 
 
 def build_optimizer(model: nn.Module, train: Train) -> Optimizer:

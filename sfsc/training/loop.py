@@ -101,7 +101,7 @@ def update(
     """Update the weights and return the step's record.
 
     Args:
-        training: Its model and optimizer change.
+        training: Its model, the average and the optimizer change.
         step: Index of the step in the whole training.
         gradients: From `batch_gradients`.
         generator: Source of the aggregator's random choices.
@@ -138,6 +138,8 @@ def update(
     )
     record: dict[str, Any] = {"learning_rate": rate, **read_values(values)}
     check_finite(record["loss"], step=step, widths=job.network.widths)
+    if training.average:
+        training.average.update_parameters(training.model)
     if not training.loss_scale.accepts(record["gradient_norm"]):
         del record["gradient_norm"]
         return record

@@ -12,6 +12,7 @@ epoch, metric, switch, other, layer and value (-1 and "" where a column does not
 | cosine_whole, cosine_nested | a pair of sub-models, `switch` < `other` | every few steps |
 | cosine_layer | a pair in one parameter tensor, `layer` | every few steps |
 | cosine_update | a sub-model and the update, on its block of the shared weights | every few steps |
+| projection_change | the step: what the nested projection would do to the mean | every few steps |
 
 `common_norm` and `cosine_common` look at the *common block*: the weights that all sub-models own,
 without the classifier. `common_norm` is per unit of loss weight, so that it compares sub-models
@@ -37,6 +38,7 @@ from sfsc.aggregation.conflicts import (
     common_cosines,
     common_norms,
     pairwise_cosines,
+    projection_change,
     update_cosines,
 )
 from sfsc.aggregation.jacobian import NestedJacobian
@@ -117,8 +119,8 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
         update: What was made of them, by parameter name.
 
     Returns:
-        Pairs, whole, nested and per layer, as [switch, other, cosine] lists, and one cosine per
-        sub-model; nothing if there is one sub-model alone.
+        Pairs, whole, nested and per layer, as [switch, other, cosine] lists, one cosine per
+        sub-model, and what the projection would change; nothing if there is one sub-model alone.
     """
     layers = {name: gramian.cpu() for (name,), gramian in jacobian.gramians("layer").items()}
     if not layers:
@@ -130,6 +132,7 @@ def conflict_record(jacobian: NestedJacobian, update: Mapping[str, Tensor]) -> d
         "cosine_nested": _pairs(pairwise_cosines(nested)),
         "cosine_layer": {n: _pairs(pairwise_cosines(g.squeeze(0))) for n, g in layers.items()},
         "cosine_update": update_cosines(jacobian, update).tolist(),
+        "projection_change": projection_change(nested),
     }
 
 

@@ -20,6 +20,7 @@ from sfsc.networks.cost import cost
 from sfsc.networks.weight_files import digest_of_weights
 from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
 from sfsc.settings.jobs import TrainJob, load_slice
+from sfsc.training.averaging import estimate_statistics
 from sfsc.training.build import Training, build_training
 from sfsc.training.checkpoint import Progress, as_saved, own, restore_checkpoint, save_checkpoint
 from sfsc.training.loop import train_epoch
@@ -94,7 +95,7 @@ def train(
                 _follow(training, folder, key=key)
                 return
             progress = _run_epochs(training, prepared, folder, key=key)
-        training.model.cpu()
+        training.result.cpu()
         took = {
             "threads": threads,
             "wall_seconds": round(progress.seconds, 3),
@@ -111,7 +112,7 @@ def _write_results(
     stream = folder / "checkpoints" / "stream.jsonl"
     write_parquet(stream, folder / "training.parquet")
     with replacing(folder / "model.safetensors") as temporary:
-        save_file(as_saved(training.model.state_dict()), temporary)
+        save_file(as_saved(training.result.state_dict()), temporary)
     with replacing(folder / "run.json") as temporary:
         content = {
             **_describe(training, prepared),
@@ -130,7 +131,7 @@ def _follow(training: Training, folder: Path, *, key: str) -> None:
 
 
 def _restore(training: Training, folder: Path, *, key: str) -> Progress:
-    progress = restore_checkpoint(folder, training.model, training.optimizer, key=key)
+    progress = restore_checkpoint(folder, training.state, training.optimizer, key=key)
     if progress is None:
         return Progress(key=key)
     training.loss_scale.value = progress.loss_scale
@@ -140,7 +141,7 @@ def _restore(training: Training, folder: Path, *, key: str) -> Progress:
 
 def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key: str) -> Progress:
     """Run the epochs that no checkpoint holds; return what all of them took."""
-    model, optimizer, settings = training.model, training.optimizer, training.job.train
+    settings = training.job.train
     progress, scale = _restore(training, folder, key=key), training.loss_scale
     if progress.epoch:
         LOGGER.info("Resuming after epoch %d of %d.", progress.epoch, settings.epochs)
@@ -156,7 +157,8 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
             began, done = time.monotonic(), epoch + 1
             train_epoch(training, epoch, write=stream.write, report=report.step)
             if done % settings.validate_every == 0 or done == settings.epochs:
-                validation = validate(model.network, prepared, training.device)
+                estimate_statistics(training)
+                validation = validate(training.result.network, prepared, training.device)
                 stream.write({"epoch": done, **asdict(validation)})
                 report.validated(done, validation.average_map)
             useful += time.monotonic() - began
@@ -165,12 +167,12 @@ def _run_epochs(training: Training, prepared: PreparedSet, folder: Path, *, key:
                 progress = Progress(
                     key, done, length, seconds, useful, scale.value, scale.good_steps
                 )
-                save_checkpoint(folder, model, optimizer, progress)
+                save_checkpoint(folder, training.state, training.optimizer, progress)
     return progress
 
 
 def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]:
-    job, network = training.job, training.model.network
+    job, network = training.job, training.result.network
     image_shape = (prepared.images.shape[3], *prepared.images.shape[1:3])
     costs = [cost(network, switch, image_shape) for switch in range(len(network.widths))]
     return {

@@ -121,6 +121,7 @@ def test_records_are_complete(finished):
     counts = frame.groupby("metric", observed=True).size()
     assert [counts[name] for name in per_switch] == [2 * steps] * 6
     assert counts["cosine_update"] == 2 * (steps // 2)
+    assert counts["projection_change"] == steps // 2
     assert counts["learning_rate"] == steps
     assert [counts[f"cosine_{n}"] for n in ("common", "whole", "nested")] == [steps // 2] * 3
     layers = frame[frame.metric == "cosine_layer"].layer.nunique()

@@ -3,11 +3,14 @@
 import pytest
 import torch
 
+from sfsc.aggregation.aggregators.mean import Mean
+from sfsc.aggregation.aggregators.projection import Projection
 from sfsc.aggregation.aggregators.sum import Sum
 from sfsc.aggregation.conflicts import (
     common_cosines,
     common_norms,
     pairwise_cosines,
+    projection_change,
     update_cosines,
 )
 from sfsc.aggregation.jacobian import NestedJacobian
@@ -87,3 +90,25 @@ def test_the_common_block_is_what_all_sub_models_own():
     torch.testing.assert_close(cosines, torch.eye(2, dtype=torch.float64))
     assert common_cosines(jacobian)[0, 1] > 0
     assert common_norms(NestedJacobian([large])) == []
+
+
+def test_the_projection_s_change_is_that_of_its_update():
+    """The Gramians give the relative distance between two updates without making either."""
+    jacobian = nested_jacobian()
+    (gramian,) = jacobian.gramians("nested").values()
+    mean, projected = (
+        torch.cat([update[name].flatten() for name in jacobian.shared_names]).double()
+        for update in (
+            aggregator(jacobian, torch.Generator())
+            for aggregator in (Mean(), Projection("nested", "mean"))
+        )
+    )
+    expected = float((projected - mean).norm() / mean.norm())
+    assert expected > 0
+    assert projection_change(gramian.squeeze(0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_conflicts_the_projection_changes_nothing():
+    """Orthogonal rows keep their mean, and rows of zero have none."""
+    assert projection_change(torch.eye(2).repeat(2, 1, 1)) == 0.0
+    assert projection_change(torch.zeros(2, 2, 2)) == 0.0
