@@ -255,8 +255,8 @@ def test_params_and_every_study_are_valid(study: Path | None):
         (
             {"ablation": {"mine": {"methods": ["sfsc"], "vary": "data.cameras", "values": [1]}}},
             (
-                "ablation.mine: `vary` must be a key of network, loss, aggregation or train, such as "
-                "loss.terms.compatible.weight. Found 'data.cameras'."
+                "ablation.mine: `vary` must be a key of network, loss, aggregation or train, such "
+                "as loss.terms.compatible.weight. Found 'data.cameras'."
             ),
         ),
         (
