@@ -3,7 +3,7 @@
 # make test        checks and tests; make check: the checks alone; make test-system: kills, servers, a cluster, a browser
 # make ui          browse the runs in MLflow
 # make docs        write docs/parameters.md from the types, build the site in site/, check its links
-# make readme      copy the results of the reports into the README
+# make readme      copy the results of the reports into the README and into one page over all studies
 # make lock        resolve requirements.lock again
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -62,6 +62,7 @@ lock: $(READY)
 
 readme: $(READY)
 	$(BIN)/python -m sfsc.reporting.readme README.md
+	$(BIN)/python -m sfsc.reporting.overview reports
 
 # NO_MKDOCS_2_WARNING silences an announcement of the theme's, not warnings about the pages.
 docs: $(READY)

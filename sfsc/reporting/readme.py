@@ -17,9 +17,9 @@ import pandas as pd
 from sfsc.files import replacing
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text
+from sfsc.reporting.findings import lead_sentence
 from sfsc.reporting.markup import Cell, Table, mean_text, read_table, to_markdown
 from sfsc.reporting.names import OURS, RIVAL, method_name, short_name, width_name
-from sfsc.reporting.tables.main import REFERENCES
 from sfsc.reporting.tables.write import read_runs_table
 
 BLOCK = re.compile(r"<!-- results: (?P<study>\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -36,7 +36,9 @@ def render(readme: Path) -> str:
     def block(match: re.Match[str]) -> str:
         report = reports / match["study"]
         frame = read_runs_table(report / "tables" / "main.csv")
-        sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
+        sentences = [
+            lead_sentence(str(name), rows) for name, rows in frame.groupby("dataset", sort=False)
+        ]
         deployment = read_table(report / "tables" / "deployment.csv", "method", stage="tables")
         tables = [_deployment(str(name), rows) for name, rows in deployment.groupby("dataset")]
         verdicts = "\n".join(_verdicts(load_claims(report / "claims.json")))
@@ -44,25 +46,6 @@ def render(readme: Path) -> str:
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 
     return BLOCK.sub(block, readme.read_text(encoding="utf-8"))
-
-
-def _finding(dataset: object, rows: pd.DataFrame) -> str:
-    """Compare SFSC's average mAP with the unified network's and the best other method's."""
-    by_method = {str(record["method"]): record for record in rows.to_dict("records")}
-    ours, unified = by_method.pop("sfsc"), by_method.pop("unified")
-    rivals = {name: row for name, row in by_method.items() if name not in REFERENCES}
-    best = max(rivals, key=lambda name: rivals[name]["average_map_mean"])
-    comparisons = [
-        f"{_gap(ours['average_map_mean'] - row['average_map_mean'])} {name} "
-        f"({_mean(row, 'average_map')})"
-        for name, row in (("`unified`", unified), (f"`{best}`, the best other", rivals[best]))
-    ]
-    worst = _gap(ours["worst_map_mean"] - unified["worst_map_mean"])
-    return (
-        f"On `{dataset}`, over {ours['n_seeds']} seeds, `sfsc` reaches an average mAP of "
-        f"{_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
-        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
-    )
 
 
 def _deployment(dataset: str, rows: pd.DataFrame) -> Table:
@@ -95,14 +78,6 @@ def _verdicts(claims: list[dict[str, Any]]) -> Iterator[str]:
         why = f" {claim['comparison']}: {interval_text(claim)} {claim['unit']}."
         decides = why if claim["comparison"] else ""
         yield f"* {claim['id']}{where}, **{claim['verdict']}**: {claim['statement']}{decides}"
-
-
-def _mean(row: Mapping[Hashable, Any], measure: str) -> str:
-    return f"{row[f'{measure}_mean']:.1f} ± {row[f'{measure}_std']:.1f}"
-
-
-def _gap(points: float) -> str:
-    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
 
 
 if __name__ == "__main__":

@@ -21,17 +21,20 @@ from sfsc.files import write_texts
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
-from sfsc.reporting.claims.prose import part_sentence, verdict_tables
+from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence
+from sfsc.reporting.findings import count_verdicts, lead_sentence, verdict_sentence
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
-from sfsc.reporting.tables.main import main_note
+from sfsc.reporting.tables.main import REFERENCES, main_note
 from sfsc.reporting.tables.variations import variation_note
 from sfsc.reporting.tables.write import NAMES, read_runs_table, tables_of
 from sfsc.settings.jobs import StudyJob
 
 TEMPLATE = "report.html.j2"
+FIRST = "_accuracy_cost.svg"
+"""The figure that is shown beside the deployment table."""
 
 
 def write_report(
@@ -73,7 +76,7 @@ def write_report(
     chosen = load_choices(choices) if choices else None
     shown = [_read_figure(path, output, number) for number, path in enumerate(figures, start=1)]
     reranking = describe_reranking(compared[0].runs[0])
-    page = _template().render(
+    page = page_template(TEMPLATE).render(
         study=job.study,
         n_runs=sum(len(group.runs) for group in groups),
         n_methods=len(job.compare),
@@ -99,13 +102,14 @@ def write_report(
     write_texts({output: page})
 
 
-def _template() -> Any:
+def page_template(name: str) -> Any:
+    """Return a template of this folder; the filter `code` makes code of what is in backticks."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["code"] = _code
-    return environment.get_template(TEMPLATE)
+    return environment.get_template(name)
 
 
 def _section(
@@ -125,18 +129,48 @@ def _section(
     own = {name: frame[frame["dataset"] == dataset] for name, frame in frames.items()}
     tables = {name: tables_of(name, frame) for name, frame in own.items()}
     (main,) = tables["main"]
+    bars = list(zip(main.rows, own["main"]["average_map_mean"], own["main"]["method"], strict=True))
+    shown = [figure for figure in figures if figure["dataset"] == dataset]
     return {
         "dataset": dataset,
-        "verdicts": verdict_tables(judged)[0],
-        "claims": [{**c, "parts": [part_sentence(p) for p in c["parts"]]} for c in judged],
-        "bars": list(zip(main.rows, own["main"]["average_map_mean"], strict=True)),
+        "summary": [lead_sentence(dataset, own["main"]), verdict_sentence(judged)],
+        "tiles": {verdict: len(names) for verdict, names in count_verdicts(judged).items()},
+        "claims": [_claim(claim) for claim in judged],
+        "bars": [bar for bar in bars if bar[-1] not in REFERENCES],
+        "references": [bar for bar in bars if bar[-1] in REFERENCES],
         "deployment": tables["deployment"],
         "main": main,
         "ablation": tables["ablation"],
         "robustness": tables["robustness"],
-        "figures": [figure for figure in figures if figure["dataset"] == dataset],
+        "first_figures": [figure for figure in shown if figure["svg"].endswith(FIRST)],
+        "figures": [figure for figure in shown if not figure["svg"].endswith(FIRST)],
         "sheet": next((_encode(path) for path in sheets if path.parent.name == dataset), ""),
     }
+
+
+def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a claim with the words and the picture of what decides it."""
+    return {
+        **claim,
+        "parts": [part_sentence(part) for part in claim["parts"]],
+        "interval": interval_text(claim) if claim["comparison"] else "",
+        "p": p_text(claim["p_value"]),
+        "bar": _bar(claim),
+    }
+
+
+def _bar(claim: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return where effect, interval and margin lie on an axis whose middle is the bound, percent.
+
+    None if there is no interval to draw.
+    """
+    if claim["ci_low"] is None:
+        return None
+    margin = next(p["margin"] for p in claim["parts"] if p["name"] == claim["comparison"])
+    values = {name: claim[name] - claim["bound"] for name in ("effect", "ci_low", "ci_high")}
+    reach = 1.1 * max(margin, *map(abs, values.values()))
+    places = values | {"margin_low": -margin, "margin_high": margin}
+    return {name: round(50 + 50 * value / reach, 2) for name, value in places.items()}
 
 
 def _provenance(runs: Sequence[Run]) -> list[tuple[str, str]]:

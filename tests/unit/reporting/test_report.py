@@ -11,6 +11,7 @@ from result_files import small_job, write_measured, write_study
 from sfsc.errors import ResultError
 from sfsc.reporting.choices import write_choices
 from sfsc.reporting.claims import write_claims
+from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.drawing import write_figures
 from sfsc.reporting.report import write_report
 from sfsc.reporting.tables.cost import write_cost
@@ -90,12 +91,52 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
         "BCT-S (classifier moved by all)", "SFSC (ours)", "step definition", "Contact sheet",
         "<b>Figure 1.</b> Mean average precision", "0123456789abcdef", "c" * 12, "e" * 64,
         f"{n_runs} runs of 9 compared methods and {n_conditions} further conditions",
-        "SFSC minus BCT-S", "<b>C7</b>:", "Ablation", "synthetic: parts", "Robustness",
+        "SFSC minus BCT-S", "<b>C7</b>", "Ablation", "synthetic: parts", "Robustness",
         "synthetic: KL weight", "How hyper-parameters were chosen",
         "<code>submodels.classifier_gradient</code>",
     ):  # fmt: skip
         assert words in text
     assert "`" not in text
+
+
+def test_each_claim_is_a_card_with_its_verdict_and_a_bar(report: Path, reports: Path):
+    """The verdict is a word with a mark; tiles count the verdicts; the bar shows the interval."""
+    text = report.read_text()
+    claims = load_claims(reports / "claims.json")
+    cards = re.findall(
+        r'<li class="card claim">(.+?)</li>\n(?=<li class="card|</ul>)', text, re.DOTALL
+    )
+    assert len(cards) == len(claims) == 7
+    for card, claim in zip(cards, claims, strict=True):
+        assert f"<b>{claim['id']}</b>" in card
+        assert f"</span> {claim['verdict']}</span>" in card
+        assert ("<svg" in card) == (claim["ci_low"] is not None)
+    tiles = re.findall(r'<li class="card"><b>(\d+)</b>', text)
+    assert sum(map(int, tiles)) == len(claims)
+
+
+def test_a_bar_is_centred_on_its_bound(report: Path, reports: Path):
+    """Effect and ends of the interval lie to scale, within the picture."""
+    text = report.read_text()
+    claim = load_claims(reports / "claims.json")[1]
+    x1, x2 = map(float, re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)" y1="8"', text)[1])
+    low, high = (claim[key] - claim["bound"] for key in ("ci_low", "ci_high"))
+    assert 0 <= x1 < x2 <= 100
+    assert (x1 - 50) / (x2 - 50) == pytest.approx(low / high, rel=0.01)
+
+
+def test_networks_that_share_no_space_stand_apart(report: Path):
+    """The full network alone is no rival: no small platform can run it."""
+    before, _, after = report.read_text().partition("For reference, networks that share no space")
+    assert before.count("<span>SFSC (ours)</span>") == 1
+    assert "<span>Full alone</span>" in after
+    assert "<span>Full alone</span>" not in before
+
+
+def test_the_contents_name_every_figure(report: Path):
+    """Each has an anchor."""
+    assert '<li><a href="#figure-1">' in report.read_text()
+    assert "figure-1" in Page(report.read_text()).ids
 
 
 def test_the_page_names_the_report_of_snakemake(report: Path):
@@ -138,7 +179,7 @@ def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):
     write(job, study, tmp_path)
     text = (tmp_path / "index.html").read_text()
     assert "4 runs of 2 compared methods. The pipeline" in " ".join(text.split())
-    for words in ("<h3>Ablation", "<h3>Robustness", "How hyper-parameters"):
+    for words in (">Ablation</h3>", ">Robustness</h3>", "How hyper-parameters"):
         assert words not in text
 
 

@@ -1,0 +1,79 @@
+"""What a study found, in sentences and counts; no number in them is typed by hand."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from sfsc.reporting.tables.main import REFERENCES
+
+VERDICTS = ("reproduced", "contradicted", "no difference", "undecided", "not tested")
+"""In the order in which they are counted."""
+
+
+def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
+    """Compare SFSC's average mAP with the unified network's and the best other method's.
+
+    Args:
+        dataset: Name of the data set.
+        rows: The data set's rows of the main table, by the name of the method.
+
+    Returns:
+        An empty text if the study compares no SFSC or no unified network.
+    """
+    by_method = {str(record["method"]): record for record in rows.to_dict("records")}
+    if not {"sfsc", "unified"} <= by_method.keys():
+        return ""
+    ours, unified = by_method.pop("sfsc"), by_method.pop("unified")
+    rivals = {name: row for name, row in by_method.items() if name not in REFERENCES}
+    compared = [("`unified`", unified)]
+    if rivals:
+        best = max(rivals, key=lambda name: rivals[name]["average_map_mean"])
+        compared.append((f"`{best}`, the best other", rivals[best]))
+    comparisons = [
+        f"{_gap(ours['average_map_mean'] - row['average_map_mean'])} {name} "
+        f"({_mean(row, 'average_map')})"
+        for name, row in compared
+    ]
+    worst = _gap(ours["worst_map_mean"] - unified["worst_map_mean"])
+    return (
+        f"On `{dataset}`, over {ours['n_seeds']} seeds, `sfsc` reaches an average mAP of "
+        f"{_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
+        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
+    )
+
+
+def count_verdicts(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the names of the claims with each verdict that occurs.
+
+    >>> count_verdicts([{"id": "C1", "verdict": "undecided"}, {"id": "C2", "verdict": "undecided"}])
+    {'undecided': ['C1', 'C2']}
+    """
+    found = {
+        verdict: [claim["id"] for claim in claims if claim["verdict"] == verdict]
+        for verdict in VERDICTS
+    }
+    return {verdict: names for verdict, names in found.items() if names}
+
+
+def verdict_sentence(claims: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many of the paper's claims got which verdict.
+
+    >>> verdict_sentence([{"id": "C1", "verdict": "reproduced"}])
+    'Of 1 claim of the paper, 1 is reproduced (C1).'
+    """
+    counts = [
+        f"{len(names)} {'is' if len(names) == 1 else 'are'} {verdict} ({', '.join(names)})"
+        for verdict, names in count_verdicts(claims).items()
+    ]
+    plural = "" if len(claims) == 1 else "s"
+    return f"Of {len(claims)} claim{plural} of the paper, {', '.join(counts)}."
+
+
+def _mean(row: Mapping[Hashable, Any], measure: str) -> str:
+    mean, deviation = row[f"{measure}_mean"], row[f"{measure}_std"]
+    return f"{mean:.1f}" if pd.isna(deviation) else f"{mean:.1f} ± {deviation:.1f}"
+
+
+def _gap(points: float) -> str:
+    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"

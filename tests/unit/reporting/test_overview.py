@@ -1,0 +1,52 @@
+"""The page over all studies: offline, complete, fresh."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sfsc.reporting.claims.entries import load_claims
+from sfsc.reporting.overview import judged_studies, render
+
+REPORTS = Path(__file__).parents[3] / "reports"
+
+
+@pytest.fixture
+def folder(reports: Path, tmp_path: Path) -> Path:
+    """Two reports of the same made-up study."""
+    for name in ("other", "default"):
+        shutil.copytree(reports / "tables", tmp_path / name / "tables")
+        shutil.copy(reports / "claims.json", tmp_path / name)
+    return tmp_path
+
+
+def test_each_claim_stands_beside_itself_in_the_other_studies(folder: Path):
+    """The default study comes first; every verdict is a word."""
+    text = render(folder, judged_studies(folder))
+    claims = load_claims(folder / "other" / "claims.json")
+    for claim in claims:
+        (section,) = re.findall(rf'<h2 id="{claim["id"]}">.+?</ul>', text, re.DOTALL)
+        assert re.findall(r'href="(\w+)/index.html#synthetic"', section) == ["default", "other"]
+        assert section.count(f"</span> {claim['verdict']}</span>") == 2
+    assert not re.search(r"https?:|@import|url\((?!#)", text)
+
+
+def test_a_folder_without_claims_is_no_study_here(folder: Path):
+    """A search judges nothing."""
+    (folder / "search").mkdir()
+    assert judged_studies(folder) == ["default", "other"]
+
+
+def test_the_page_is_fresh():
+    """It shows the reports that git tracks, as they are."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "*/claims.json"],
+        cwd=REPORTS,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    studies = [name for name in judged_studies(REPORTS) if f"{name}/claims.json" in tracked]
+    assert (REPORTS / "index.html").read_text() == render(REPORTS, studies)
