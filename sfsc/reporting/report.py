@@ -24,6 +24,7 @@ from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import part_sentence, verdict_tables
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
+from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
 from sfsc.reporting.tables.main import main_note
@@ -84,6 +85,7 @@ def write_report(
             "claims": reranking,
             "ablation": variation_note("ablation", reranking),
             "robustness": variation_note("robustness", reranking),
+            "conflicts": CONFLICTS_NOTE,
             "choices": CHOICES_NOTE,
             "cost": cost_note(costs),
         },
@@ -134,6 +136,7 @@ def _section(
         "main": main,
         "ablation": tables["ablation"],
         "robustness": tables["robustness"],
+        "conflicts": tables["conflicts"],
         "figures": [figure for figure in figures if figure["dataset"] == dataset],
         "sheet": next((_encode(path) for path in sheets if path.parent.name == dataset), ""),
     }
