@@ -58,7 +58,7 @@ def draw(results: Results) -> Drawing:
             "gradients have a negative cosine, before aggregation, as whole vectors and layer by "
             "layer. Cosine: its mean on the weights that both have. Imbalance: largest over "
             "smallest norm on the weights that all have. Change: what the projection would change "
-            "of the mean of the gradients, in units of its norm. Against: sub-models whose "
+            "of the mean of the gradients, percent of its norm. Against: sub-models whose "
             "gradient the update points against. "
             f"{describe_data([results.group(run) for run in frame['run']])}"
         ),
@@ -131,7 +131,7 @@ def _draw_row(axes: Axes, panel: Panel, row: Mapping[Any, Any]) -> None:
 def _in_words(variation: str, rows: pd.DataFrame) -> str:
     texts = [
         f"{in_words(row['condition'])} {row['whole_late_mean']:.0f} % and "
-        f"{row['layer_late_mean']:.0f} % conflicts, change {row['change_mean']:.0f} %"
+        f"{row['layer_late_mean']:.0f} % conflicts, change {row['change_mean']:.1f} %"
         for row in rows.to_dict("records")
     ]
     return f"{heading(variation)}: {'; '.join(texts)}."
