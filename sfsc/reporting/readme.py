@@ -3,12 +3,12 @@
     python -m sfsc.reporting.readme README.md
 
 replaces the text between `<!-- results: <study> -->` and `<!-- end -->` by the results in
-`reports/<study>/`: a sentence per data set, the verdicts on the claims, and the main table.
+`reports/<study>/`: a sentence per data set, the deployment table, and a line per claim.
 """
 
 import re
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import pandas as pd
 
 from sfsc.files import replacing
 from sfsc.reporting.claims.entries import load_claims
-from sfsc.reporting.claims.prose import verdict_tables
-from sfsc.reporting.markup import to_markdown
+from sfsc.reporting.claims.prose import interval_text
+from sfsc.reporting.markup import Cell, Table, mean_text, read_table, to_markdown
+from sfsc.reporting.names import OURS, RIVAL, method_name, short_name, width_name
 from sfsc.reporting.tables.main import REFERENCES
 from sfsc.reporting.tables.write import read_runs_table
 
@@ -36,12 +37,10 @@ def render(readme: Path) -> str:
         report = reports / match["study"]
         frame = read_runs_table(report / "tables" / "main.csv")
         sentences = [_finding(name, rows) for name, rows in frame.groupby("dataset", sort=False)]
-        tables = verdict_tables(load_claims(report / "claims.json"))
-        verdicts = to_markdown(tables, "").strip()
-        table, _, _caption = (
-            (report / "tables" / "main.md").read_text(encoding="utf-8").strip().rpartition("\n\n")
-        )
-        content = "\n\n".join([*sentences, verdicts, table])
+        deployment = read_table(report / "tables" / "deployment.csv", "method", stage="tables")
+        tables = [_deployment(str(name), rows) for name, rows in deployment.groupby("dataset")]
+        verdicts = "\n".join(_verdicts(load_claims(report / "claims.json")))
+        content = "\n\n".join([*sentences, to_markdown(tables, "").strip(), verdicts])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
 
     return BLOCK.sub(block, readme.read_text(encoding="utf-8"))
@@ -64,6 +63,38 @@ def _finding(dataset: object, rows: pd.DataFrame) -> str:
         f"{_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
         f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
     )
+
+
+def _deployment(dataset: str, rows: pd.DataFrame) -> Table:
+    """Return mAP in the full model's gallery by width of the query, beside the unified model's."""
+    methods = [method for method in (RIVAL, OURS) if method in set(rows["method"])]
+    head = ("the phone's width", method_name("unified"), *map(short_name, methods))
+    return Table(dataset, head, 1, tuple(_platforms(rows, methods)))
+
+
+def _platforms(rows: pd.DataFrame, methods: list[str]) -> Iterator[tuple[Cell, ...]]:
+    by_platform = {(row["query_width"], row["method"]): row for row in rows.to_dict("records")}
+    for width in sorted(set(rows["query_width"])):
+        records = [by_platform[width, method] for method in methods]
+        yield (
+            Cell(width_name(width)),
+            _cell(records[0], "unified_map"),
+            *(_cell(record, "full_gallery_map") for record in records),
+        )
+
+
+def _cell(row: Mapping[Hashable, Any], measure: str) -> Cell:
+    return Cell(mean_text(row[f"{measure}_mean"], row[f"{measure}_std"]))
+
+
+def _verdicts(claims: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line per claim: verdict, statement, and the comparison that decides."""
+    datasets = dict.fromkeys(claim["dataset"] for claim in claims)
+    for claim in claims:
+        where = f" on `{claim['dataset']}`" if len(datasets) > 1 else ""
+        why = f" {claim['comparison']}: {interval_text(claim)} {claim['unit']}."
+        decides = why if claim["comparison"] else ""
+        yield f"* {claim['id']}{where}, **{claim['verdict']}**: {claim['statement']}{decides}"
 
 
 def _mean(row: Mapping[Hashable, Any], measure: str) -> str:

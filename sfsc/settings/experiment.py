@@ -25,7 +25,7 @@ from sfsc.settings.jobs import (
 from sfsc.settings.mending import all_problems
 from sfsc.settings.problems import refusal, validate
 from sfsc.settings.reading import merge, read_tree
-from sfsc.settings.rows import Method, Overlay, Variation
+from sfsc.settings.rows import Change, Method, Overlay, Variation
 from sfsc.settings.section import AggregatorPart, Name, Section, StudyName
 from sfsc.settings.sections import Augmentation, Data, Evaluate, Loss, Network, Train
 
@@ -186,8 +186,8 @@ class Params(Section):
         return overlays
 
     def _sections(self, run: str) -> dict[str, Any]:
-        """Return the sections network, loss and aggregation of a run, as plain values."""
-        sections = self.model_dump(include=set(Overlay.model_fields))
+        """Return the sections network, loss, aggregation and train of a run, as plain values."""
+        sections = self.model_dump(include=set(Change.model_fields))
         for overlay in self.overlays(run):
             sections = merge(sections, overlay.sections())
         widths = tuple(sections["network"]["widths"])
@@ -217,7 +217,6 @@ class Params(Section):
         job = {
             "dataset": dataset, "method": run, "seed": seed, **sections,
             "reference": self.of_row(run.partition("@")[0], "reference"),
-            "train": self.train,
             "augmentation": self.augmentation[dataset],
         }  # fmt: skip
         method, _, condition = run.partition("@")

@@ -22,7 +22,24 @@ class Overlay(Section):
 
     def sections(self) -> dict[str, Any]:
         """Return the sections that the overlay changes."""
-        return {name: getattr(self, name) for name in Overlay.model_fields if getattr(self, name)}
+        own = (name for name in Change.model_fields if name in type(self).model_fields)
+        return {name: getattr(self, name) for name in own if getattr(self, name)}
+
+
+class Change(Overlay):
+    """What differs in a condition: the methods of a study train alike, its conditions may not."""
+
+    train: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `train`, but for `device` and `processes`."""
+
+    @model_validator(mode="after")
+    def _check_train(self) -> Self:
+        if fixed := sorted({"device", "processes"} & self.train.keys()):
+            raise ValueError(
+                f"A condition must not change `train.{fixed[0]}`, which all trainings of a study "
+                "share."
+            )
+        return self
 
 
 class Method(Overlay):
@@ -46,19 +63,19 @@ class Variation(Section):
     methods: tuple[Name, ...] = Field(min_length=1)
     """The rows that are varied."""
     vary: str | None = None
-    """A key of network, loss or aggregation, such as `loss.terms.compatible.weight`."""
+    """A key of network, loss, aggregation or train, such as `loss.terms.compatible.weight`."""
     values: tuple[Any, ...] = ()
     """The values of that key."""
-    conditions: dict[str, Overlay] = Field(default_factory=dict)
+    conditions: dict[str, Change] = Field(default_factory=dict)
     """In place of `vary` and `values`: what differs, by the condition's name."""
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:
         if bool(self.vary and self.values) == bool(self.conditions):
             raise ValueError("A variation must have either `vary` and `values` or `conditions`.")
-        if self.vary and self.vary.partition(".")[0] not in Overlay.model_fields:
+        if self.vary and self.vary.partition(".")[0] not in Change.model_fields:
             raise ValueError(
-                "`vary` must be a key of network, loss or aggregation, such as "
+                "`vary` must be a key of network, loss, aggregation or train, such as "
                 f"loss.terms.compatible.weight. Found '{self.vary}'."
             )
         for name in self.conditions:
@@ -72,7 +89,7 @@ class Variation(Section):
             raise ValueError(f"`values` must not repeat an entry. Found {shown(self.values)}.")
         return self
 
-    def overlays(self) -> dict[str, Overlay]:
+    def overlays(self) -> dict[str, Change]:
         """Return what each condition lays over the sections, by the condition's name."""
         if not self.vary:
             return self.conditions
@@ -111,7 +128,7 @@ def number_name(value: float) -> str:
     return short if float(short) == value else repr(value)
 
 
-def _overlay(key: str, value: Any) -> Overlay:
+def _overlay(key: str, value: Any) -> Change:
     """Return the overlay that gives one key a value.
 
     >>> _overlay("loss.base.margin", 0.5).loss
@@ -119,4 +136,4 @@ def _overlay(key: str, value: Any) -> Overlay:
     """
     for part in reversed(key.split(".")):
         value = {part: value}
-    return Overlay.model_validate(value)
+    return Change.model_validate(value)

@@ -142,7 +142,13 @@ def test_params_and_every_study_are_valid(study: Path | None):
             ),
         ),
         (
-            {"methods": {"mine": {"loss": {"submodels": {"base_weight": 0.0}}}}},
+            {
+                "methods": {
+                    "mine": {
+                        "loss": {"submodels": {"base_weight": 0.0}, "terms": {"triplet": None}}
+                    }
+                }
+            },
             (
                 "`methods.mine.loss.submodels.base_weight` must be above 0 where `loss.terms` is "
                 "empty: the sub-models would have no loss. Found `base_weight = 0`."
@@ -233,7 +239,7 @@ def test_params_and_every_study_are_valid(study: Path | None):
         ),
         (
             {"variation_seeds": [0, 7]},
-            "`variation_seeds` must be some of `seeds`. Found [0, 7] and [0, 1, 2, 3, 4].",
+            "`variation_seeds` must be some of `seeds`. Found [0, 7] and [0, 1, 2, 3].",
         ),
         (
             {"search": {"mine": {"methods": ["sfcs"], "vary": "loss.base.scale", "values": [1.0]}}},
@@ -247,11 +253,15 @@ def test_params_and_every_study_are_valid(study: Path | None):
             "ablation.mine: A variation must have either `vary` and `values` or `conditions`.",
         ),
         (
-            {"ablation": {"mine": {"methods": ["sfsc"], "vary": "train.epochs", "values": [1]}}},
+            {"ablation": {"mine": {"methods": ["sfsc"], "vary": "data.cameras", "values": [1]}}},
             (
-                "ablation.mine: `vary` must be a key of network, loss or aggregation, such as "
-                "loss.terms.compatible.weight. Found 'train.epochs'."
+                "ablation.mine: `vary` must be a key of network, loss, aggregation or train, such "
+                "as loss.terms.compatible.weight. Found 'data.cameras'."
             ),
+        ),
+        (
+            {"search": {"mine": {"methods": ["sfsc"], "vary": "train.device", "values": ["cuda"]}}},
+            ("A condition must not change `train.device`, which all trainings of a study share."),
         ),
         (
             {
@@ -458,11 +468,12 @@ def test_a_row_overlays_the_sections(params: Params):
     assert (plain.method, plain.seed, plain.dataset) == ("bct_s", 1, "synthetic")
     assert plain.network == params.network
     assert plain.loss.base == params.loss.base
-    assert plain.loss.submodels.base_weight == 3.0 != params.loss.submodels.base_weight
     assert (plain.aggregation.name, params.aggregation.name) == ("mean", "sum")
-    assert plain.loss.terms == params.loss.terms == {}
+    assert plain.loss.terms == params.loss.terms
     terms = params.resolve("sfsc", dataset="synthetic", seed=1).loss.terms
-    assert terms["compatible"].model_dump(include={"weight"}) == {"weight": 0.3}
+    assert terms.keys() == {"triplet", "compatible"}
+    assert terms["triplet"] == params.loss.terms["triplet"]
+    assert terms["compatible"].model_dump(include={"evidence"}) == {"evidence": "softplus"}
 
 
 def test_another_part_starts_from_its_own_defaults():
@@ -535,8 +546,13 @@ KEY = "loss.terms.compatible.weight"
 def test_a_variation_is_a_run_for_each_condition():
     """A condition that equals a compared row is that row, and is not trained again."""
     varied = {"methods": ["sfsc"], "vary": KEY, "values": [0.1, 0.3, 0.5]}
+    row = {"sfsc": {"loss": {"terms": {"compatible": {"weight": 0.3}}}}}
     params = parse_params(
-        tree(ablation={"parts": None}, robustness={"compatible_weight": None, "mine": varied})
+        tree(
+            methods=row,
+            ablation={"parts": None, "formulation": None},
+            robustness={"compatible_weight": None, "mine": varied},
+        )
     )
     conditions = params.study_job().robustness["mine"]
     assert [(c.condition, c.run) for c in conditions] == [
@@ -549,6 +565,15 @@ def test_a_variation_is_a_run_for_each_condition():
     assert (params.rule_of("sfsc@mine=0.5"), params.rule_of("sfsc")) == ("mine", "sfsc")
     varied_job = params.resolve("sfsc@mine=0.5", dataset="synthetic", seed=0)
     assert varied_job.loss.terms["compatible"].weight == 0.5
+
+
+def test_a_condition_may_train_otherwise():
+    """A search compares learning rates; all other settings are the study's."""
+    rates = {"methods": ["bct_s"], "vary": "train.learning_rate", "values": [0.3]}
+    params = parse_params(tree(search={"rate": rates}))
+    (run,) = (condition.run for condition in params.study_job().search["rate"])
+    job = params.resolve(run, dataset="synthetic", seed=0)
+    assert job.train == params.train.model_copy(update={"learning_rate": 0.3})
 
 
 def test_every_value_has_a_folder_of_its_own():
