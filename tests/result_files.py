@@ -303,6 +303,8 @@ def _cosines(
     time: float,
 ) -> Iterator[tuple[int, int, str, int, int, str, float]]:  # fmt: skip
     shift = {"sfsc": 0.35, "bct_s": 0.25}.get(method, 0.15) + 0.3 * time
+    if len(widths) > 1:
+        yield (step, epoch, "projection_change", -1, -1, "", 0.2 * generator.random())
     for switch in range(len(widths)):
         if len(widths) > 1:
             cosine = shift + generator.normal(0, 0.2)

@@ -109,15 +109,16 @@ def read_table(csv: Path, *texts: str, stage: str) -> pd.DataFrame:
         ) from error
 
 
-def mean_text(mean: float, deviation: float) -> str:
-    """Return "mean ± standard deviation", without a deviation that is NaN.
+def mean_text(mean: float, deviation: float, *, digits: int = 1) -> str:
+    """Return "mean ± standard deviation", without a deviation that is NaN, a dash for a NaN mean.
 
-    >>> mean_text(51.04, 1.4), mean_text(51.0, float("nan"))
-    ('51.0 ± 1.4', '51.0')
+    >>> mean_text(51.04, 1.4), mean_text(51.0, float("nan")), mean_text(-0.001, 0.1, digits=2)
+    ('51.0 ± 1.4', '51.0', '0.00 ± 0.10')
     """
     if pd.isna(mean):
         return NONE
-    return f"{mean:.1f}" if pd.isna(deviation) else f"{mean:.1f} ± {deviation:.1f}"
+    text = f"{mean:z.{digits}f}".replace("-", MINUS)
+    return text if pd.isna(deviation) else f"{text} ± {deviation:.{digits}f}"
 
 
 def effect_text(effect: float, low: float, high: float, digits: int = 1) -> str:

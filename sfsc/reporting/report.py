@@ -25,6 +25,7 @@ from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence
 from sfsc.reporting.findings import count_verdicts, lead_sentence, verdict_sentence
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
+from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
 from sfsc.reporting.tables.main import REFERENCES, main_note
@@ -87,6 +88,7 @@ def write_report(
             "claims": reranking,
             "ablation": variation_note("ablation", reranking),
             "robustness": variation_note("robustness", reranking),
+            "conflicts": CONFLICTS_NOTE,
             "choices": CHOICES_NOTE,
             "cost": cost_note(costs),
         },
@@ -142,6 +144,7 @@ def _section(
         "main": main,
         "ablation": tables["ablation"],
         "robustness": tables["robustness"],
+        "conflicts": tables["conflicts"],
         "first_figures": [figure for figure in shown if figure["svg"].endswith(FIRST)],
         "figures": [figure for figure in shown if not figure["svg"].endswith(FIRST)],
         "sheet": next((_encode(path) for path in sheets if path.parent.name == dataset), ""),

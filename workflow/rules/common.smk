@@ -62,6 +62,7 @@ FIGURES = [
     "accuracy_cost",
     "gradient_norm",
     "conflicts",
+    "conflict_map",
     "uncertainty",
     "priority",
     "twins",
@@ -70,8 +71,11 @@ FIGURES = [
     "retrieval",
 ]
 FIGURES += sorted(set(parts.names("reporting.figures")) - set(FIGURES))
+# The methods of the conditions of the ablations and robustness studies.
+VARIED = {c.method for group in STUDY.variations().values() for c in group}
 # A study without the runs of a figure does not draw it.
 NOT_DRAWN = {
+    "conflict_map": "bct_s" not in VARIED,
     "twins": "independent" not in PARAMS.compare,
     "ablation": not STUDY.ablation,
     "robustness": not STUDY.robustness,
@@ -153,7 +157,7 @@ def tables_of_study(suffixes):
     """Return the tables of the study; one without a variation says so."""
     return expand(
         "reports/{study}/tables/{name}.{suffix}",
-        name=["deployment", "main", "ablation", "robustness"],
+        name=["deployment", "main", "ablation", "robustness", "conflicts"],
         suffix=suffixes,
         allow_missing=True,
     )

@@ -7,6 +7,7 @@ rule tables:
         runs=of_study("run.json"),
         tests=of_study("cross_test.json"),
         queries=of_study("query_metrics.safetensors"),
+        curves=of_study("training.parquet"),
         choices=CHOICES,
     output:
         tables_of_study(["csv", "md", "tex"]),
@@ -184,6 +185,7 @@ rule report:
         main="reports/{study}/tables/main.csv",
         ablation="reports/{study}/tables/ablation.csv",
         robustness="reports/{study}/tables/robustness.csv",
+        conflicts="reports/{study}/tables/conflicts.csv",
         claims="reports/{study}/claims.json",
         cost="reports/{study}/cost.csv",
         figures=figures_of_study("svg"),

@@ -1,6 +1,7 @@
-"""The stage `sfsc tables`: deployment, main, ablation and robustness table of a study.
+"""The stage `sfsc tables`: the tables of a study's runs.
 
-Each is one frame, written as CSV, Markdown and LaTeX. The main table is also written as metrics.
+Each of `NAMES` is one frame, written as CSV, Markdown and LaTeX. The main table is also written as
+metrics.
 """
 
 import json
@@ -12,18 +13,21 @@ from sfsc.files import write_texts
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.markup import Table, read_table, write_table
 from sfsc.reporting.runs import describe_reranking, load_results
+from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
+from sfsc.reporting.tables.conflicts import conflict_frame, conflict_tables
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
 from sfsc.reporting.tables.deployment import deployment_frame, deployment_tables
 from sfsc.reporting.tables.main import main_frame, main_note, main_tables
 from sfsc.reporting.tables.variations import variation_frame, variation_note, variation_tables
 from sfsc.settings.jobs import StudyJob
 
-NAMES = ("deployment", "main", "ablation", "robustness")
+NAMES = ("deployment", "main", "ablation", "robustness", "conflicts")
 """The tables, in the order of the report."""
 EMPTY = {
     "deployment": "This study compares no method with several sub-models.",
     "ablation": "This study has no ablation conditions.",
     "robustness": "This study has no robustness conditions.",
+    "conflicts": "This study has no network with several sub-models.",
 }
 
 
@@ -50,12 +54,14 @@ def write_tables(
         "main": main_frame(compared),
         "ablation": variation_frame("ablation", by_set),
         "robustness": variation_frame("robustness", by_set),
+        "conflicts": conflict_frame(by_set),
     }
     notes = {
         "deployment": " ".join(filter(None, (DEPLOYMENT_NOTE, reranking))),
         "main": main_note(compared, load_choices(choices) if choices else None),
         "ablation": variation_note("ablation", reranking),
         "robustness": variation_note("robustness", reranking),
+        "conflicts": CONFLICTS_NOTE,
     }
     for name, frame in frames.items():
         tables = tables_of(name, frame)
@@ -66,7 +72,7 @@ def write_tables(
 
 def tables_of(name: str, frame: pd.DataFrame) -> list[Table]:
     """Return what readers see of the frame of one of `NAMES`."""
-    own = {"deployment": deployment_tables, "main": main_tables}
+    own = {"deployment": deployment_tables, "main": main_tables, "conflicts": conflict_tables}
     return own[name](frame) if name in own else variation_tables(name, frame)
 
 

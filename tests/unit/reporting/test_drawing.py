@@ -59,7 +59,7 @@ def test_a_figure_is_a_vector_a_bitmap_and_words(
     assert sorted(path.suffix for path in output.parent.iterdir()) == [".json", ".png", ".svg"]
 
 
-@pytest.mark.parametrize("name", ["cross_test", "conflicts", "robustness"])
+@pytest.mark.parametrize("name", ["cross_test", "conflicts", "conflict_map", "robustness"])
 def test_drawing_again_gives_the_same_bytes(name: str, job: StudyJob, study: Path, tmp_path: Path):
     """No dates, no random identifiers."""
     first, second = (draw(name, job, study, tmp_path / folder) for folder in ("a", "b"))
@@ -83,6 +83,7 @@ def test_one_run_of_any_method_is_enough(name: str, method: str, tmp_path: Path)
             "conflicts",
             "No method here has several sub-models in one network: no pairs, no conflicts.",
         ),
+        ("conflict_map", "This study does not vary BCT-S."),
         ("priority", "This study compares neither BCT-S nor SFSC."),
         ("twins", "This study does not compare independent networks with a switchable one."),
         ("ablation", "This study has no ablation conditions."),
@@ -116,13 +117,23 @@ def test_robustness_shows_each_condition(job: StudyJob, study: Path, tmp_path: P
     assert words.count("BCT-S") == 2
 
 
+def test_the_conflict_map_shows_each_condition_of_bct_s(job: StudyJob, study: Path, tmp_path: Path):
+    """Under the name of its variation; variations of SFSC alone are not there."""
+    words = read_words(draw("conflict_map", job, study, tmp_path))["alternative"]
+    assert re.findall(r"[\w ]+(?= \d+ % and \d+ % conflicts)", words) == [
+        " softmax", " ArcFace", " circle triplet"
+    ]  # fmt: skip
+    assert words.startswith("Base loss: softmax ")
+    assert "KL weight" not in words
+
+
 def test_an_unknown_figure_is_refused(job: StudyJob, study: Path, tmp_path: Path):
     """The sentence lists the known ones."""
     with pytest.raises(ResultError) as error:
         draw("pie", job, study, tmp_path)
     assert str(error.value) == (
-        "A figure must be one of ablation, accuracy_cost, conflicts, cross_test, gradient_norm, "
-        "priority, retrieval, robustness, twins, uncertainty. Found `pie`."
+        "A figure must be one of ablation, accuracy_cost, conflict_map, conflicts, cross_test, "
+        "gradient_norm, priority, retrieval, robustness, twins, uncertainty. Found `pie`."
     )
 
 

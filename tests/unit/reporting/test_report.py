@@ -92,7 +92,8 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
         "<b>Figure 1.</b> Mean average precision", "0123456789abcdef", "c" * 12, "e" * 64,
         f"{n_runs} runs of 9 compared methods and {n_conditions} further conditions",
         "SFSC minus BCT-S", "<b>C7</b>", "Ablation", "synthetic: parts", "Robustness",
-        "synthetic: KL weight", "How hyper-parameters were chosen",
+        "synthetic: KL weight", "Where gradients conflict", "synthetic: compared",
+        "How hyper-parameters were chosen",
         "<code>submodels.classifier_gradient</code>",
     ):  # fmt: skip
         assert words in text

@@ -66,6 +66,17 @@ def test_a_study_without_variations_says_so(root: Path, tmp_path: Path):
     assert read_runs_table(tmp_path / "ablation.csv").empty
 
 
+def test_a_study_of_single_networks_has_no_conflicts(root: Path, tmp_path: Path):
+    """Neither have networks of a width each: a table of the columns alone, and a sentence."""
+    write_run(root, method="independent")
+    job = small_job("unified", "independent", seeds=(0,))
+    write_tables(job, root, tmp_path, tmp_path / "metrics.json", None)
+    assert read_runs_table(tmp_path / "conflicts.csv").empty
+    assert (tmp_path / "conflicts.md").read_text() == (
+        "This study has no network with several sub-models.\n"
+    )
+
+
 def test_a_damaged_table_is_refused(tmp_path: Path):
     """The sentence names it."""
     path = tmp_path / "main.csv"
