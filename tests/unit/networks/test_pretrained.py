@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,28 @@ def test_full_width_equals_the_plain_network(name: str, tmp_path: Path):
     images = torch.randn(2, 3, *((224, 224) if name == "vit_small" else (64, 32)))
     with torch.inference_mode():
         expected = reference(images)
+        assert expected.std() > 0.01
+        torch.testing.assert_close(backbone(images, 2), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "reduction"), [("mobilenet_v2", 16), ("mobilenet_v2", 32), ("resnet18", 16)]
+)
+def test_full_width_equals_the_plain_network_at_every_reduction(
+    name: str, reduction: int, tmp_path: Path
+):
+    """Images of 96 pixels: with the same strides, the same weights give the same map."""
+    torch.manual_seed(0)
+    plain_of = {"mobilenet_v2": plain_mobilenet_v2, "resnet18": partial(plain_resnet, "resnet18")}
+    reference = plain_of[name](reduction=reduction).eval()
+    scramble(reference)
+    backbone = parts.load("networks.backbones", name).build(3, WIDTHS, reduction=reduction).eval()
+    torch.save(reference.state_dict(), tmp_path / "weights.pth")
+    load_pretrained(backbone, tmp_path / "weights.pth")
+    images = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        expected = reference(images)
+        assert expected.shape[-1] == 96 // reduction
         assert expected.std() > 0.01
         torch.testing.assert_close(backbone(images, 2), expected, rtol=1e-4, atol=1e-4)
 
