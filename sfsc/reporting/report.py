@@ -16,14 +16,16 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from sfsc.data.words import camera_of, credit_of
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
+from sfsc.reporting.captions import describe_test
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import part_sentence, verdict_tables
 from sfsc.reporting.names import method_name
-from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
+from sfsc.reporting.runs import Group, Run, load_results
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
 from sfsc.reporting.tables.main import main_note
@@ -72,18 +74,18 @@ def write_report(
     judged = load_claims(claims)
     chosen = load_choices(choices) if choices else None
     shown = [_read_figure(path, output, number) for number, path in enumerate(figures, start=1)]
-    reranking = describe_reranking(compared[0].runs[0])
+    remarks = describe_test(compared)
     page = _template().render(
         study=job.study,
         n_runs=sum(len(group.runs) for group in groups),
         n_methods=len(job.compare),
         n_conditions=len(job.runs()) - len(job.compare),
         notes={
-            "deployment": " ".join(filter(None, (DEPLOYMENT_NOTE, reranking))),
+            "deployment": f"{DEPLOYMENT_NOTE} {remarks}".rstrip(),
             "main": main_note(compared, chosen),
-            "claims": reranking,
-            "ablation": variation_note("ablation", reranking),
-            "robustness": variation_note("robustness", reranking),
+            "claims": remarks,
+            "ablation": variation_note("ablation", remarks),
+            "robustness": variation_note("robustness", remarks),
             "choices": CHOICES_NOTE,
             "cost": cost_note(costs),
         },
@@ -135,6 +137,11 @@ def _section(
         "ablation": tables["ablation"],
         "robustness": tables["robustness"],
         "figures": [figure for figure in figures if figure["dataset"] == dataset],
+        "words": [
+            f"{words[0].upper()}{words[1:]}."
+            for words in (camera_of(dataset), credit_of(dataset))
+            if words
+        ],
         "sheet": next((_encode(path) for path in sheets if path.parent.name == dataset), ""),
     }
 

@@ -10,7 +10,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from sfsc.data.prepared import PreparedSet
+from sfsc.data.words import credit_of
 from sfsc.errors import ResultError
+from sfsc.reporting.captions import name_data
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import OURS, method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
@@ -78,8 +80,9 @@ def draw(results: Results) -> Drawing:
             "and a cross. Queries are those at the quantiles "
             f"{', '.join(f'{q:g}' for q in QUANTILES)} of average precision (AP, right); the "
             "last one is the worst. Under each image its camera. Same identity and camera "
-            f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: {run.dataset}, "
-            "test identities unseen in training."
+            f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: "
+            f"{name_data(run.dataset)}, test identities unseen in training."
+            f"{_credit(run.dataset)}"
         ),
         alternative=f"Rows of images. Hits among the first {SHOWN}, best query first: "
         + ", ".join(str(int(search.is_hit.sum())) for search in searches)
@@ -135,6 +138,12 @@ def _places(precision: Float64s) -> list[int]:
     order = np.argsort(precision, kind="stable")
     picked = [order[round(quantile * (len(order) - 1))] for quantile in QUANTILES]
     return [int(place) for place in dict.fromkeys(picked)]
+
+
+def _credit(dataset: str) -> str:
+    """Return the sentence on whose images are shown, after a space; empty if no one is named."""
+    credit = credit_of(dataset)
+    return f" Images: {credit}." if credit else ""
 
 
 def _choose(groups: Sequence[Group]) -> Group:
