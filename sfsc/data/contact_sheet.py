@@ -31,7 +31,7 @@ PAPER, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
 
 
 def write_contact_sheet(
-    prepared: PreparedSet, path: Path, *, title: str, words: Sequence[str] = ()
+    prepared: PreparedSet, path: Path, *, title: str, sentences: Sequence[str] = ()
 ) -> None:
     """Draw the first image of some identities by each camera; a cell without one stays grey.
 
@@ -39,7 +39,7 @@ def write_contact_sheet(
         prepared: The set.
         path: The PNG file, written here.
         title: Heading of the sheet.
-        words: What to write below the images, such as the credit.
+        sentences: What to write below the images, such as the credit.
     """
     manifest = prepared.manifest
     rows = [
@@ -51,7 +51,7 @@ def write_contact_sheet(
     pitch = (width + GAP, height + GAP)
     columns, cells = _arrange(manifest, [identity for _, identity in rows])
     counts = _describe_counts(manifest)
-    footer = [line for text in words for line in textwrap.wrap(text, LINE)]
+    footer = [line for text in sentences for line in textwrap.wrap(text, LINE)]
     grid = (MARGIN[0] + pitch[0] * len(columns), MARGIN[1] + pitch[1] * len(rows))
     longest = max(ImageFont.load_default(12).getlength(line) for line in (counts, *footer))
     size = (max(grid[0], round(longest) + 16), grid[1] + 16 * len(footer))

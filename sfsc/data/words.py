@@ -21,6 +21,16 @@ def camera_of(dataset: str) -> str:
     return _text(dataset, "CAMERA")
 
 
+def sentences_of(dataset: str) -> list[str]:
+    """Return what must stand beside images of a data set: its cameras and its credit.
+
+    >>> sentences_of("omniglot")[0], sentences_of("synthetic")
+    ('A camera is a drawer.', [])
+    """
+    texts = (camera_of(dataset), credit_of(dataset))
+    return [f"{text[0].upper()}{text[1:]}." for text in texts if text]
+
+
 def _text(dataset: str, name: str) -> str:
     known = dataset in parts.names("data.sets")
     return str(getattr(parts.load("data.sets", dataset), name, "")) if known else ""

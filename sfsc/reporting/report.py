@@ -16,7 +16,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from sfsc.data.words import camera_of, credit_of
+from sfsc.data.words import sentences_of
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
 from sfsc.reporting.captions import describe_test
@@ -137,11 +137,7 @@ def _section(
         "ablation": tables["ablation"],
         "robustness": tables["robustness"],
         "figures": [figure for figure in figures if figure["dataset"] == dataset],
-        "words": [
-            f"{words[0].upper()}{words[1:]}."
-            for words in (camera_of(dataset), credit_of(dataset))
-            if words
-        ],
+        "sentences": sentences_of(dataset),
         "sheet": next((_encode(path) for path in sheets if path.parent.name == dataset), ""),
     }
 

@@ -14,7 +14,7 @@ from sfsc.reporting.runs import Group
 from sfsc.reporting.summaries import SUMMARIES, Summary
 from sfsc.statistics.paired import paired_effect
 
-REFERENCES = frozenset({"full_alone", "independent"})
+REFERENCES = frozenset({"full_alone", "full_scratch", "independent"})
 """Bounds that are never the best of the comparison: small platforms cannot run the full network,
 and independent networks are not compatible."""
 HEAD = ("method", "classifier moved by", "seeds", *(m.heading for m in SUMMARIES.values()))
