@@ -27,6 +27,8 @@ SHOWN = 10
 """Gallery images per query."""
 SIDE, PITCH, ROW = 0.54, 0.58, 0.70
 """Side of an image, and the distances to the next one to the right and below; inches."""
+AFTER = 1.12
+"""Where the width and the precision of a ranking stand, in sides of its last image."""
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.0)
 """Quantiles of the average precision of the smallest sub-model's queries. One query is shown for
 each, so that none is picked for its looks."""
@@ -201,8 +203,8 @@ def _draw_ranking(panels: Sequence[Axes], ranking: Ranking, prepared: PreparedSe
                    weight="bold", ha="right", va="top", bbox=box)  # fmt: skip
     for panel in panels[len(ranking.images) :]:
         panel.set_axis_off()
-    text = f"{width_name(ranking.width)}: AP\n{100 * ranking.average_precision:.0f} %"
-    panels[-1].text(1.12, 0.5, text, transform=panels[-1].transAxes, size=7, va="center")
+    text = f"{width_name(ranking.width)}\nAP {100 * ranking.average_precision:.0f} %"
+    panels[-1].text(AFTER, 0.5, text, transform=panels[-1].transAxes, size=7, va="center")
 
 
 def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
@@ -225,6 +227,10 @@ def _draw_head(panels: Sequence[Axes], widths: Sequence[float]) -> None:
     texts = {
         0: "Query",
         1: f"Gallery, best match first\nwidth {width_name(widths[-1])}",
+        SHOWN: "Query\nwidth",
     }
     for index, text in texts.items():
-        panels[index].text(0, 1.1, text, transform=panels[index].transAxes, size=7, linespacing=1.3)
+        left = AFTER if index == SHOWN else 0.0
+        panels[index].text(
+            left, 1.1, text, transform=panels[index].transAxes, size=7, linespacing=1.3
+        )
