@@ -18,10 +18,10 @@ rule fetch_omniglot:
         mem_mb=500,
         runtime=20,
         gpu=0,
-    message:
-        "Fetch {output}"
     params:
         file=lambda wildcards, output: os.path.relpath(output[0], "data/raw"),
+    message:
+        "Fetch {output}"
     shell:
         "sfsc fetch {params.file:q} --output {output:q} > {log:q} 2>&1"
 
