@@ -1,4 +1,4 @@
-"""How long the trainings of a study of re-identification sets take, from a step measured here.
+"""How long the trainings of a study of photographs take, from a step measured here.
 
     python -m benchmarks.plan studies/paper.yaml [--rate 2e14] [--threads 2] [--json]
 
@@ -32,8 +32,11 @@ from sfsc.data.samplers import epoch_length
 from sfsc.settings.experiment import Params, load_params
 from sfsc.settings.jobs import NetworkOfRun, TrainJob
 
-TRAIN_IMAGES = {"market1501": 12_936, "msmt17": 32_621, "veri776": 37_746}
-"""Published sizes of the training sets; MSMT17 is V1 with the validation images merged."""
+TRAIN_IMAGES = {
+    "market1501": 12_936, "msmt17": 32_621, "veri776": 37_746, "grocery": 2_781, "fruits360": 2_417
+}  # fmt: skip
+"""Sizes of the training sets, validation identities included; MSMT17 is V1 with the validation
+images merged."""
 ROUNDS = 3
 
 
@@ -49,8 +52,9 @@ def networks(params: Params) -> set[tuple[NetworkOfRun, int]]:
 
 def image_size(params: Params, dataset: str) -> tuple[int, int]:
     """Return height and width of a data set's images, pixels."""
-    settings = params.prepare_job(dataset).settings
-    return int(settings["image_height"]), int(settings["image_width"])
+    settings = params.prepare_job(dataset).settings.model_dump()
+    side = settings.get("image_size")
+    return settings.get("image_height", side), settings.get("image_width", side)
 
 
 def steps_of(params: Params, job: TrainJob) -> int:

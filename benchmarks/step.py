@@ -206,12 +206,7 @@ def random_batch(job: TrainJob, image_size: tuple[int, int]) -> tuple[Tensor, Te
 
 def random_model(job: TrainJob) -> IdentityModel:
     """Return an untrained model for RGB images, channels last, in training mode."""
-    network = EmbeddingNetwork(
-        job.network.backbone.name,
-        widths=job.network.widths,
-        embedding_dim=job.network.embedding_dim,
-        image_channels=3,
-    )
+    network = EmbeddingNetwork(**job.network.architecture(), image_channels=3)
     model = IdentityModel(
         network,
         embedding_dim=job.network.embedding_dim,

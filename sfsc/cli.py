@@ -13,7 +13,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sfsc.errors import SfscError
+from sfsc.errors import DataError, SfscError
 from sfsc.provenance import check_digest
 from sfsc.settings.jobs import MeasureJob, PrepareJob, StudyJob, TrainJob, load_slice
 from sfsc.settings.sections import Evaluate
@@ -43,20 +43,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(options: Namespace) -> None:
     from sfsc import plan
+    from sfsc.networks.published import FOLDER, WEIGHTS
     from sfsc.settings.experiment import load_params
 
-    params = load_params(options.files)
+    params, fetched = load_params(options.files), {f"{FOLDER}/{name}" for name in WEIGHTS}
     # A raw file may still come, from the user or a rule, as long as no set was prepared.
     prepared = {p: job for p, job in plan.preparations(params).items() if Path(p).exists()}
     jobs = prepared | plan.training_dependencies(params)
-    plan.check_files(jobs, source=", ".join(map(str, options.files)))
+    plan.check_files(
+        jobs, source=", ".join(map(str, options.files)), is_made=lambda file: file in fetched
+    )
     sys.stdout.write("The parameters are valid.\n")
 
 
 def _fetch(options: Namespace) -> None:
-    from sfsc.data.sets.omniglot import fetch
+    from sfsc.networks import published
+    from sfsc.settings import parts
 
-    fetch(options.archive, output=options.output, mirror=options.mirror)
+    folder, _, name = options.file.partition("/")
+    sets = {name: parts.load("data.sets", name) for name in parts.names("data.sets")}
+    sources = {"weights": published} | {n: s for n, s in sets.items() if hasattr(s, "fetch")}
+    if folder not in sources:
+        raise DataError(
+            f"The file to fetch must be in one of the folders {', '.join(sources)}. Found "
+            f"`{options.file}`."
+        )
+    sources[folder].fetch(name, options.output, options.mirror)
 
 
 def _prepare(options: Namespace) -> None:
@@ -231,14 +243,14 @@ def _parser() -> ArgumentParser:
 def _add_inputs(stages: _Stages) -> None:
     check = stages.add(_check, "Validate parameters.")
     check.add_argument("files", type=Path, nargs="+", help="params.yaml and overlays of it")
-    fetch = stages.add(_fetch, "Download or copy one raw archive, its digest verified.", "output")
-    fetch.add_argument("--archive", required=True, help="name of the archive without .zip")
+    fetch = stages.add(_fetch, "Download or copy one raw file, its digest verified.", "output")
+    fetch.add_argument("file", help="<data set>/<archive>.zip or weights/<file>")
     mirror = os.environ.get("SFSC_MIRROR")
     fetch.add_argument(
         "--mirror",
         type=Path,
         default=Path(mirror) if mirror else None,
-        help="folder that holds <data set>/<archive>.zip; default: the variable SFSC_MIRROR",
+        help="folder that holds the file; default: the variable SFSC_MIRROR",
     )
     prepare = stages.add(_prepare, "Render or unpack a data set.", "config", "raw", "output")
     _add_threads(prepare)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sfsc.errors import ConfigError
 
-REDISTRIBUTABLE = frozenset({"synthetic", "omniglot"})
-"""Data sets whose images anyone may redistribute: rendered by the project; MIT licence.
+REDISTRIBUTABLE = frozenset({"synthetic", "omniglot", "grocery", "fruits360"})
+"""Data sets whose images anyone may redistribute: rendered by the project; MIT licence, twice; CC
+BY-SA 4.0, which asks for the same licence and the credit.
 
 All others, a user's own included, count as restricted. The list is here and not in the data sets'
 files, where a change of it would rerun every training on the set.

@@ -147,13 +147,14 @@ def reports(params: Params, figures: Sequence[str], store: str) -> dict[str, Dep
     if params.search:
         stages["choices"] = Dependencies(study, ["sfsc.reporting.choices"])
     else:
+        sets = [parts.module_name("data.sets", name) for name in params.datasets]
         drawing = [parts.module_name("reporting.figures", name) for name in figures]
         cost = {"datasets": list(params.datasets)}
-        stages["tables"] = Dependencies(study, ["sfsc.reporting.tables.write"])
+        stages["tables"] = Dependencies(study, ["sfsc.reporting.tables.write", *sets])
         stages["claims"] = Dependencies(study, ["sfsc.reporting.claims"])
-        stages["figures"] = Dependencies(study, ["sfsc.reporting.drawing", *drawing])
+        stages["figures"] = Dependencies(study, ["sfsc.reporting.drawing", *drawing, *sets])
         stages["cost"] = Dependencies(cost, ["sfsc.reporting.tables.cost"])
-        stages["report"] = Dependencies(study, ["sfsc.reporting.report"])
+        stages["report"] = Dependencies(study, ["sfsc.reporting.report", *sets])
     stages["track"] = Dependencies(mirrored, ["sfsc.tracking.mirror"])
     return {f"results/{params.study}/config/{name}.json": d for name, d in stages.items()}
 

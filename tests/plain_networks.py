@@ -66,10 +66,10 @@ class PlainResNet(nn.Module):
         return x
 
 
-def plain_resnet(name: str) -> PlainResNet:
+def plain_resnet(name: str, *, reduction: int = 32) -> PlainResNet:
     """Return ResNet-18, ResNet-50 or ResNeXt-50; the latter two have a last stride of 1."""
     if name == "resnet18":
-        return PlainResNet((2, 2, 2, 2), None, 1, last_stride=2)
+        return PlainResNet((2, 2, 2, 2), None, 1, last_stride=reduction // 16)
     inner, groups = {"resnet50": (64, 1), "resnext50": (128, 32)}[name]
     return PlainResNet((3, 4, 6, 3), inner, groups, last_stride=1)
 
@@ -96,12 +96,13 @@ def conv_norm(n_in: int, n_out: int, size: int, stride: int, groups: int = 1) ->
     return nn.Sequential(conv, nn.BatchNorm2d(n_out), nn.ReLU6())
 
 
-def plain_mobilenet_v2() -> nn.Sequential:
-    """Return the network for small images: three of the five halvings are left out."""
+def plain_mobilenet_v2(*, reduction: int = 8) -> nn.Sequential:
+    """Return the network; below the paper's reduction of 32, its last halvings are left out."""
     layers: list[nn.Module] = [conv_norm(3, 32, 3, 2)]
+    fourth, sixth = {8: (1, 1), 16: (2, 1), 32: (2, 2)}[reduction]
     rows = [
-        *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 1)),
-        *((6, 96, 3, 1), (6, 160, 3, 1), (6, 320, 1, 1)),
+        *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, fourth)),
+        *((6, 96, 3, 1), (6, 160, 3, sixth), (6, 320, 1, 1)),
     ]
     previous = 32
     for expansion, n_out, depth, stride in rows:

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from sfsc.data.prepared import file_digest
@@ -35,11 +36,15 @@ def check_archive(path: Path, *, sha256: str, source: str | None = None) -> None
         )
 
 
-def read_archive(path: Path) -> dict[str, bytes]:
-    """Read all files of an archive into memory.
+def read_archive(
+    path: Path, *, source: str | None = None, used: Callable[[str], bool] = lambda _: True
+) -> dict[str, bytes]:
+    """Read the files of an archive into memory.
 
     Args:
         path: The zip archive.
+        source: Name of the archive in messages; by default its path.
+        used: Whether to read the file of a path within the archive; by default all are read.
 
     Returns:
         The content of each file by its path within the archive, in the order of the archive.
@@ -47,14 +52,15 @@ def read_archive(path: Path) -> dict[str, bytes]:
     Raises:
         DataError: If it is missing, truncated or damaged, or holds a path outside its folder.
     """
-    _check_exists(path, str(path))
-    members = _list_members(path, str(path))
+    source = source or str(path)
+    _check_exists(path, source)
+    members = [member for member in _list_members(path, source) if used(member.filename)]
     try:
         with zipfile.ZipFile(path) as archive:
             return {member.filename: archive.read(member) for member in members}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise DataError(
-            f"{path} must be an undamaged zip archive. Found: {error}. {_MEND}"
+            f"{source} must be an undamaged zip archive. Found: {error}. {_MEND}"
         ) from error
 
 

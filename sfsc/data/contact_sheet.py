@@ -3,6 +3,7 @@
 The columns of a set with many cameras, or with one for each image, are the images of an identity.
 """
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,16 +25,21 @@ LARGEST_COLUMNS = 24
 """Largest number of cameras that have a column each."""
 MARGIN = (118, 64)
 """Width of the left margin and height of the top margin, which hold the labels, pixels."""
+LINE = 80
+"""Largest number of characters in a line of the words below the images."""
 PAPER, INK, EMPTY = (255, 255, 255), (30, 30, 30), (232, 232, 232)
 
 
-def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> None:
+def write_contact_sheet(
+    prepared: PreparedSet, path: Path, *, title: str, sentences: Sequence[str] = ()
+) -> None:
     """Draw the first image of some identities by each camera; a cell without one stays grey.
 
     Args:
         prepared: The set.
         path: The PNG file, written here.
         title: Heading of the sheet.
+        sentences: What to write below the images, such as the credit.
     """
     manifest = prepared.manifest
     rows = [
@@ -44,11 +50,15 @@ def write_contact_sheet(prepared: PreparedSet, path: Path, *, title: str) -> Non
     width, height = _cell_size(*prepared.images.shape[1:3])
     pitch = (width + GAP, height + GAP)
     columns, cells = _arrange(manifest, [identity for _, identity in rows])
-    sheet = Image.new(
-        "RGB", (MARGIN[0] + pitch[0] * len(columns), MARGIN[1] + pitch[1] * len(rows)), PAPER
-    )
+    counts = _describe_counts(manifest)
+    footer = [line for text in sentences for line in textwrap.wrap(text, LINE)]
+    grid = (MARGIN[0] + pitch[0] * len(columns), MARGIN[1] + pitch[1] * len(rows))
+    longest = max(ImageFont.load_default(12).getlength(line) for line in (counts, *footer))
+    size = (max(grid[0], round(longest) + 16), grid[1] + 16 * len(footer))
+    sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    _write_labels(draw, prepared, rows, columns, title=title, pitch=pitch)
+    _write_labels(draw, rows, columns, title=title, counts=counts, pitch=pitch)
+    draw.multiline_text((8, grid[1]), "\n".join(footer), fill=INK, font_size=12)
     for y in range(len(rows)):
         for x in range(len(columns)):
             corner = (MARGIN[0] + x * pitch[0], MARGIN[1] + y * pitch[1])
@@ -84,20 +94,16 @@ def _arrange(
 
 def _write_labels(
     draw: ImageDraw.ImageDraw,
-    prepared: PreparedSet,
     rows: Sequence[tuple[str, int]],
     columns: list[str],
     *,
     title: str,
+    counts: str,
     pitch: tuple[int, int],
 ) -> None:
     heading, small = ImageFont.load_default(17), ImageFont.load_default(12)
-    sizes = ", ".join(
-        f"{split} {count.identities} / {count.images:,}"
-        for split, count in count_splits(prepared.manifest).items()
-    )
     draw.text((8, 6), title, fill=INK, font=heading)
-    draw.text((8, 28), f"Identities / images: {sizes}", fill=INK, font=small)
+    draw.text((8, 28), counts, fill=INK, font=small)
     for x, label in enumerate(columns):
         place = (MARGIN[0] + x * pitch[0], MARGIN[1] - 17)
         draw.text(place, label, fill=INK, font=small)
@@ -106,6 +112,14 @@ def _write_labels(
         middle = MARGIN[1] + y * pitch[1] + pitch[1] // 2
         draw.text((8, middle - 16), part, fill=INK, font=small)
         draw.text((8, middle), f"identity {identity}", fill=INK, font=small)
+
+
+def _describe_counts(manifest: Manifest) -> str:
+    sizes = ", ".join(
+        f"{split} {count.identities} / {count.images:,}"
+        for split, count in count_splits(manifest).items()
+    )
+    return f"Identities / images: {sizes}"
 
 
 def _cell_size(height: int, width: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from sfsc.data.prepared import (
     PreparedSet,
     file_digest,
 )
+from sfsc.data.words import camera_of, credit_of, sentences_of
 from sfsc.files import move_into_place
 from sfsc.settings import parts
 from sfsc.settings.jobs import PrepareJob
@@ -69,11 +70,15 @@ def _write(prepared: PreparedSet, job: PrepareJob, folder: Path) -> None:
     prepared.manifest.save(folder / MANIFEST)
     if not isinstance(prepared.images, np.memmap):  # `pack_images` has written them otherwise
         np.save(folder / IMAGES, prepared.images)
-    write_contact_sheet(prepared, folder / CONTACT_SHEET, title=job.settings.name)
+    name = job.settings.name
+    sheet = folder / CONTACT_SHEET
+    write_contact_sheet(prepared, sheet, title=name, sentences=sentences_of(name))
     summary = {
-        "dataset": job.settings.name,
+        "dataset": name,
         "settings": job.settings.model_dump(mode="json", exclude={"name"}),
         "validation_fraction": job.validation_fraction,
+        "credit": credit_of(name),
+        "camera": camera_of(name),
         "image_shape": list(prepared.images.shape[1:]),
         "cameras": len(np.unique(prepared.manifest.camera)),
         "splits": {

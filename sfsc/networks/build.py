@@ -1,9 +1,10 @@
 """The embedding network: backbone, pooling, projection to D, neck (DESIGN.md 2.1)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -42,6 +43,7 @@ class EmbeddingNetwork(nn.Module):
         embedding_dim: D.
         image_channels: Channels of the images.
         pooling: Pooling of the feature map, `average` or `gem`.
+        backbone_settings: What the backbone's file lets a user set; by default its own defaults.
     """
 
     def __init__(
@@ -52,11 +54,12 @@ class EmbeddingNetwork(nn.Module):
         embedding_dim: int,
         image_channels: int,
         pooling: str = "average",
+        backbone_settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.widths = tuple(widths)
         part = parts.load("networks.backbones", backbone)
-        self.backbone: Backbone = part.build(image_channels, self.widths)
+        self.backbone: Backbone = part.build(image_channels, self.widths, **backbone_settings)
         self.pooling = POOLINGS[pooling](len(self.widths))
         dims = (embedding_dim,) * len(self.widths)
         self.projection = SwitchableLinear(
@@ -79,24 +82,10 @@ class EmbeddingNetwork(nn.Module):
         return Embeddings(before_neck, self.neck(before_neck, switch))
 
 
-def network_per_width(
-    backbone: str,
-    *,
-    widths: Widths,
-    embedding_dim: int,
-    image_channels: int,
-    pooling: str = "average",
-) -> NetworkPerWidth:
+def network_per_width(backbone: str, *, widths: Widths, **settings: Any) -> NetworkPerWidth:
     """Return a separate embedding network for each width; arguments as of `EmbeddingNetwork`."""
     return NetworkPerWidth(
-        EmbeddingNetwork(
-            backbone,
-            widths=(width,),
-            embedding_dim=embedding_dim,
-            image_channels=image_channels,
-            pooling=pooling,
-        )
-        for width in widths
+        EmbeddingNetwork(backbone, widths=(width,), **settings) for width in widths
     )
 
 

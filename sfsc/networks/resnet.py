@@ -116,6 +116,23 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, widths: Widths) 
     return ConvNorm(in_channels, out_channels, 1, stride=stride, widths=widths)
 
 
+def limit_strides(strides: Sequence[int], reduction: int) -> list[int]:
+    """Return the strides of stages, the last ones replaced by 1, so that they reduce no further.
+
+    Args:
+        strides: Stride of each stage.
+        reduction: How many times smaller the map is to be after the stages.
+
+    >>> limit_strides([1, 2, 2, 2], 4)
+    [1, 2, 2, 1]
+    """
+    limited, reached = [], 1
+    for stride in strides:
+        limited.append(stride if reached < reduction else 1)
+        reached *= limited[-1]
+    return limited
+
+
 class ResNet(Backbone):
     """A stem and stages of residual blocks.
 

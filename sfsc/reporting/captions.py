@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from sfsc.data.words import camera_of
 from sfsc.reporting.markup import mean_text
 from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group, describe_reranking
@@ -15,7 +16,25 @@ def describe_data(groups: Sequence[Group]) -> str:
     """Return the sentence on data and seeds that ends a caption."""
     counts = sorted({len(group.runs) for group in groups})
     number = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
-    return f"Data: {groups[0].dataset}; {number} seed{'s' * (counts[-1] > 1)} per method."
+    data = name_data(groups[0].dataset)
+    return f"Data: {data}; {number} seed{'s' * (counts[-1] > 1)} per method."
+
+
+def name_data(dataset: str) -> str:
+    """Return the name of a data set, and what stands for the camera in it.
+
+    >>> name_data("synthetic"), name_data("omniglot")
+    ('synthetic', 'omniglot (a camera is a drawer)')
+    """
+    camera = camera_of(dataset)
+    return f"{dataset} ({camera})" if camera else dataset
+
+
+def describe_test(groups: Sequence[Group]) -> str:
+    """Return what must stand beside numbers of a test: what cameras are, and re-ranking."""
+    datasets = dict.fromkeys(group.dataset for group in groups)
+    cameras = [f"On {name}, {camera}." for name in datasets if (camera := camera_of(name))]
+    return " ".join([*cameras, describe_reranking(groups[0].runs[0])]).rstrip()
 
 
 def describe_protocol(groups: Sequence[Group]) -> str:

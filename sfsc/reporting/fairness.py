@@ -9,7 +9,8 @@ from sfsc.reporting.runs import Group
 SHARED = (
     "train.epochs", "train.optimizer", "train.learning_rate", "train.schedule",
     "train.weight_decay", "train.warmup", "train.gradient_clip", "train.identities_per_batch",
-    "train.images_per_identity", "network.backbone", "network.embedding_dim", "loss.base",
+    "train.images_per_identity", "network.backbone", "network.embedding_dim",
+    "network.pretrained", "loss.base",
     "loss.base.label_smoothing", "loss.terms.triplet.weight", "loss.submodels.classifier_gradient",
 )  # fmt: skip
 """Settings that a fair comparison keeps equal, besides all of the augmentation."""
@@ -27,7 +28,7 @@ def budget(groups: Sequence[Group]) -> str:
     equal = [
         f"{setting_name(key)} {values[key]}"
         for key in SHARED
-        if key in values and key not in differences
+        if values.get(key) is not None and key not in differences
     ]
     sentences = [f"Equal for all methods: {', '.join(equal)}"]
     if not any(key.startswith("augmentation.") for key in differences):

@@ -16,15 +16,17 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from sfsc.data.words import sentences_of
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
+from sfsc.reporting.captions import describe_test
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence
 from sfsc.reporting.findings import count_verdicts, lead_sentence, verdict_sentence
 from sfsc.reporting.names import method_name
-from sfsc.reporting.runs import Group, Run, describe_reranking, load_results
+from sfsc.reporting.runs import Group, Run, load_results
 from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
@@ -76,18 +78,18 @@ def write_report(
     judged = load_claims(claims)
     chosen = load_choices(choices) if choices else None
     shown = [_read_figure(path, output, number) for number, path in enumerate(figures, start=1)]
-    reranking = describe_reranking(compared[0].runs[0])
+    remarks = describe_test(compared)
     page = page_template(TEMPLATE).render(
         study=job.study,
         n_runs=sum(len(group.runs) for group in groups),
         n_methods=len(job.compare),
         n_conditions=len(job.runs()) - len(job.compare),
         notes={
-            "deployment": " ".join(filter(None, (DEPLOYMENT_NOTE, reranking))),
+            "deployment": f"{DEPLOYMENT_NOTE} {remarks}".rstrip(),
             "main": main_note(compared, chosen),
-            "claims": reranking,
-            "ablation": variation_note("ablation", reranking),
-            "robustness": variation_note("robustness", reranking),
+            "claims": remarks,
+            "ablation": variation_note("ablation", remarks),
+            "robustness": variation_note("robustness", remarks),
             "conflicts": CONFLICTS_NOTE,
             "choices": CHOICES_NOTE,
             "cost": cost_note(costs),
@@ -147,6 +149,7 @@ def _section(
         "conflicts": tables["conflicts"],
         "first_figures": [figure for figure in shown if figure["svg"].endswith(FIRST)],
         "figures": [figure for figure in shown if not figure["svg"].endswith(FIRST)],
+        "sentences": sentences_of(dataset),
         "sheet": next((_encode(path) for path in sheets if path.parent.name == dataset), ""),
     }
 

@@ -30,7 +30,7 @@ def names(kind: Kind) -> list[str]:
     """Return the sorted names of the parts of a kind. A file that starts with `_` is not a part.
 
     >>> names("data.sets")
-    ['custom', 'market1501', 'msmt17', 'omniglot', 'synthetic', 'veri776']
+    ['custom', 'fruits360', 'grocery', 'market1501', 'msmt17', 'omniglot', 'synthetic', 'veri776']
     """
     return sorted(path.stem for path in ROOT.joinpath(*kind.split(".")).glob("[!_]*.py"))
 

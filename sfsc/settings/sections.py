@@ -72,7 +72,9 @@ class Network(Section):
     def architecture(self) -> dict[str, Any]:
         """Return the arguments of `sfsc.networks.build.EmbeddingNetwork` beside the channels."""
         values = self.model_dump(mode="json", include={"widths", "embedding_dim", "pooling"})
-        return {"backbone": self.backbone.name, **values}
+        settings = self.backbone.model_dump(mode="json", exclude={"name"})
+        named = {"backbone_settings": settings} if settings else {}
+        return {"backbone": self.backbone.name, **values, **named}
 
 
 class Submodels(Section):

@@ -8,6 +8,7 @@ from pathlib import Path
 from sfsc import plan
 from sfsc.errors import ConfigError
 from sfsc.licence import check_images_stay_here
+from sfsc.networks.published import WEIGHTS
 from sfsc.provenance import SOURCE_ROOT
 from sfsc.settings import parts
 from sfsc.settings.experiment import load_params

@@ -1,4 +1,5 @@
-# Prepared data sets, one rule each. All have the same files: manifest, packed images, summary, contact sheet.
+# Raw files that are fetched, and prepared data sets, one rule each. All sets have the same files: manifest, packed
+# images, summary, contact sheet.
 
 
 rule fetch_omniglot:
@@ -17,10 +18,40 @@ rule fetch_omniglot:
         mem_mb=500,
         runtime=20,
         gpu=0,
+    params:
+        file=lambda wildcards, output: os.path.relpath(output[0], "data/raw"),
     message:
-        "Download {wildcards.archive}.zip"
+        "Fetch {output}"
     shell:
-        "sfsc fetch --archive {wildcards.archive:q} --output {output:q} > {log:q} 2>&1"
+        "sfsc fetch {params.file:q} --output {output:q} > {log:q} 2>&1"
+
+
+use rule fetch_omniglot as fetch_grocery with:
+    output:
+        "data/raw/grocery/{archive}.zip",
+    log:
+        "logs/raw/grocery/{archive}.log",
+    wildcard_constraints:
+        archive="GroceryStoreDataset-[0-9a-f]{7}",
+
+
+use rule fetch_omniglot as fetch_fruits360 with:
+    output:
+        "data/raw/fruits360/{archive}.zip",
+    log:
+        "logs/raw/fruits360/{archive}.log",
+    wildcard_constraints:
+        archive="fruits-360-3-body-problem-[0-9a-f]{7}",
+
+
+# torchvision's weights, and one that a package ships. Any other file in the folder is the user's own.
+use rule fetch_omniglot as fetch_weights with:
+    output:
+        "data/raw/weights/{file}",
+    log:
+        "logs/raw/weights/{file}.log",
+    wildcard_constraints:
+        file=one_of(WEIGHTS),
 
 
 rule prepare_synthetic:

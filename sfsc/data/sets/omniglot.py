@@ -7,11 +7,8 @@ Greek and Latin are in both small archives, image for image, so a split by archi
 split here is by alphabet: `TRAIN` against `TEST`.
 """
 
-import http.client
 import io
 import re
-import shutil
-import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +23,7 @@ from sfsc.data.integrity import SplitCount
 from sfsc.data.manifest import Manifest, Row, Split, pixel_digest
 from sfsc.data.prepared import PreparedSet
 from sfsc.data.splits import hold_out
+from sfsc.download import obtain
 from sfsc.errors import DataError
 from sfsc.files import replacing
 from sfsc.settings.section import Part
@@ -54,8 +52,8 @@ TRAIN_CHARACTERS, TEST_CHARACTERS = 139, 103
 DRAWERS = 20
 SIDE = 105
 """Side of the images in the archives, pixels."""
-TIMEOUT = 30.0
-"""Seconds to wait for the server."""
+CREDIT = "Omniglot, copyright (c) 2015 Brenden Lake, MIT licence, github.com/brendenlake/omniglot"
+CAMERA = "a camera is a drawer"
 
 _MEMBER = re.compile(
     r"[^/]+/(?P<alphabet>[^/]+)/(?P<character>character[0-9]+)/[0-9]+_(?P<drawer>[0-9]+)\.png"
@@ -81,30 +79,30 @@ class Drawing:
         return f"{self.alphabet}/{self.character}/{self.drawer + 1:02d}"
 
 
-def fetch(archive_name: str, output: Path, mirror: Path | None) -> None:
+def fetch(archive: str, output: Path, mirror: Path | None) -> None:
     """Copy an archive from a mirror or download it, verify it and only then move it into place.
 
     Args:
-        archive_name: A key of `ARCHIVES`.
+        archive: One of `RAW`.
         output: Path of the archive, written here.
-        mirror: Folder with `omniglot/<archive_name>.zip`; None downloads it from the official
-            repository.
+        mirror: Folder with `omniglot/<archive>`; None downloads it from the official repository.
 
     Raises:
         DataError: If the archive is unknown, unavailable or not the published one.
     """
-    if archive_name not in ARCHIVES:
+    name = archive.removesuffix(".zip")
+    if name not in ARCHIVES:
         raise DataError(
-            f"An archive of Omniglot must be one of {', '.join(ARCHIVES)}. Found `{archive_name}`."
+            f"An archive of Omniglot must be one of {', '.join(RAW)}. Found `{archive}`."
         )
     with replacing(output) as partial:
-        if mirror is None:
-            source = f"{REPOSITORY}/{archive_name}.zip"
-            _download(source, partial)
-        else:
-            source = f"{mirror}/omniglot/{archive_name}.zip"
-            _copy(Path(source), partial)
-        check_archive(partial, sha256=ARCHIVES[archive_name], source=source)
+        source = obtain(
+            partial,
+            url=f"{REPOSITORY}/{name}.zip",
+            mirrored=mirror / "omniglot" / f"{name}.zip" if mirror else None,
+            what="Omniglot",
+        )
+        check_archive(partial, sha256=ARCHIVES[name], source=source)
 
 
 def build(
@@ -155,26 +153,6 @@ def expected_counts(settings: Settings, *, validation_fraction: float) -> dict[S
         "query": SplitCount(test, test * settings.query_drawers),
         "gallery": SplitCount(test, test * (DRAWERS - settings.query_drawers)),
     }
-
-
-def _download(url: str, path: Path) -> None:
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, path.open("wb") as file:  # noqa: S310
-            shutil.copyfileobj(response, file)
-    except (OSError, http.client.HTTPException) as error:
-        raise DataError(
-            f"{url} must be reachable to fetch Omniglot. Found: {error}. "
-            "Try again, or set SFSC_MIRROR to a folder with the archives."
-        ) from error
-
-
-def _copy(source: Path, path: Path) -> None:
-    try:
-        shutil.copyfile(source, path)
-    except OSError as error:
-        raise DataError(
-            f"{source} must be a readable archive of the mirror. Found: {error.strerror}."
-        ) from error
 
 
 def _read_drawings(archives: Iterable[Path]) -> dict[Drawing, bytes]:

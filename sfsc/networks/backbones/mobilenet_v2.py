@@ -4,13 +4,13 @@ Differs from the paper: a sub-model also crops the last convolution, which the p
 multipliers below 1 leave at 1280 channels. Each sub-model must be the leading part of the next.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sfsc.networks.backbone import Backbone
-from sfsc.networks.resnet import ConvNorm
+from sfsc.networks.resnet import ConvNorm, limit_strides
 from sfsc.networks.switchable import Widths
 from sfsc.settings.section import Part
 
@@ -25,18 +25,16 @@ class Stage(NamedTuple):
     channels: int
     blocks: int
     stride: int
-    small_stride: int
-    """Stride for small images (ours)."""
 
 
 STAGES = (
-    Stage(1, 16, 1, 1, 1),
-    Stage(6, 24, 2, 2, 2),
-    Stage(6, 32, 3, 2, 2),
-    Stage(6, 64, 4, 2, 1),
-    Stage(6, 96, 3, 1, 1),
-    Stage(6, 160, 3, 2, 1),
-    Stage(6, 320, 1, 1, 1),
+    Stage(1, 16, 1, 1),
+    Stage(6, 24, 2, 2),
+    Stage(6, 32, 3, 2),
+    Stage(6, 64, 4, 2),
+    Stage(6, 96, 3, 1),
+    Stage(6, 160, 3, 2),
+    Stage(6, 320, 1, 1),
 )
 
 
@@ -76,21 +74,20 @@ class MobileNetV2(Backbone):
 
     Args:
         image_channels: Channels of the images; every sub-model's stem keeps all of them.
-        large_images: Whether to reduce the map 32 times, as in the paper for images of 224 pixels,
-            instead of 8 times. Images of 32 pixels then keep a map of 4 x 4, as in `small_resnet`.
-            The first reductions stay: the large maps before them take most of the time.
+        reduction: How many times smaller the map is than the image, a power of 2 from 2 to 32. The
+            last strides are left out: the large maps before the first ones take most of the time.
         widths: Ascending crop ratios.
     """
 
-    def __init__(self, image_channels: int, *, large_images: bool, widths: Widths) -> None:
+    def __init__(self, image_channels: int, *, reduction: int, widths: Widths) -> None:
         super().__init__()
         self.stem = ConvNorm(
             image_channels, STEM_CHANNELS, 3, stride=2, widths=widths, crop_input=False
         )
         self.blocks = nn.ModuleList()
         previous = STEM_CHANNELS
-        for stage in STAGES:
-            stride = stage.stride if large_images else stage.small_stride
+        strides = limit_strides([stage.stride for stage in STAGES], reduction // 2)
+        for stage, stride in zip(STAGES, strides, strict=True):
             for index in range(stage.blocks):
                 block = InvertedResidual(
                     previous,
@@ -113,9 +110,14 @@ class MobileNetV2(Backbone):
 
 
 class Settings(Part):
-    """The backbone has no settings."""
+    """MobileNetV2 for small or large images."""
+
+    reduction: Literal[8, 16, 32] = 8
+    """How many times smaller the last map is than the image. 8 suits images of 32 pixels, whose map
+    is then 4 x 4; 32 is the paper's, for 224 pixels; 16 leaves out its last stride, as is usual in
+    retrieval, for 96 pixels and more."""
 
 
-def build(image_channels: int, widths: Widths) -> MobileNetV2:
-    """Return the network for small images."""
-    return MobileNetV2(image_channels, large_images=False, widths=widths)
+def build(image_channels: int, widths: Widths, *, reduction: int = 8) -> MobileNetV2:
+    """Return the network."""
+    return MobileNetV2(image_channels, reduction=reduction, widths=widths)

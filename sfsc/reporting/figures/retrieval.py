@@ -1,4 +1,4 @@
-"""Examples of retrieval: queries by the smallest sub-model, gallery indexed by the full one."""
+"""Examples of retrieval: the smallest and the full sub-model ask the full one's gallery."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from sfsc.data.prepared import PreparedSet
+from sfsc.data.words import credit_of
 from sfsc.errors import ResultError
+from sfsc.reporting.captions import name_data
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import OURS, method_name, width_name
 from sfsc.reporting.runs import Group, Results, Run
@@ -25,16 +27,19 @@ SHOWN = 10
 """Gallery images per query."""
 SIDE, PITCH, ROW = 0.54, 0.58, 0.70
 """Side of an image, and the distances to the next one to the right and below; inches."""
+AFTER = 1.12
+"""Where the width and the precision of a ranking stand, in sides of its last image."""
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.0)
-"""Quantiles of the queries' average precision. One query is shown for each, so that none is picked
-for its looks."""
+"""Quantiles of the average precision of the smallest sub-model's queries. One query is shown for
+each, so that none is picked for its looks."""
 
 
 @dataclass(frozen=True)
-class Search:
-    """One query and the head of its ranking; images are rows of the prepared set."""
+class Ranking:
+    """The head of the ranking of a query by one sub-model; images are rows of the prepared set."""
 
-    query: int
+    width: float
+    """Of the sub-model that embeds the query."""
     images: Integers
     """(SHOWN,), best first."""
     is_hit: NDArray[np.bool_]
@@ -42,8 +47,19 @@ class Search:
     average_precision: float
 
 
+@dataclass(frozen=True)
+class Search:
+    """A query, a row of the prepared set, and its rankings by the smallest and the full sub-model.
+
+    A run of one sub-model has one ranking.
+    """
+
+    query: int
+    rankings: tuple[Ranking, ...]
+
+
 def draw(results: Results) -> Drawing:
-    """Draw what queries of the smallest sub-model find in the full sub-model's gallery.
+    """Draw what the same queries find in the full sub-model's gallery by two sub-models.
 
     The smallest seed of SFSC is shown; in a study without SFSC that of the last method with several
     sub-models, or of the last method.
@@ -58,37 +74,45 @@ def draw(results: Results) -> Drawing:
     group = _choose(results.compared())
     run = group.runs[0]
     searches = find_searches(run, prepared)
-    figure = Figure(figsize=(PAGE, ROW * len(searches) + 0.48))
+    lines = [(s, ranking) for s in searches for ranking in s.rankings]
+    figure = Figure(figsize=(PAGE, ROW * len(lines) + 0.48))
     height = figure.get_size_inches()[1]
-    for index, search in enumerate(searches):
+    for index, (search, ranking) in enumerate(lines):
         bottom = height - 0.4 - ROW * index - SIDE
         places = [0.05, *(0.22 + PITCH * column for column in range(1, SHOWN + 1))]
         panels = [add_axes(figure, (left, bottom, SIDE, SIDE)) for left in places]
-        _draw_search(panels, search, prepared)
+        _draw_query(panels[0], search, ranking, prepared)
+        _draw_ranking(panels[1:], ranking, prepared)
         if index == 0:
             _draw_head(panels, group.widths)
-    smallest, largest = width_name(group.widths[0]), width_name(group.widths[-1])
+    widths = " and ".join(width_name(ranking.width) for ranking in searches[0].rankings)
     return Drawing(
         figure,
-        title="What the smallest sub-model finds in the full one's gallery",
+        title="What the smallest and the full sub-model find in the full one's gallery",
         caption=(
-            f"{method_name(run.method)}, seed {run.seed}: queries embedded by the sub-model of "
-            f"width {smallest}, gallery indexed by that of width {largest}; the first {SHOWN} "
-            "images of each ranking. Hits have a solid frame and a tick, misses a dashed frame "
-            "and a cross. Queries are those at the quantiles "
-            f"{', '.join(f'{q:g}' for q in QUANTILES)} of average precision (AP, right); the "
+            f"{method_name(run.method)}, seed {run.seed}: the same queries embedded by the "
+            f"sub-models of width {widths}, gallery indexed by that of width "
+            f"{width_name(group.widths[-1])}; the first {SHOWN} images of each ranking. Hits have "
+            "a solid frame and a tick, misses a dashed frame and a cross. Queries are those at "
+            f"the quantiles {', '.join(f'{q:g}' for q in QUANTILES)} of the first sub-model's "
+            "average precision (AP, right); the "
             "last one is the worst. Under each image its camera. Same identity and camera "
-            f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: {run.dataset}, "
-            "test identities unseen in training."
+            f"removed{'' if run.reranking == 'none' else '; not re-ranked'}. Data: "
+            f"{name_data(run.dataset)}, test identities unseen in training."
+            f"{_credit(run.dataset)}"
         ),
-        alternative=f"Rows of images. Hits among the first {SHOWN}, best query first: "
-        + ", ".join(str(int(search.is_hit.sum())) for search in searches)
+        alternative=f"Rows of images. Hits among the first {SHOWN}, best query first, by the "
+        f"sub-models of width {widths}: "
+        + ", ".join(
+            " and ".join(str(int(ranking.is_hit.sum())) for ranking in search.rankings)
+            for search in searches
+        )
         + ".",
     )
 
 
 def find_searches(run: Run, prepared: PreparedSet) -> list[Search]:
-    """Return the rankings of the queries at `QUANTILES` of average precision, best first.
+    """Return the searches of the queries at `QUANTILES` of average precision, best first.
 
     Args:
         run: With `embeddings.safetensors`.
@@ -98,36 +122,45 @@ def find_searches(run: Run, prepared: PreparedSet) -> list[Search]:
         ResultError: If the embeddings do not fit the set.
     """
     path = run.folder / "embeddings.safetensors"
-    query, gallery = load_embeddings(path, "query", 0), load_embeddings(path, "gallery", -1)
+    switches = sorted({0, len(run.widths) - 1})
+    queries = [load_embeddings(path, "query", switch) for switch in switches]
+    gallery = load_embeddings(path, "gallery", -1)
     manifest = prepared.manifest
     rows = {split: manifest.rows(split) for split in ("query", "gallery")}
-    if (len(query), len(gallery)) != (len(rows["query"]), len(rows["gallery"])):
+    if (len(queries[0]), len(gallery)) != (len(rows["query"]), len(rows["gallery"])):
         raise ResultError(
             f"{path} must hold an embedding of each query and gallery image of the prepared set "
-            f"({len(rows['query'])} and {len(rows['gallery'])}). Found {len(query)} and "
+            f"({len(rows['query'])} and {len(rows['gallery'])}). Found {len(queries[0])} and "
             f"{len(gallery)}. Evaluate the run again."
         )
     labels = {split: Labels(manifest.identity[r], manifest.camera[r]) for split, r in rows.items()}
     relevance = find_relevant(labels["query"], labels["gallery"])
-    precision = average_precision(
-        positive_ranks(query, gallery, relevance), run.test["average_precision"]
-    )
+    definition = run.test["average_precision"]
+    precisions = [
+        average_precision(positive_ranks(query, gallery, relevance), definition)
+        for query in queries
+    ]
     valid = np.flatnonzero(relevance.positives.counts)
-    searches = []
-    for place in _places(precision):
+
+    def rank(number: int, place: int) -> Ranking:
         index = int(valid[place])
-        scores = gallery @ query[index]
+        scores = gallery @ queries[number][index]
         scores[np.concatenate([relevance.removed[index], relevance.junk])] = -np.inf
         best = np.argsort(-scores, kind="stable")[:SHOWN]
-        searches.append(
-            Search(
-                query=int(rows["query"][index]),
-                images=rows["gallery"][best],
-                is_hit=np.isin(best, relevance.positives[index]),
-                average_precision=float(precision[place]),
-            )
+        return Ranking(
+            width=run.widths[switches[number]],
+            images=rows["gallery"][best],
+            is_hit=np.isin(best, relevance.positives[index]),
+            average_precision=float(precisions[number][place]),
         )
-    return searches
+
+    return [
+        Search(
+            query=int(rows["query"][valid[place]]),
+            rankings=tuple(rank(number, place) for number in range(len(switches))),
+        )
+        for place in _places(precisions[0])
+    ]
 
 
 def _places(precision: Float64s) -> list[int]:
@@ -137,27 +170,41 @@ def _places(precision: Float64s) -> list[int]:
     return [int(place) for place in dict.fromkeys(picked)]
 
 
+def _credit(dataset: str) -> str:
+    """Return the sentence on whose images are shown, after a space; empty if no one is named."""
+    credit = credit_of(dataset)
+    return f" Images: {credit}." if credit else ""
+
+
 def _choose(groups: Sequence[Group]) -> Group:
     by_method = {group.method: group for group in groups}
     switchable = [group for group in groups if group.is_switchable]
     return by_method.get(OURS) or (switchable or list(groups))[-1]
 
 
-def _draw_search(panels: Sequence[Axes], search: Search, prepared: PreparedSet) -> None:
+def _draw_query(panel: Axes, search: Search, ranking: Ranking, prepared: PreparedSet) -> None:
+    """Draw the query beside its first ranking only."""
+    if ranking is not search.rankings[0]:
+        panel.set_axis_off()
+        return
+    camera = prepared.manifest.camera[search.query]
+    _draw_image(panel, prepared.images[search.query], camera)
+    _frame(panel, INK, "solid")
+
+
+def _draw_ranking(panels: Sequence[Axes], ranking: Ranking, prepared: PreparedSet) -> None:
     camera = prepared.manifest.camera
-    _draw_image(panels[0], prepared.images[search.query], camera[search.query])
-    _frame(panels[0], INK, "solid")
-    for panel, image, is_hit in zip(panels[1:], search.images, search.is_hit, strict=False):
+    for panel, image, is_hit in zip(panels, ranking.images, ranking.is_hit, strict=False):
         _draw_image(panel, prepared.images[image], camera[image])
         colour, dash, sign = (HIT, "solid", "✓") if is_hit else (MISS, (0, (2.5, 1.6)), "✗")
         _frame(panel, colour, dash)
         box = {"facecolor": colour, "edgecolor": "none", "boxstyle": "square,pad=0.12"}
         panel.text(0.96, 0.95, sign, transform=panel.transAxes, color="white", size=6.5,
                    weight="bold", ha="right", va="top", bbox=box)  # fmt: skip
-    for panel in panels[1 + len(search.images) :]:
+    for panel in panels[len(ranking.images) :]:
         panel.set_axis_off()
-    text = f"AP {100 * search.average_precision:.0f} %"
-    panels[-1].text(1.12, 0.5, text, transform=panels[-1].transAxes, size=7, va="center")
+    text = f"{width_name(ranking.width)}\nAP {100 * ranking.average_precision:.0f} %"
+    panels[-1].text(AFTER, 0.5, text, transform=panels[-1].transAxes, size=7, va="center")
 
 
 def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
@@ -178,8 +225,12 @@ def _frame(axes: Axes, colour: str, dash: str | tuple[int, tuple[float, float]])
 
 def _draw_head(panels: Sequence[Axes], widths: Sequence[float]) -> None:
     texts = {
-        0: f"Query\nwidth {width_name(widths[0])}",
+        0: "Query",
         1: f"Gallery, best match first\nwidth {width_name(widths[-1])}",
+        SHOWN: "Query\nwidth",
     }
     for index, text in texts.items():
-        panels[index].text(0, 1.1, text, transform=panels[index].transAxes, size=7, linespacing=1.3)
+        left = AFTER if index == SHOWN else 0.0
+        panels[index].text(
+            left, 1.1, text, transform=panels[index].transAxes, size=7, linespacing=1.3
+        )

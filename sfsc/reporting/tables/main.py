@@ -5,15 +5,16 @@ from typing import Any
 
 import pandas as pd
 
+from sfsc.reporting.captions import describe_test
 from sfsc.reporting.effects import differences
 from sfsc.reporting.fairness import budget, origin
 from sfsc.reporting.markup import NONE, Cell, Table, mean_text, tables_by
 from sfsc.reporting.names import method_colour, method_name
-from sfsc.reporting.runs import Group, describe_reranking
+from sfsc.reporting.runs import Group
 from sfsc.reporting.summaries import SUMMARIES, Summary
 from sfsc.statistics.paired import paired_effect
 
-REFERENCES = frozenset({"full_alone", "independent"})
+REFERENCES = frozenset({"full_alone", "full_scratch", "independent"})
 """Bounds that are never the best of the comparison: small platforms cannot run the full network,
 and independent networks are not compatible."""
 HEAD = ("method", "classifier moved by", "seeds", *(m.heading for m in SUMMARIES.values()))
@@ -109,7 +110,7 @@ def _protocol(groups: Sequence[Group]) -> str:
         f"positive, left out: {skips}. Seeds: {seeds}."
     )
     definition = f"Average precision: {first.test['average_precision']} definition."
-    return " ".join(filter(None, (definition, describe_reranking(first), removals)))
+    return " ".join(filter(None, (definition, describe_test(groups), removals)))
 
 
 def main_tables(frame: pd.DataFrame) -> list[Table]:

