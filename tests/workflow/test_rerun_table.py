@@ -96,7 +96,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "network.pretrained": ("params.yaml", ALL),  # the file is there; a training looks into it
     "loss.base.name": ("arcface", ALL),
     "loss.base.label_smoothing": (0.0, ALL),
-    "loss.terms": ({"triplet": {}}, ALL),
+    "loss.terms.triplet.weight": (2.0, ALL),
     "loss.submodels.base_weight": (2.0, NOTHING),  # both switchable rows have their own
     "loss.submodels.classifier_gradient": ("all", OF_SWITCHABLE),
     "loss.submodels.priority": ("uncertainty", OF_SWITCHABLE),
@@ -110,6 +110,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "train.schedule": ("step", "`milestones` must be set with `schedule: step`"),
     "train.milestones": ([0.6], "`milestones` must be set with `schedule: step`"),
     "train.warmup": (0.2, ALL),
+    "train.average_decay": (0.5, ALL),
     "train.gradient_clip": (0.0, ALL),
     "train.validate_every": (2, ALL),
     "train.checkpoint_every": (2, ALL),
@@ -256,8 +257,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "losses.objective losses.term"),
     (OF_SFSC, "losses.terms.compatible"),
     (OF_BCT, "losses.terms.influence"),
-    (with_tests(BCT | SFSC, 4, "assemble_bct"), "losses.terms"),
-    (NOTHING, "losses.terms.asymmetric losses.terms.distillation losses.terms.triplet"),
+    (ALL, "losses.terms losses.terms.triplet"),
+    (NOTHING, "losses.terms.asymmetric losses.terms.distillation"),
     (NOTHING, "losses.bases.arcface losses.bases.circle losses.bases.cosface"),
     (
         ALL | MEASURE,
@@ -277,7 +278,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL, "training training.build training.checkpoint training.loop training.model"),
     (NOTHING, "networks.backbones.vit_small networks.transformer networks.transformer_layers"),
     (ALL, "training.parallel training.records training.reference training.run"),
-    (ALL, "training.schedule"),
+    (ALL, "training.averaging training.schedule"),
     (ALL, "training.precision training.progress training.step training.validation"),
     (with_tests(NOTHING, 2, *ASSEMBLE), "training.assemble"),
     # A training validates by retrieval.
@@ -306,8 +307,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (DRAWINGS, "reporting.submodel_curves"),
     *((DRAWINGS, f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.conflict_map reporting.figures.twins"),  # which are not drawn here
-    (PAGE, "reporting.report"),
-    (NOTHING, "licence reporting.explain reporting.readme"),
+    (PAGE, "reporting.findings reporting.report"),
+    (NOTHING, "licence reporting.explain reporting.overview reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.finished tracking.streams"),
     # Words, and values that are in the slices beside the digests.
