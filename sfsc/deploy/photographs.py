@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sfsc.data.decoding import open_upright
 from sfsc.errors import DataError
@@ -66,7 +66,7 @@ def _open(source: Path | bytes, name: str) -> Image.Image:
         content = _read(source)
         _check_size(content)
         return open_upright(content, FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         found = "another format"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         found = f"more than {MOST_PIXELS:,} pixels"

@@ -58,6 +58,36 @@ class ModelDescription(Origin):
     precision: Literal["float32", "int8"]
     """Numbers that the weights consist of."""
 
+    @property
+    def name(self) -> str:
+        """The model in a sentence."""
+        return (
+            f"{self.method} on {self.dataset}, seed {self.seed}, width {width_key(self.width)}, "
+            f"{self.precision} (space {self.space[:12]})"
+        )
+
+
+class Files(_Record):
+    """Names of one sub-model's files, in the folder of `space.json`."""
+
+    onnx: str
+    """Float32."""
+    safetensors: str
+    """For torch."""
+    int8: str | None = None
+    """ONNX with 8-bit weights and activations, if it was asked for."""
+
+
+class Int8(_Record):
+    """What was measured of one int8 file."""
+
+    map_against_full: float
+    """mAP of test queries by it in the float32 full model's gallery, a fraction."""
+    latency_ms: float
+    """Median latency of one image, as of the float32 files."""
+    cosine: float
+    """The lowest cosine to the float32 embedding of the same test query."""
+
 
 class Space(Origin):
     """Content of `space.json`; what is measured per sub-model has the name of its width as key."""
@@ -68,8 +98,8 @@ class Space(Origin):
     """The space of each width: `space` everywhere, unless the networks were trained apart."""
     widths: tuple[Width, ...]
     """Ascending."""
-    files: dict[str, dict[Literal["onnx", "safetensors", "int8"], str]]
-    """Names of the files in this folder."""
+    files: dict[str, Files]
+    """Names of the files."""
     macs: dict[str, int]
     """Multiply-accumulates for one image."""
     parameters: dict[str, int]
@@ -78,8 +108,8 @@ class Space(Origin):
     """mAP of test queries by this width in the full model's gallery, a fraction."""
     latency_ms: dict[str, float]
     """Median latency of one image in ONNX Runtime with one thread, where it was exported, ms."""
-    int8: dict[str, dict[Literal["map_against_full", "latency_ms", "cosine"], float]] = {}
-    """The same of the int8 files, and the lowest cosine to the float32 embeddings."""
+    int8: dict[str, Int8] = {}
+    """What was measured of the int8 files; empty without them."""
     thresholds: dict[str, dict[str, float]]
     """Least cosine of "same" by pair ("0.25->1": query, gallery) and false-match rate."""
 
