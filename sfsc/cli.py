@@ -173,7 +173,8 @@ def _track(options: Namespace) -> None:
     from sfsc.tracking.mirror import mirror
 
     report = options.report or options.study.parents[1] / "reports" / options.study.name
-    mirror(options.study, report, options.stamp or options.study / "mlflow.json", uri)
+    stamp = options.stamp or options.study / "mlflow.json"
+    mirror(options.study, report, stamp, uri, onnx=options.onnx)
 
 
 def _until_a_signal() -> threading.Event:
@@ -359,6 +360,9 @@ def _add_readers(stages: _Stages) -> None:
         const=5.0,
         metavar="SECONDS",
         help="show trainings while they run: look at them every so often, until interrupted",
+    )
+    track.add_argument(
+        "--onnx", action="store_true", help="add ONNX files to the registered sub-models `best-...`"
     )
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
 
