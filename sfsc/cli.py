@@ -210,6 +210,12 @@ def _choose(options: Namespace) -> None:
     sys.stdout.write(choose.as_text(choose.measure(options.training), wishes))
 
 
+def _escalation(options: Namespace) -> None:
+    from sfsc.deploy.escalation_curve import as_text, write_escalation
+
+    sys.stdout.write(as_text(write_escalation(options.training, options.output)))
+
+
 def _index(options: Namespace) -> None:
     from sfsc.deploy.index import find_photographs, index
     from sfsc.deploy.model import OnnxEmbedder
@@ -375,7 +381,8 @@ def _add_deployment(stages: _Stages) -> None:
     choose.add_argument("--latency", metavar="TIME", help="longest latency of an image: 1ms")
     choose.add_argument("--size", metavar="BYTES", help="largest file: 100kB")
     choose.add_argument("--map", type=float, metavar="PERCENT", help="least mAP: 50")
-    for stage in (export, choose):
+    escalation = stages.add(_escalation, "Draw what escalating uncertain queries gains.", "output")
+    for stage in (export, choose, escalation):
         stage.add_argument(
             "training", type=Path, help="results/<study>/<data set>/<method>/seed<k>"
         )
