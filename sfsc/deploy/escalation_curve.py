@@ -6,6 +6,7 @@ The share is chosen on validation identities; the figure shows test identities.
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ from sfsc.errors import ResultError
 from sfsc.files import write_texts
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import width_name
-from sfsc.reporting.style import FAINT, MUTED, PAGE, label_ends, theme, width_colours
+from sfsc.reporting.style import MUTED, PAGE, readable, theme, width_colours
 from sfsc.retrieval.embed import extract_embeddings
 from sfsc.retrieval.matrix import evaluate_matrix
 from sfsc.retrieval.relevance import Labels, find_relevant
@@ -67,10 +68,8 @@ def write_escalation(run_dir: Path, output: Path) -> list[Curve]:
             f"{run_dir} must hold several sub-models of one space. Found "
             f"{', '.join(map(width_key, widths))}, trained apart. Name a training of `sfsc`."
         )
-    validation, test = (
-        _measure(finished, query, gallery)
-        for query, gallery in (("validation", "validation"), ("query", "gallery"))
-    )
+    validation = _measure(finished, "validation", "validation")
+    test = _measure(finished, "query", "gallery")
     macs = finished.run.record["macs"]
     curves = [
         Curve(
@@ -92,8 +91,8 @@ def write_escalation(run_dir: Path, output: Path) -> list[Curve]:
 def choose_share(levels: Float64s) -> float:
     """Return the smallest share that reaches `GAIN` of what escalating all queries gains.
 
-    >>> choose_share(np.linspace(0.5, 0.7, 21) + 0.1 * (SHARES > 0.32))
-    0.8
+    >>> choose_share(np.minimum(0.5 + SHARES, 0.7))
+    0.2
 
     Args:
         levels: mAP by share, as of `SHARES`.
@@ -122,34 +121,47 @@ def escalate(precision: Float64s, again: Float64s, doubt: Float64s) -> Float64s:
 
 def _measure(finished: Finished, query: Split, gallery: Split) -> list[Float64s]:
     """Return mAP by share, for each smaller sub-model, against the full model's gallery."""
-    rows = [finished.rows(split) for split in (query, gallery)]
-    vectors = [
-        extract_embeddings(finished.network, finished.prepared.images, part) for part in rows
-    ]
-    manifest = finished.prepared.manifest
-    labels = [Labels(manifest.identity[part], manifest.camera[part]) for part in rows]
-    tested = evaluate_matrix(*vectors, *labels).queries["map_step"][:, -1].astype(np.float64)
-    valid = np.flatnonzero(find_relevant(*labels).positives.counts)
-    own = rows[0][:, None] if query == gallery else np.full((len(rows[0]), 1), -1)
+    asked, indexed = (_Split.of(finished, split) for split in (query, gallery))
+    tested = evaluate_matrix(asked.vectors, indexed.vectors, asked.labels, indexed.labels)
+    precision = tested.queries["map_step"][:, -1].astype(np.float64)
+    valid = np.flatnonzero(find_relevant(asked.labels, indexed.labels).positives.counts)
     levels = []
     for switch in range(len(finished.run.widths) - 1):
-        hits = find_nearest(vectors[0][switch], vectors[1][-1], NEAREST + 1)
-        doubt = uncertainty(_without(hits.scores, rows[1][hits.images] == own))
-        levels.append(escalate(tested[switch], tested[-1], doubt[valid]))
+        hits = find_nearest(asked.vectors[switch], indexed.vectors[-1], NEAREST + 1)
+        is_own = indexed.rows[hits.images] == asked.rows[:, None]
+        doubt = uncertainty(_without(hits.scores, is_own))
+        levels.append(escalate(precision[switch], precision[-1], doubt[valid]))
     return levels
+
+
+class _Split(NamedTuple):
+    rows: NDArray[np.int64]
+    """Images of the prepared set, (N,)."""
+    labels: Labels
+    """Their identities and cameras."""
+    vectors: NDArray[np.float32]
+    """Their unit vectors by every sub-model, (M, N, D)."""
+
+    @classmethod
+    def of(cls, finished: Finished, split: Split) -> "_Split":
+        """Embed a split, or a sample of it."""
+        rows, manifest = finished.rows(split), finished.prepared.manifest
+        vectors = extract_embeddings(finished.network, finished.prepared.images, rows)
+        return cls(rows, Labels(manifest.identity[rows], manifest.camera[rows]), vectors)
 
 
 def _without(scores: NDArray[np.float32], is_own: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the scores (Q, k - 1) without the query itself, or without the last one."""
     drop = np.where(is_own.any(axis=1), is_own.argmax(axis=1), scores.shape[1] - 1)
     kept = np.arange(scores.shape[1])[None] != drop[:, None]
-    return scores[kept].reshape(len(scores), -1)
+    others: NDArray[np.float32] = scores[kept].reshape(len(scores), -1)
+    return others
 
 
 def _draw(curves: list[Curve], finished: Finished) -> Drawing:
     figure = Figure(figsize=(PAGE, 2.6))
     by_share, by_cost = figure.subplots(1, 2, sharey=True)
-    figure.subplots_adjust(left=0.07, right=0.88, bottom=0.17, top=0.9, wspace=0.07)
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.19, top=0.9, wspace=0.07)
     colours = width_colours(len(curves) + 1)
     for curve, colour in zip(curves, colours, strict=False):
         levels = 100 * np.array(curve.test)
@@ -157,18 +169,15 @@ def _draw(curves: list[Curve], finished: Finished) -> Drawing:
         for axes, x in ((by_share, 100 * SHARES), (by_cost, np.array(curve.macs))):
             axes.plot(x, levels, color=colour)
             axes.plot(x[marked], levels[marked], "o", color=colour, ms=5)
+            axes.annotate(
+                f"first by width {width_name(curve.width)}", (x[0], levels[0]), (4, -3),
+                textcoords="offset points", color=readable(colour), size=6.5, va="top",
+            )  # fmt: skip
         ends = 100 * SHARES[[0, -1]], levels[[0, -1]]
-        by_share.plot(*ends, color=FAINT, lw=1, ls=(0, (4, 3)), zorder=0)
-    by_share.set(xlabel="queries embedded again (%)", ylabel="mAP (%)")
+        by_share.plot(*ends, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=0)
+    by_share.margins(y=0.12)
+    by_share.set(xlabel="queries embedded again (%); dashed: at random", ylabel="mAP (%)")
     by_cost.set(xlabel="mean multiply-accumulates per query", xscale="log")
-    label_ends(
-        by_cost,
-        [100 * curve.test[0] for curve in curves],
-        [width_name(curve.width) for curve in curves],
-        colours[:-1],
-        heading="first width",
-    )
-    figure.text(0.01, 0.01, "dashed: queries drawn at random", color=MUTED, size=6.5)
     words = [
         f"width {width_name(curve.width)}: {100 * curve.test[0]:.1f} % without, "
         f"{100 * curve.test[SHARES.searchsorted(curve.chosen)]:.1f} % with "

@@ -75,6 +75,7 @@ def test_another_space_is_refused(
     """The sentence names both models and their spaces."""
     stranger = export(write_training(tmp_path / "other", **other), tmp_path / "stranger")
     model = tmp_path / "stranger" / "width-0_25.onnx"
+    capsys.readouterr()
     code = main(["search", str(gallery.folder), str(queries[0]), "--model", str(model)])
     method = "independent" if "kind" in other else "sfsc"
     assert code == 1

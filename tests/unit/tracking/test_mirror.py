@@ -473,9 +473,11 @@ class TestRegistry:
         mirror(results, FIGURES.parent, stamp, None, onnx=True)
         aliased = store.get_model_version_by_alias(name, "best-0_25")
         assert aliased.tags["onnx"] == "width-0_25.onnx"
-        uri = f"{aliased.source}/width-0_25.onnx"
-        path = mlflow.artifacts.download_artifacts(uri, tracking_uri=f"sqlite:///{study}/mlflow.db")
-        model = OnnxEmbedder.load(Path(path))
+        database = f"sqlite:///{study}/mlflow.db"
+        files = mlflow.artifacts.download_artifacts(
+            f"models:/{name}@best-0_25", tracking_uri=database
+        )
+        model = OnnxEmbedder.load(Path(files) / aliased.tags["onnx"])
         assert model.embed(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 8)
         monkeypatch.delattr("sfsc.tracking.registry.write_onnx")
         mirror(results, FIGURES.parent, stamp, None, onnx=True)
