@@ -36,7 +36,7 @@ def _introduction(space: Space, finished: Finished) -> str:
     height, width = space.image_size
     backbone = finished.run.record["network"]["backbone"]
     comparable = (
-        f"Embeddings of all widths can be compared by cosine (space `{space.space[:DIGITS]}`)."
+        f"Compare embeddings by cosine, of all widths alike (space `{space.space[:DIGITS]}`)."
         if len(set(space.spaces.values())) == 1
         else "The networks were trained apart: compare embeddings of one width only."
     )
@@ -68,6 +68,8 @@ def _deployment_rows(space: Space, folder: Path) -> Iterator[Sequence[str]]:
 def _comparison(space: Space, finished: Finished) -> Iterator[str]:
     """Yield the section about the unified model, if the study has its training of this seed."""
     folder = finished.run.folder
+    if space.method == "unified":
+        return
     try:
         unified = load_run(folder.parents[1] / "unified" / folder.name)
     except ResultError:

@@ -48,7 +48,7 @@ LICENCES = {
     "grocery": "MIT",
 }
 """Licence of the images by data set; others are their owner's."""
-RESIZING = {"omniglot": "ink", "grocery": "crop"}
+RESIZING = {"omniglot": "ink", "grocery": "crop", "fruits360": "crop"}
 """How a set's images were made; `stretch` where it is not said.
 
 The list is here and not in the data sets' files, where a change of it would rerun every training on

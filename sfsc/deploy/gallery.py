@@ -26,8 +26,8 @@ HEAD = "gallery.json"
 Precision = Literal["float16", "int8"]
 INT8_SCALE = 127
 """A number of a unit vector is at most 1."""
-SHARD_IMAGES = 4096
-"""Images of a shard; fewer in the last one of a run of `sfsc index`."""
+SHARD_IMAGES = 1024
+"""Images of a shard, the most that a stopped index loses; fewer in the last one of a run."""
 
 
 class Photograph(NamedTuple):

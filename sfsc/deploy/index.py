@@ -19,6 +19,8 @@ from sfsc.errors import DataError, ResultError
 
 LOGGER = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 10.0
+MISSING = "missing"
+"""Stamp of a file that is not there; a gallery keeps what it has of it."""
 Pixels = NDArray[np.uint8]
 
 
@@ -58,7 +60,11 @@ def index(
         known = dict(gallery.photographs)
         found = {os.path.abspath(path): path for path in photographs}  # noqa: PTH100 - keeps links
         stamps = {name: _stamp(path) for name, path in found.items()}
-        waiting = [Photograph(name, s) for name, s in stamps.items() if s != known.get(name)]
+        waiting = [
+            Photograph(name, stamp)
+            for name, stamp in stamps.items()
+            if stamp != known.get(name) and not (stamp == MISSING and name in known)
+        ]
         if len(waiting) < len(found):
             present = len(found) - len(waiting)
             LOGGER.info("%d of %d images are in the gallery.", present, len(found))
@@ -123,7 +129,7 @@ def check_same_model(gallery: Gallery, model: OnnxEmbedder) -> None:
     """Refuse to add the vectors of another model to a gallery.
 
     Raises:
-        ResultError: If the gallery is of another space, width or precision.
+        ResultError: If the gallery is of another space, width or precision of the weights.
     """
     ours, theirs = gallery.model, model.description
     if ours != theirs:
@@ -141,11 +147,11 @@ def _check_empty(folder: Path) -> None:
 
 
 def _stamp(path: Path) -> str:
-    """Return size and time of a file; a file that is missing has none."""
+    """Return size and time of a file, or `MISSING`."""
     try:
         status = path.stat()
     except OSError:
-        return "missing"
+        return MISSING
     return f"{status.st_size} {status.st_mtime_ns}"
 
 

@@ -57,7 +57,7 @@ class OnnxEmbedder:
                 native.InvalidGraph, native.InvalidArgument) as error:  # fmt: skip
             raise ResultError(
                 f"{path} must be a model that `sfsc export` wrote. "
-                f"Found: {' '.join(str(error).split())[:200]}. Export it again."
+                f"Found: {' '.join(str(error).split())[:200].rstrip('.')}. Export it again."
             ) from error
         return cls(session, description)
 

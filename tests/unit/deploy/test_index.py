@@ -78,6 +78,15 @@ def test_a_changed_photograph_is_embedded_again(folder: Path, full: OnnxEmbedder
     np.testing.assert_allclose(found.vectors[-1:], expected, atol=1e-3)
 
 
+def test_a_photograph_that_is_gone_stays(folder: Path, full: OnnxEmbedder, tmp_path: Path):
+    """A disk that is not mounted must not empty the gallery; removing is a command."""
+    paths = sorted(folder.rglob("*.png"))
+    index(full, paths, tmp_path / "gallery")
+    paths[0].unlink()
+    index(full, paths, tmp_path / "gallery")
+    assert names(tmp_path / "gallery") == [path.name for path in paths]
+
+
 def test_damaged_images_are_named_and_skipped(
     folder: Path, full: OnnxEmbedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
