@@ -84,7 +84,7 @@ def test_a_photograph_that_is_gone_stays(folder: Path, full: OnnxEmbedder, tmp_p
     index(full, paths, tmp_path / "gallery")
     paths[0].unlink()
     index(full, paths, tmp_path / "gallery")
-    assert names(tmp_path / "gallery") == [path.name for path in paths]
+    assert names(tmp_path / "gallery") == sorted(path.name for path in paths)
 
 
 def test_damaged_images_are_named_and_skipped(
@@ -146,7 +146,7 @@ def test_the_commands_add_and_remove(
     assert main(["remove", gallery, str(first)]) == 0
     assert names(Path(gallery)) == sorted(set(every) - {first.name})
     assert main(["remove", gallery, str(first)]) == 1
-    assert capsys.readouterr().err == (
+    assert capsys.readouterr().err.endswith(
         f"DataError: A photograph to remove must be in {gallery}. Found none at {first}.\n"
     )
     assert main(["remove", gallery, str(folder)]) == 0
