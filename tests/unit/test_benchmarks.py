@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import aggregation, evaluate_stage, loading, pipeline, step, tracking
+from benchmarks import aggregation, deploy, evaluate_stage, loading, pipeline, step, tracking
 from benchmarks.cells import Size
 from sfsc.settings.experiment import load_params
 
@@ -53,6 +53,18 @@ def test_tracking_measures_a_training_beside_a_hung_server(
     assert 0.5 < result["slowdown"] < 2
     assert 0 <= result["follower_share"] < 1
     assert result["processor_seconds_alone"] > 0
+
+
+def test_deploy_measures_latency_indexing_and_search():
+    """Small networks and a small gallery: every figure that has a limit, and positive times."""
+    widths = (0.25, 1.0)
+    result = {
+        **deploy.measure_latency("small_resnet", (24, 24), widths, ""),
+        **deploy.measure_index(2, "small_resnet", (24, 24)),
+        **deploy.measure_search(1000, n_queries=3),
+    }
+    assert set(deploy.LIMITS) < set(result)
+    assert all(value > 0 for value in result.values())
 
 
 @pytest.mark.parametrize("is_reranked", [False, True])
