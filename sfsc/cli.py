@@ -53,6 +53,13 @@ def _check(options: Namespace) -> None:
     sys.stdout.write("The parameters are valid.\n")
 
 
+def _new(options: Namespace) -> None:
+    from sfsc.new_study import new_study
+
+    lines = new_study(options.photos, options.name)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
 def _fetch(options: Namespace) -> None:
     from sfsc.data.sets.omniglot import fetch
 
@@ -231,6 +238,9 @@ def _parser() -> ArgumentParser:
 def _add_inputs(stages: _Stages) -> None:
     check = stages.add(_check, "Validate parameters.")
     check.add_argument("files", type=Path, nargs="+", help="params.yaml and overlays of it")
+    new = stages.add(_new, "Make a study of photographs, one folder for each identity.")
+    new.add_argument("photos", type=Path, help="folder of the identities' folders")
+    new.add_argument("--name", help="of the study; default: that of the folder")
     fetch = stages.add(_fetch, "Download or copy one raw archive, its digest verified.", "output")
     fetch.add_argument("--archive", required=True, help="name of the archive without .zip")
     mirror = os.environ.get("SFSC_MIRROR")
