@@ -56,7 +56,7 @@ $(READY): requirements.lock pyproject.toml
 
 # A CPU wheel of torch adds a label to the version that wheels for other machines do not have; sed removes it.
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --extra=cluster --extra=dev --extra=docs --extra=s3 --strip-extras --no-emit-index-url --no-emit-find-links \
+	$(BIN)/pip-compile --quiet --extra=cluster --extra=deploy --extra=dev --extra=docs --extra=s3 --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file=requirements.lock pyproject.toml
 	sed -i 's/^\(torch==[^+]*\)+cpu$$/\1/' requirements.lock
 

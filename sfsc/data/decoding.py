@@ -4,6 +4,7 @@ Pillow decodes. What it would pass over without a word is an error here: a JPEG 
 pixel depth that it would clip, an image that is transparent everywhere.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -40,13 +41,23 @@ def decode_image(path: Path, *, height: int, width: int, formats: tuple[str, ...
             everywhere, or is damaged.
         SyntaxError: If it is damaged; likewise other errors of Pillow.
     """
-    with Image.open(path, formats=formats) as picture:
-        if picture.format in {"JPEG", "MPO"}:
-            _check_jpeg(path.read_bytes(), picture.mode)
-        _check_depth(picture)
-        upright = _to_rgb(ImageOps.exif_transpose(picture))
+    upright = open_upright(path.read_bytes(), formats)
     resized = upright.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized, dtype=np.uint8)
+
+
+def open_upright(content: bytes, formats: tuple[str, ...] = JPEG) -> Image.Image:
+    """Return an image in RGB and its full size, as `decode_image` does before it resizes it.
+
+    Args:
+        content: The content of the file.
+        formats: The file formats to accept, by Pillow's names.
+    """
+    with Image.open(io.BytesIO(content), formats=formats) as picture:
+        if picture.format in {"JPEG", "MPO"}:
+            _check_jpeg(content, picture.mode)
+        _check_depth(picture)
+        return _to_rgb(ImageOps.exif_transpose(picture))
 
 
 def _check_jpeg(content: bytes, mode: str) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sfsc.data.transforms import to_float
@@ -86,10 +87,39 @@ def save_submodel(
 def load_submodel(folder: Path) -> ImageEmbedder:
     """Return a sub-model written by `save_submodel`."""
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    return _build(description, load_file(folder / WEIGHTS))
+
+
+def save_submodel_file(
+    network: Network,
+    switch: int,
+    path: Path,
+    *,
+    settings: Mapping[str, Any],
+    image_size: Sequence[int],
+) -> None:
+    """Write one sub-model as one file; arguments as of `save_submodel`."""
+    tensors = extract(network, switch).state_dict()
+    description = {"network": settings, "switch": switch, "image_size": list(image_size)}
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        path,
+        metadata={"submodel": json.dumps(description)},
+    )
+
+
+def load_submodel_file(path: Path) -> ImageEmbedder:
+    """Return a sub-model written by `save_submodel_file`."""
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["submodel"])
+    return _build(description, load_file(path))
+
+
+def _build(description: Mapping[str, Any], weights: dict[str, Tensor]) -> ImageEmbedder:
     settings = dict(description["network"])
     network = KINDS[settings.pop("kind", "switchable")](**settings).eval()
     submodel = extract(network, description["switch"])
-    submodel.load_state_dict(load_file(folder / WEIGHTS))
+    submodel.load_state_dict(weights)
     image_shape = (*description["image_size"], settings["image_channels"])
     return ImageEmbedder(channels_last(submodel).eval(), image_shape)
 

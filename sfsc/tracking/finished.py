@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, Metric
 
+from sfsc.deploy.space import has_one_space
 from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
 
@@ -63,13 +64,8 @@ class FinishedTraining:
 
     @property
     def has_one_space(self) -> bool:
-        """Whether embeddings of different sub-models can be compared.
-
-        They can if the sub-models share weights or learned from the same reference; networks that
-        were trained separately embed into unrelated spaces.
-        """
-        is_shared = self.run["network"].get("kind") != "each" or len(self.run["widths"]) == 1
-        return is_shared or self.run["settings"].get("reference") is not None
+        """Whether embeddings of different sub-models can be compared."""
+        return has_one_space(self.run)
 
     @property
     def stage(self) -> str:

@@ -1,0 +1,1 @@
+"""From a training to a search: exported sub-models, galleries of photographs (DESIGN.md 8)."""
