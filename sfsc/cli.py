@@ -183,6 +183,14 @@ def _track(options: Namespace) -> None:
     mirror(options.study, report, options.stamp or options.study / "mlflow.json", uri)
 
 
+def _demo(options: Namespace) -> None:
+    from sfsc.deploy.demo.exhibits import open_exhibits
+    from sfsc.deploy.demo.server import serve
+
+    with open_exhibits(options.folder, options.data) as exhibits:
+        serve(exhibits, host=options.host, port=options.port)
+
+
 def _until_a_signal() -> threading.Event:
     """Return what is set when the process is asked to end; asked again, it ends at once."""
     asked = threading.Event()
@@ -319,6 +327,12 @@ def _add_readers(stages: _Stages) -> None:
         help="show trainings while they run: look at them every so often, until interrupted",
     )
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
+
+    demo = stages.add(_demo, "A local page: a small sub-model asks the full model's gallery.")
+    demo.add_argument("folder", type=Path, help="a finished training, or an export of one")
+    demo.add_argument("--data", type=Path, metavar="PATH", help="its prepared set; default: found")
+    demo.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
+    demo.add_argument("--port", type=int, default=8000, help="default: 8000")
 
 
 if __name__ == "__main__":
