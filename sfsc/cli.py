@@ -211,6 +211,57 @@ def _explain(options: Namespace) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
+def _export(options: Namespace) -> None:
+    from sfsc.deploy.export import export
+
+    export(options.training, options.output, int8=options.int8)
+
+
+def _choose(options: Namespace) -> None:
+    from sfsc.deploy import choose
+
+    wishes = choose.parse_wishes(options.latency, options.size, options.map)
+    sys.stdout.write(choose.as_text(choose.measure(options.training), wishes))
+
+
+def _index(options: Namespace) -> None:
+    from sfsc.deploy.index import find_photographs, index
+    from sfsc.deploy.model import OnnxEmbedder
+
+    index(
+        OnnxEmbedder.load(options.model, threads=options.threads),
+        find_photographs(options.photographs, sys.stdin),
+        options.output,
+        precision=options.precision,
+        threads=options.threads,
+    )
+
+
+def _remove(options: Namespace) -> None:
+    from sfsc.deploy.index import remove
+
+    remove(options.gallery, options.photographs)
+
+
+def _search(options: Namespace) -> None:
+    from sfsc.deploy.search import Request, answer
+
+    answer(
+        Request(
+            gallery=options.gallery,
+            queries=options.queries,
+            model=options.model,
+            top=options.top,
+            share=options.escalate,
+            larger=options.larger,
+            rate=options.threshold,
+            page=options.html,
+        ),
+        sys.stdout,
+        is_json=options.json,
+    )
+
+
 class _Stages:
     """The subcommands of a parser."""
 
@@ -240,6 +291,7 @@ def _parser() -> ArgumentParser:
     _add_runs(stages)
     _add_reports(stages)
     _add_readers(stages)
+    _add_deployment(stages)
     return parser
 
 
@@ -333,6 +385,53 @@ def _add_readers(stages: _Stages) -> None:
     demo.add_argument("--data", type=Path, metavar="PATH", help="its prepared set; default: found")
     demo.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
     demo.add_argument("--port", type=int, default=8000, help="default: 8000")
+
+
+def _add_deployment(stages: _Stages) -> None:
+    """Add the commands that take a training home (docs/deploy.md)."""
+    export = stages.add(_export, "Write each sub-model as ONNX and safetensors.", "output")
+    export.add_argument("--int8", action="store_true", help="8-bit files, too")
+    choose = stages.add(_choose, "Which sub-model fits, from numbers of this machine.")
+    choose.add_argument("--latency", metavar="TIME", help="longest latency of an image: 1ms")
+    choose.add_argument("--size", metavar="BYTES", help="largest file: 100kB")
+    choose.add_argument("--map", type=float, metavar="PERCENT", help="least mAP: 50")
+    for stage in (export, choose):
+        stage.add_argument(
+            "training", type=Path, help="results/<study>/<data set>/<method>/seed<k>"
+        )
+    _add_galleries(stages)
+
+
+def _add_galleries(stages: _Stages) -> None:
+    index = stages.add(_index, "Embed photographs into a gallery; goes on where it stopped.")
+    index.add_argument("photographs", help="a folder, a file, or - for a list on standard input")
+    index.add_argument("-o", "--output", type=Path, required=True, metavar="GALLERY")
+    index.add_argument(
+        "--precision", choices=("float16", "int8"), default="float16", help="of the vectors"
+    )
+    index.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    remove = stages.add(_remove, "Remove photographs from a gallery; their files stay.")
+    remove.add_argument("gallery", type=Path)
+    remove.add_argument("photographs", type=Path, nargs="+", help="files or folders")
+    search = stages.add(_search, "Find the nearest photographs of a gallery.")
+    search.add_argument("gallery", type=Path)
+    search.add_argument("queries", type=Path, nargs="+", metavar="QUERY", help="photographs")
+    search.add_argument("--top", type=int, default=10, help="hits of each query")
+    search.add_argument("--html", type=Path, metavar="FILE", help="write the hits as a page, too")
+    search.add_argument("--json", action="store_true", help="print JSON")
+    search.add_argument(
+        "--threshold", metavar="RATE", help="say same or not: fmr=0.01, a rate of space.json"
+    )
+    search.add_argument(
+        "--escalate", type=float, metavar="SHARE", help="embed the most uncertain queries again"
+    )
+    search.add_argument(
+        "--with", type=Path, metavar="MODEL", dest="larger", help="sub-model of --escalate"
+    )
+    for stage in (index, search):
+        stage.add_argument(
+            "--model", type=Path, required=True, metavar="FILE", help="ONNX file of `sfsc export`"
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr, softmax
 
 NEAREST = 100
 """Nearest gallery images whose scores tell how uncertain a query is."""
@@ -20,11 +21,8 @@ def uncertainty(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     Args:
         scores: Cosines of each query's `NEAREST` nearest images, (Q, k).
     """
-    logits = (scores - scores.max(axis=1, keepdims=True)).astype(np.float64) / TEMPERATURE
-    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    entropy: NDArray[np.float64] = -(shares * np.log(shares, where=shares > 0, out=logits)).sum(
-        axis=1
-    )
+    shares = softmax(scores.astype(np.float64) / TEMPERATURE, axis=1)
+    entropy: NDArray[np.float64] = entr(shares).sum(axis=1)
     return entropy
 
 

@@ -82,13 +82,13 @@ class Gallery:
         try:
             head = Head.model_validate_json((folder / HEAD).read_text(encoding="utf-8"))
         except (OSError, ValidationError, UnicodeDecodeError) as error:
-            raise _damage(folder, folder / HEAD, error) from error
+            raise _damage(folder, folder / HEAD, str(error)) from error
         return cls(folder, head)
 
     @classmethod
     def create(cls, folder: Path, model: ModelDescription, precision: Precision) -> "Gallery":
         """Write an empty gallery."""
-        return cls(folder, Head(model=model, precision=precision))._save()
+        return cls(folder, Head(model=model, precision=precision)).save(())
 
     @property
     def model(self) -> ModelDescription:
@@ -137,7 +137,7 @@ class Gallery:
             photographs: The images.
             vectors: Their unit vectors, (n, D).
         """
-        return self._save(*self.head.shards, self._write(photographs, self._encode(vectors)))
+        return self.save((*self.head.shards, self._write(photographs, self._encode(vectors))))
 
     def remove(self, paths: Collection[str]) -> "Gallery":
         """Remove images; paths that it does not hold are ignored.
@@ -145,7 +145,9 @@ class Gallery:
         Args:
             paths: Their absolute paths.
         """
-        unwanted, shards = frozenset(paths), []
+        if not paths:
+            return self
+        unwanted, shards = frozenset(paths), list[Shard]()
         for shard in self.head.shards:
             photographs, vectors = self._read(shard)
             kept = [row for row, photo in enumerate(photographs) if photo.path not in unwanted]
@@ -153,7 +155,7 @@ class Gallery:
                 shards.append(shard)
             elif kept:
                 shards.append(self._write([photographs[row] for row in kept], vectors[kept]))
-        return self._save(*shards)
+        return self.save(shards)
 
     def _encode(self, vectors: NDArray[np.float32]) -> NDArray[np.float16 | np.int8]:
         if self.head.precision == "int8":
@@ -178,16 +180,21 @@ class Gallery:
             with safe_open(path, framework="numpy") as file:
                 vectors = file.get_tensor("vectors")
                 photographs = [Photograph(**p) for p in json.loads(file.metadata()["images"])]
-            expected = (shard.images, self.model.embedding_dim)
-            if vectors.shape != expected or len(photographs) != shard.images:
-                raise ValueError(f"{vectors.shape} vectors of {len(photographs)} images")
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise _damage(self.folder, path, error) from error
+            raise _damage(self.folder, path, str(error)) from error
+        n, dim = shard.images, self.model.embedding_dim
+        if vectors.shape != (n, dim) or len(photographs) != n:
+            found = f"vectors of shape {vectors.shape} for {len(photographs)} images, not {n, dim}"
+            raise _damage(self.folder, path, found)
         return photographs, vectors
 
-    def _save(self, *shards: Shard) -> "Gallery":
-        """Replace `gallery.json`, then delete the shards that it no longer lists."""
-        head = self.head.model_copy(update={"shards": shards})
+    def save(self, shards: Sequence[Shard]) -> "Gallery":
+        """Replace `gallery.json`, then delete the shards that it no longer lists.
+
+        Args:
+            shards: The shards that it is to list.
+        """
+        head = self.head.model_copy(update={"shards": tuple(shards)})
         write_texts({self.folder / HEAD: head.model_dump_json(indent=1) + "\n"})
         for path in self.folder.glob("shard-*.safetensors"):
             if path.name not in {shard.name for shard in shards}:
@@ -195,8 +202,8 @@ class Gallery:
         return Gallery(self.folder, head)
 
 
-def _damage(folder: Path, path: Path, error: Exception) -> ResultError:
-    found = " ".join(str(error).split())[:200].rstrip(".")
+def _damage(folder: Path, path: Path, error: str) -> ResultError:
+    found = " ".join(error.split())[:200].rstrip(".")
     return ResultError(
         f"{folder} must be a gallery that `sfsc index` wrote. Found {path.name} unreadable: "
         f"{found}. Restore the file, or index into a new folder."

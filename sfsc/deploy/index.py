@@ -60,14 +60,38 @@ def index(
         stamps = {name: _stamp(path) for name, path in found.items()}
         waiting = [Photograph(name, s) for name, s in stamps.items() if s != known.get(name)]
         if len(waiting) < len(found):
-            LOGGER.info(
-                "%d of %d images are in the gallery.", len(found) - len(waiting), len(found)
-            )
+            present = len(found) - len(waiting)
+            LOGGER.info("%d of %d images are in the gallery.", present, len(found))
         gallery = gallery.remove([photo.path for photo in waiting if photo.path in known])
         gallery = _add(gallery, model, waiting, threads)
     if not gallery.head.shards:
         raise DataError(f"A gallery must have images. Found none of {len(found)} readable.")
     return gallery
+
+
+def remove(folder: Path, photographs: Sequence[Path]) -> None:
+    """Remove photographs from a gallery; their files stay.
+
+    Args:
+        folder: Folder of the gallery.
+        photographs: Files, or folders of them, which need not exist any more.
+
+    Raises:
+        ResultError: If the gallery is damaged.
+        DataError: If it holds none of one of them.
+    """
+    with Gallery.open(folder).locked():
+        gallery, unwanted = Gallery.open(folder), set[str]()
+        for path in photographs:
+            name = os.path.abspath(path)  # noqa: PTH100 - as indexed
+            found = {p.path for p in gallery.photographs if f"{p.path}/".startswith(f"{name}/")}
+            if not found:
+                raise DataError(
+                    f"A photograph to remove must be in {folder}. Found none at {path}."
+                )
+            unwanted |= found
+        gallery.remove(unwanted)
+    LOGGER.info("%d images removed.", len(unwanted))
 
 
 def find_photographs(source: str, listed: TextIO) -> list[Path]:
@@ -134,12 +158,8 @@ def _add(
         photos: list[Photograph] = []
         vectors: list[NDArray[np.float32]] = []
         for batch, images in _decode(model, waiting[first : first + SHARD_IMAGES], threads):
-            whole = [
-                (p, image) for p, image in zip(batch, images, strict=True) if image is not None
-            ]
-            if whole:
-                vectors.append(model.embed([image for _, image in whole]))
-                photos += [photo for photo, _ in whole]
+            vectors.append(model.embed([image for image in images if image is not None]))
+            photos += [p for p, image in zip(batch, images, strict=True) if image is not None]
             progress.tell(len(batch))
         if photos:
             gallery = gallery.add(photos, np.concatenate(vectors))

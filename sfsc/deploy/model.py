@@ -95,8 +95,8 @@ class OnnxEmbedder:
         Raises:
             ValueError: If the images have another shape or type.
         """
-        array = np.asarray(images)
         expected = (*self.image_size, self.description.image_channels)
+        array = np.asarray(images) if len(images) else np.empty((0, *expected), np.uint8)
         if array.dtype != np.uint8 or array.shape[1:] != expected:
             raise ValueError(
                 f"Images must be uint8 (B, {', '.join(map(str, expected))}). "

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from sfsc.data.decoding import open_upright
 from sfsc.errors import DataError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP")
-"""Formats to accept, by Pillow's names. SVG and HTML are programs, not pixels."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+"""Formats to accept, by Pillow's names; SVG and HTML are none of them."""
 SUFFIXES = frozenset((".jpg", ".jpeg", ".mpo", ".png", ".webp", ".bmp"))
 """Names of files that a folder is searched for."""
 MOST_BYTES = 64_000_000
@@ -59,6 +59,19 @@ def open_photograph(
     if channels == 3:
         return pixels
     return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.uint8)[:, :, None]
+
+
+def make_thumbnail(source: Path | bytes, side: int = 160) -> bytes:
+    """Return a photograph as a JPEG file of at most `side` x `side` pixels, for a page.
+
+    Raises:
+        DataError: As `open_photograph`.
+    """
+    image = _open(source, str(source) if isinstance(source, Path) else "The photograph")
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=85)
+    return buffer.getvalue()
 
 
 def _open(source: Path | bytes, name: str) -> Image.Image:
