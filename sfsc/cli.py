@@ -184,9 +184,11 @@ def _track(options: Namespace) -> None:
 
 
 def _demo(options: Namespace) -> None:
-    from sfsc.deploy.demo.exhibits import open_exhibits
-    from sfsc.deploy.demo.server import serve
+    from sfsc.deploy.extra import needs_deploy_extra
 
+    with needs_deploy_extra():
+        from sfsc.deploy.demo.exhibits import open_exhibits
+        from sfsc.deploy.demo.server import serve
     with open_exhibits(options.folder, options.data) as exhibits:
         serve(exhibits, host=options.host, port=options.port)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import uvicorn
@@ -58,6 +58,9 @@ HEADERS = {
 }
 BYTES = "application/octet-stream"
 Split = Literal["query", "gallery"]
+Headers = dict[str, str]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def serve(exhibits: Exhibits, *, host: str = "127.0.0.1", port: int = 8000) -> None:
@@ -191,10 +194,8 @@ def _add_pictures(app: FastAPI, exhibits: Exhibits) -> None:
 
     @app.post("/photographs")
     async def photograph(request: Request) -> Response:
-        content = await _read_body(request, MOST_BYTES)
-        start = time.perf_counter()
-        decoded = await run_in_threadpool(decode, content)
-        return _timed(Response(decoded.tobytes(), media_type=BYTES), start)
+        decoded, headers = await _timed(decode, await _read_body(request, MOST_BYTES))
+        return Response(decoded.tobytes(), headers=headers, media_type=BYTES)
 
 
 def _pixels(exhibits: Exhibits, split: Split, place: int) -> NDArray[np.uint8]:
@@ -213,9 +214,8 @@ def _add_search(app: FastAPI, exhibits: Exhibits) -> None:
         description = embedder.description
         shape = (1, *description.image_size, description.image_channels)
         images = np.frombuffer(await _read_exactly(request, int(np.prod(shape))), np.uint8)
-        start = time.perf_counter()
-        vectors = await run_in_threadpool(embedder.embed, images.reshape(shape))
-        return _timed(Response(vectors.tobytes(), media_type=BYTES), start)
+        vectors, headers = await _timed(embedder.embed, images.reshape(shape))
+        return Response(vectors.tobytes(), headers=headers, media_type=BYTES)
 
     @app.post("/search")
     async def search(request: Request, query: int | None = None) -> Response:
@@ -225,9 +225,8 @@ def _add_search(app: FastAPI, exhibits: Exhibits) -> None:
         vector = np.frombuffer(await _read_exactly(request, size), "<f4").astype(np.float32)
         if not abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) < 1e-3:
             raise HTTPException(400, "An embedding must have length 1. Found another.")
-        start = time.perf_counter()
-        answer = await run_in_threadpool(exhibits.search, vector, query)
-        return _timed(JSONResponse(asdict(answer)), start)
+        answer, headers = await _timed(exhibits.search, vector, query)
+        return JSONResponse(asdict(answer), headers=headers)
 
 
 def _model(exhibits: Exhibits, key: str) -> Model:
@@ -255,8 +254,13 @@ async def _read_body(request: Request, most: int) -> bytes:
     return bytes(content)
 
 
-def _timed(response: Response, start: float) -> Response:
-    """Tell the browser how long the work took, in milliseconds."""
-    milliseconds = 1000 * (time.perf_counter() - start)
-    response.headers["Server-Timing"] = f"work;dur={milliseconds:.3f}"
-    return response
+async def _timed(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, Headers]:
+    """Return the result of some work in a thread, and the header with its milliseconds."""
+
+    def measured() -> tuple[T, Headers]:
+        start = time.perf_counter()
+        result = work(*args, **kwargs)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        return result, {"Server-Timing": f"work;dur={milliseconds:.3f}"}
+
+    return await run_in_threadpool(measured)

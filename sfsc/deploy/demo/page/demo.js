@@ -18,7 +18,9 @@ function element(name, properties = {}, ...children) {
   return made
 }
 
-const widthName = key => FRACTIONS[key] ?? key
+const isFull = key => key === state.about.models.at(-1).key
+const widthName = key => isFull(key) ? 'full' : FRACTIONS[key] ?? key
+const modelName = key => isFull(key) ? 'the full model' : `width ${widthName(key)}`
 const percent = share => `${(100 * share).toFixed(1)} %`
 
 function duration(milliseconds) {
@@ -62,32 +64,32 @@ function showWidths() {
   page('widths').replaceChildren(...models.map(model => {
     const input = element('input', { type: 'radio', name: 'width', value: model.key, checked: model.key === state.key })
     input.addEventListener('change', () => { state.key = model.key; showAnswer() })
-    const full = model === models.at(-1) ? ' (full)' : ''
-    return element('label', {}, input, element('b', { textContent: widthName(model.key) + full }),
+    return element('label', {}, input, element('b', { textContent: widthName(model.key) }),
       element('small', { textContent: size(model.bytes) }))
   }))
 }
 
 function showQueries() {
   const { queries } = state.about
-  const places = [...Array(Math.min(THUMBS, queries)).keys()].map(step => (state.first + step * stride(queries)) % queries)
+  const places = []
+  for (let place = state.first; place < queries; place += stride()) places.push(place)
   page('queries').replaceChildren(...places.map(place => {
     const input = element('input', { type: 'radio', name: 'query', value: place, checked: place === state.query?.place })
     input.addEventListener('change', () => run(() => chooseTestQuery(place)))
     input.setAttribute('aria-label', `Test query ${place}`)
     return element('label', {}, input, element('img', { src: `/pictures/query/${place}.png`, alt: '' }))
   }))
-  page('more').hidden = queries <= THUMBS
+  page('more').hidden = stride() === 1
 }
 
-/** Return a step between test queries that shows many identities at once. */
-function stride(queries) {
-  return Math.max(1, Math.floor(queries / THUMBS))
+/** Return the step between test queries by which those that are shown are of many identities. */
+function stride() {
+  return Math.ceil(state.about.queries / THUMBS)
 }
 
 function listen() {
   page('more').addEventListener('click', () => {
-    state.first = (state.first + 1) % stride(state.about.queries)
+    state.first = (state.first + 1) % stride()
     showQueries()
   })
   page('file').addEventListener('change', event => {
@@ -141,7 +143,10 @@ async function ask(query) {
   state.answers = new Map()
   page('query').src = query.picture
   page('query').alt = query.name
-  page('caption').textContent = query.name
+  page('query').className = query.place === null ? 'photo' : ''
+  const [height, width] = state.about.image_size
+  page('caption').replaceChildren(element('b', { textContent: query.name }),
+    `${query.place === null ? 'embedded as ' : ''}${width} × ${height} pixels`)
   const keys = state.about.models.map(model => model.key)
   for (const key of [state.key, ...keys.filter(key => key !== state.key)]) {
     const answer = await askAt(key, query)
@@ -178,7 +183,7 @@ function showSteps(answer) {
     : [duration(query.read), `decoded and resized from ${size(query.bytes)}`]
   const steps = [
     ['Read', ...read],
-    ['Embed', duration(answer.milliseconds), `width ${widthName(state.key)}, ${where}`],
+    ['Embed', duration(answer.milliseconds), `by ${modelName(state.key)}, ${where}`],
     ['Send', size(answer.sent), what],
     ['Search', duration(answer.searched), `${about.gallery.toLocaleString('en')} vectors, exactly`],
   ]
@@ -188,7 +193,7 @@ function showSteps(answer) {
 }
 
 function verdict(answer) {
-  const by = `Query by width ${widthName(state.key)}, gallery by the full model. `
+  const by = `Query by ${modelName(state.key)}, gallery by the full model. `
   if (state.query.place === null) return `${by}Who or what a photograph shows is unknown here, so no hit is marked.`
   if (answer.first === null) return `${by}No image of the gallery shows the query's identity.`
   return `${by}The first image of the query's identity has rank ${answer.first}.`
@@ -205,7 +210,7 @@ function card(hit, rank) {
 }
 
 function showComparison() {
-  const heads = ['Width', `First ${COMPARED} hits`, 'Embed', state.query.place === null ? 'As the full model' : 'First match', 'mAP, all queries']
+  const heads = ['Width', `First ${COMPARED} hits`, 'Embed', state.query.place === null ? 'As the full model' : 'First match', 'Test mAP']
   const header = element('div', { className: 'row head', role: 'row' },
     ...heads.map(text => element('span', { role: 'columnheader', textContent: text })))
   const rows = state.about.models.map(model => {
