@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2**14
-"""Gallery images scored at once: the scores stay in the processor's cache."""
-BLOCK_SCORES = 2**21
+BLOCK = 2**16
+"""Gallery images scored at once: enough for the matrix product to run at full speed."""
+BLOCK_SCORES = 2**23
 """Most scores in memory at once, beside the hits."""
 FAISS_IMAGES = 1_000_000
 """Gallery images from which faiss searches, where it is installed."""

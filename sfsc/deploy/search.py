@@ -62,9 +62,9 @@ def answer(request: Request, output: TextIO, *, is_json: bool) -> None:
         DataError: If a query is no whole photograph.
     """
     _check(request)
-    gallery = Gallery.open(request.gallery)
     files = [path for path in (request.model, request.larger) if path]
     models = [OnnxEmbedder.load(path) for path in files]
+    gallery = Gallery.open(request.gallery)
     thresholds = {
         model.width: threshold_of(gallery, path, model.width, request.rate)
         for path, model in zip(files, models, strict=True)

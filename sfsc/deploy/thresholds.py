@@ -20,7 +20,7 @@ def estimate_thresholds(
     >>> angles = np.linspace(0, np.pi, 101, dtype=np.float32)
     >>> vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     >>> sorted(estimate_thresholds(vectors, vectors, identity))
-    ['fmr=0.01', 'fmr=0.1']
+    ['fmr=0.001', 'fmr=0.01', 'fmr=0.1']
 
     Args:
         query: Unit vectors of some images by one sub-model, (V, D).
