@@ -1,6 +1,8 @@
-"""A new user's way: from photographs to a trained study, by the commands that are printed."""
+"""A new user's way: from photographs to a search over them, by the commands that are printed."""
 
+import json
 import re
+import shlex
 
 import pytest
 import yaml
@@ -20,9 +22,9 @@ TINY = {
 """What makes the study of a test short."""
 
 
-def test_photos_become_a_trained_study(workspace: Workspace):
-    """`sfsc new`, `sfsc check` and the command that was printed, on a set without cameras."""
-    without_cameras(write_photos(workspace.folder / "my photos/cars"))
+def test_photos_become_a_search_over_them(workspace: Workspace):
+    """`sfsc new`, `sfsc check`, what is printed, and a search, on a set without cameras."""
+    photos = without_cameras(write_photos(workspace.folder / "my photos/cars"))
     made = workspace.stage(["new", "my photos/cars"])
     assert made.returncode == 0, made.stderr
     checked = workspace.stage(["check", "params.yaml", "studies/cars.yaml"])
@@ -38,6 +40,20 @@ def test_photos_become_a_trained_study(workspace: Workspace):
     result = workspace.run("--", "all")
     assert result.returncode == 0, result.stdout
     assert (workspace.folder / "reports/cars/index.html").exists()
-    run = re.search(r"sfsc export (\S+)", made.stdout)
-    assert run, made.stdout
-    assert (workspace.folder / run[1] / "model.safetensors").exists()
+    export = re.search(r"sfsc (export .+)", made.stdout)
+    assert export, made.stdout
+    run(workspace, export[1])
+    run(workspace, "index --model exports/cars/width-1.onnx 'my photos/cars' --output gallery")
+    files = [str(file) for file in photos.glob("*/*.jpg")]
+    query = shlex.quote(files[0])
+    found = run(workspace, f"search gallery {query} --model exports/cars/width-0_25.onnx --json")
+    (answer,) = json.loads(found)
+    assert len(answer["hits"]) == 10
+    assert {hit["path"] for hit in answer["hits"]} <= set(files)
+
+
+def run(workspace: Workspace, command: str) -> str:
+    """Run a command of `sfsc` and return what it prints."""
+    result = workspace.stage(shlex.split(command))
+    assert result.returncode == 0, result.stderr
+    return result.stdout
