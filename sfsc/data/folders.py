@@ -21,6 +21,7 @@ from sfsc.data.manifest import Manifest, Row, Split
 from sfsc.data.mistakes import name_some
 from sfsc.data.sets.custom import FORMATS
 from sfsc.data.splits import hold_out
+from sfsc.errors import DataError
 
 LOGGER = logging.getLogger(__name__)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -55,8 +56,14 @@ def list_photos(folder: Path) -> tuple[list[Photo], list[str]]:
 
     Returns:
         The photographs, and a sentence about each kind of mistake in the layout.
+
+    Raises:
+        DataError: If a folder cannot be read.
     """
-    files = [file.relative_to(folder) for file in _walk(folder, levels=3)]
+    try:
+        files = [file.relative_to(folder) for file in _walk(folder, levels=3)]
+    except OSError as error:
+        raise DataError(f"{folder} and its folders must be readable. Found: {error}.") from error
     images = [file for file in files if file.suffix.lower() in SUFFIXES]
     if others := sorted(set(files) - set(images)):
         LOGGER.info(

@@ -180,6 +180,14 @@ def test_a_photograph_is_embedded_and_answered(page: Browser, demo: Demo):
     assert rows[-1] == "10 of 10"
 
 
+def test_the_last_of_many_queries_is_answered(page: Browser):
+    """However fast they are chosen, in whatever order their pixels come."""
+    page.run("for (const one of document.querySelectorAll('[name=query]')) one.click()")
+    wait_until_done(page, "Test query 30")
+    assert page.find("//p[@id='caption']").text.startswith("Test query 30")
+    assert page.run("return document.querySelector('[name=query]:checked').value") == "30"
+
+
 def test_a_hostile_file_is_refused_on_the_page(page: Browser, tmp_path: Path):
     """The sentence is shown, and the answer before it stays."""
     file = tmp_path / "picture.jpg"

@@ -10,6 +10,7 @@ from sfsc.data.folders import Photo, choose_image_size, list_photos, list_rows
 from sfsc.data.integrity import find_gaps
 from sfsc.data.manifest import Manifest
 from sfsc.data.official import hold_out_validation
+from sfsc.errors import DataError
 
 EIGHT = [f"{identity}/{number}.jpg" for identity in "abcdefgh" for number in "12"]
 SEEN = [f"{identity}/{camera}/1.jpg" for identity in "abcdefgh" for camera in ("phone", "studio")]
@@ -44,6 +45,17 @@ def test_a_link_to_a_folder_is_followed(tmp_path: Path):
     (tmp_path / "photos/a/loop").symlink_to(tmp_path / "photos")
     _, mistakes = list_photos(tmp_path / "photos")
     assert mistakes[0].startswith("Every image must be in the folder of its identity")
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The sentence has the system's reason."""
+
+    def fail(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    with pytest.raises(DataError, match=r"its folders must be readable\. Found: .*denied: '/"):
+        list_photos(tmp_path)
 
 
 @pytest.mark.parametrize(

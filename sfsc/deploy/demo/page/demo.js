@@ -7,7 +7,7 @@ const AGREED = 10    // hits whose agreement with the full model is counted
 const FRACTIONS = { 0.125: '1/8', 0.25: '1/4', 0.375: '3/8', 0.5: '1/2', 0.625: '5/8', 0.75: '3/4', 0.875: '7/8' }
 
 const page = id => document.getElementById(id)
-const state = { about: null, isLocal: false, first: 0, query: null, key: null, answers: new Map() }
+const state = { about: null, isLocal: false, first: 0, turn: 0, query: null, key: null, answers: new Map() }
 
 /** Return an element with properties and children. */
 function element(name, properties = {}, ...children) {
@@ -123,24 +123,29 @@ async function run(action) {
 }
 
 async function chooseTestQuery(place) {
-  const response = await request(`/pixels/query/${place}`)
-  const pixels = new Uint8Array(await response.arrayBuffer())
-  for (const input of document.querySelectorAll('[name=query]')) input.checked = Number(input.value) === place
-  await ask({ place, pixels, picture: `/pictures/query/${place}.png`, name: `Test query ${place}`, read: null })
+  await ask(request(`/pixels/query/${place}`), () => (
+    { place, picture: `/pictures/query/${place}.png`, name: `Test query ${place}`, read: null }))
 }
 
 async function choosePhotograph(file) {
-  const response = await request('/photographs', file)
-  const pixels = new Uint8Array(await response.arrayBuffer())
-  for (const input of document.querySelectorAll('[name=query]')) input.checked = false
-  await ask({ place: null, pixels, picture: URL.createObjectURL(file), name: file.name, read: workTime(response), bytes: file.size })
+  await ask(request('/photographs', file), response => (
+    { place: null, picture: URL.createObjectURL(file), name: file.name, read: workTime(response), bytes: file.size }))
 }
 
-/** Ask with the chosen width first, then with the others. */
-async function ask(query) {
+/** Ask for what the pixels show, unless another query is chosen before they are here. */
+async function ask(pixels, describe) {
+  const turn = state.turn += 1
+  const response = await pixels
+  const query = { pixels: new Uint8Array(await response.arrayBuffer()) }
+  if (turn === state.turn) await show(Object.assign(query, describe(response)))
+}
+
+/** Show the answers to a query: at the chosen width first, then at the others. */
+async function show(query) {
   if (state.query?.place === null) URL.revokeObjectURL(state.query.picture)
   state.query = query
   state.answers = new Map()
+  for (const input of document.querySelectorAll('[name=query]')) input.checked = Number(input.value) === query.place
   page('query').src = query.picture
   page('query').alt = query.name
   page('query').className = query.place === null ? 'photo' : ''
