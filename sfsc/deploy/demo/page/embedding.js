@@ -1,6 +1,7 @@
 // Embeds a query: in this browser by ONNX Runtime Web or, where that is missing, on the server.
 
-const LONG_ENOUGH = 30  // ms: a browser's clock is too coarse for one run of a small network
+const ROUNDS = 5  // whose median is robust against whatever else the machine does
+const ROUND = 6   // ms: a browser's clock is too coarse for one run of a small network
 const sessions = new Map()
 let runtime = null
 
@@ -28,15 +29,24 @@ async function embedHere(key, pixels, shape) {
   if (!sessions.has(key)) sessions.set(key, load(key))
   const session = await sessions.get(key)
   const images = new runtime.Tensor('uint8', pixels, [1, ...shape])
-  let { embeddings } = await session.run({ images })  // the first run reserves memory
-  const start = performance.now()
-  let runs = 0
-  while (runs === 0 || (performance.now() - start < LONG_ENOUGH && runs < 100)) {
-    ({ embeddings } = await session.run({ images }))
-    runs += 1
-  }
-  const milliseconds = (performance.now() - start) / runs
+  const { embeddings } = await session.run({ images })
+  const milliseconds = await time(() => session.run({ images }))
   return { vector: embeddings.data, milliseconds, sent: embeddings.data.byteLength }
+}
+
+/** Return the milliseconds of a run: the median of the rounds' means. */
+async function time(run) {
+  const means = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const start = performance.now()
+    let runs = 0
+    do {
+      await run()
+      runs += 1
+    } while (performance.now() - start < ROUND)
+    means.push((performance.now() - start) / runs)
+  }
+  return means.sort((a, b) => a - b)[(ROUNDS - 1) / 2]
 }
 
 async function load(key) {
