@@ -180,7 +180,8 @@ def _track(options: Namespace) -> None:
     from sfsc.tracking.mirror import mirror
 
     report = options.report or options.study.parents[1] / "reports" / options.study.name
-    mirror(options.study, report, options.stamp or options.study / "mlflow.json", uri)
+    stamp = options.stamp or options.study / "mlflow.json"
+    mirror(options.study, report, stamp, uri, onnx=options.onnx)
 
 
 def _demo(options: Namespace) -> None:
@@ -224,6 +225,12 @@ def _choose(options: Namespace) -> None:
 
     wishes = choose.parse_wishes(options.latency, options.size, options.map)
     sys.stdout.write(choose.as_text(choose.measure(options.training), wishes))
+
+
+def _escalation(options: Namespace) -> None:
+    from sfsc.deploy.escalation_curve import as_text, write_escalation
+
+    sys.stdout.write(as_text(write_escalation(options.training, options.output)))
 
 
 def _index(options: Namespace) -> None:
@@ -380,6 +387,9 @@ def _add_readers(stages: _Stages) -> None:
         metavar="SECONDS",
         help="show trainings while they run: look at them every so often, until interrupted",
     )
+    track.add_argument(
+        "--onnx", action="store_true", help="add ONNX files to the registered sub-models `best-...`"
+    )
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
 
     demo = stages.add(_demo, "A local page: a small sub-model asks the full model's gallery.")
@@ -397,7 +407,8 @@ def _add_deployment(stages: _Stages) -> None:
     choose.add_argument("--latency", metavar="TIME", help="longest latency of an image: 1ms")
     choose.add_argument("--size", metavar="BYTES", help="largest file: 100kB")
     choose.add_argument("--map", type=float, metavar="PERCENT", help="least mAP: 50")
-    for stage in (export, choose):
+    escalation = stages.add(_escalation, "Draw what escalating uncertain queries gains.", "output")
+    for stage in (export, choose, escalation):
         stage.add_argument(
             "training", type=Path, help="results/<study>/<data set>/<method>/seed<k>"
         )

@@ -56,7 +56,8 @@ def write_training(root: Path, *, kind: str = "switchable", seed: int = 0) -> Pa
         "train_identities": 6, "macs": [c.macs for c in costs],
         "parameters": [c.parameters for c in costs], "wall_seconds": 1.0, "git_revision": "f" * 40,
         "git_clean": True, "config_digest": "c" * 64, "data_digest": "d" * 64, "environment": {},
-        "validation": [],
+        "validation": [{"epoch": 1, "map": [[0.5] * 2] * 2, "average_map": 0.5}],
+        "code_digest": "e" * 16, "finished": "2026-01-02T03:04:05+00:00",
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))
     section = Evaluate(average_precision="step", ranks=(1,))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2**16
+BLOCK = 2**17
 """Gallery images scored at once: enough for the matrix product to run at full speed."""
-BLOCK_SCORES = 2**23
+BLOCK_SCORES = 2**24
 """Most scores in memory at once, beside the hits."""
 FAISS_IMAGES = 1_000_000
 """Gallery images from which faiss searches, where it is installed."""
@@ -55,8 +55,11 @@ def _search(query: NDArray[np.float32], gallery: NDArray[np.float32], k: int) ->
     rows = np.arange(len(query))
     images = np.zeros((len(query), k), dtype=np.int64)
     scores = np.full((len(query), k), -np.inf, dtype=np.float32)
+    memory = np.empty(len(query) * min(BLOCK, len(gallery)), dtype=np.float32)
     for first in range(0, len(gallery), BLOCK):
-        block = query @ gallery[first : first + BLOCK].T
+        part = gallery[first : first + BLOCK]
+        block = memory[: len(query) * len(part)].reshape(len(query), len(part))
+        np.matmul(query, part.T, out=block)
         for row in rows[block.max(axis=1) > scores[:, -1]]:
             new = np.flatnonzero(block[row] > scores[row, -1])
             if len(new) > k:

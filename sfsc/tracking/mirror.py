@@ -51,7 +51,9 @@ from sfsc.tracking.streams import find_streams, key_of
 LOGGER = logging.getLogger(__name__)
 
 
-def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> None:
+def mirror(
+    study_dir: Path, report_dir: Path, stamp: Path, uri: str | None, *, onnx: bool = False
+) -> None:
     """Make the experiment of a study show exactly the study's finished trainings.
 
     Args:
@@ -59,8 +61,10 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
         report_dir: `reports/<study>`; its figures are shown with the rows of their data set.
         stamp: File to write last: `{"status": "ok" | "deferred", ...}`.
         uri: The tracking store; None is an SQLite database in the working directory.
+        onnx: Whether to add an ONNX file to each registered sub-model that has an alias.
 
     Raises:
+        ConfigError: If `onnx` needs a package that is not installed.
         ResultError: If a result file is missing or damaged.
         TrackingError: If the store refuses the runs.
     """
@@ -73,7 +77,8 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
             experiment = experiment_of(client, f"sfsc/{study_dir.name}", uri)
             live = {key_of(stream, study_dir) for stream in find_streams(study_dir)}
             runs = _synchronise(client, experiment, trainings, report_dir / "figures", live)
-            register(client, experiment, study_dir.name, {t: runs[t.key] for t in trainings})
+            found = {training: runs[training.key] for training in trainings}
+            register(client, experiment, study_dir.name, found, onnx=onnx)
     except UNREACHABLE as error:
         raise_unless_down(error)
         reason = str(error).splitlines()[0]
@@ -81,8 +86,8 @@ def mirror(study_dir: Path, report_dir: Path, stamp: Path, uri: str | None) -> N
         write_stamp(stamp, {"status": "deferred", "reason": reason})
     else:
         database = {"database": str(DATABASE)} if uri is None else {}
-        found = {"experiment": experiment, "runs": len(runs), "mlflow_runs": runs}
-        write_stamp(stamp, {"status": "ok", **found, **database})
+        content = {"experiment": experiment, "runs": len(runs), "mlflow_runs": runs}
+        write_stamp(stamp, {"status": "ok", **content, **database})
 
 
 def _synchronise(

@@ -7,7 +7,8 @@ its artifacts.
 Embeddings can be compared if their versions have the same tag `space`: sub-models of one seed that
 share weights or a reference. All aliases `best-<width>` (0.125 is written 0_125) of such a row
 point to one seed, that with the highest average mAP on the validation identities. Networks that
-were trained separately have no such aliases.
+were trained separately have no such aliases. A version with an alias has the ONNX file of
+`sfsc export`, too, if that was asked for; its tag `onnx` is the file's name.
 """
 
 import itertools
@@ -23,7 +24,12 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
+from sfsc.deploy.export import describe_models
+from sfsc.deploy.finished import Finished
+from sfsc.deploy.onnx_file import write_onnx
+from sfsc.deploy.space import file_stem
 from sfsc.networks.build import Network, load_network
+from sfsc.networks.extract import extract
 from sfsc.networks.serving import save_submodel
 from sfsc.provenance import write_sources
 from sfsc.settings import parts
@@ -38,7 +44,12 @@ REQUIREMENTS = ("mlflow", "numpy", "pydantic", "safetensors", "torch")
 
 
 def register(
-    client: MlflowClient, experiment: str, study: str, runs: Mapping[FinishedTraining, str]
+    client: MlflowClient,
+    experiment: str,
+    study: str,
+    runs: Mapping[FinishedTraining, str],
+    *,
+    onnx: bool = False,
 ) -> None:
     """Make the registry hold exactly the sub-models of a study's rows.
 
@@ -47,6 +58,7 @@ def register(
         experiment: Identifier of the study's experiment.
         study: Name of the study.
         runs: The MLflow run of each finished training.
+        onnx: Whether to add an ONNX file to each version that has an alias.
     """
     rows: dict[str, list[FinishedTraining]] = {}
     for training in runs:
@@ -64,7 +76,9 @@ def register(
             client.create_registered_model(name, description=description)
         elif known[name] != description:
             client.update_registered_model(name, description)
-        _register_row(client, experiment, name, {t: runs[t] for t in trainings})
+        aliased = _register_row(client, experiment, name, {t: runs[t] for t in trainings})
+        for submodel, version in aliased.items() if onnx else ():
+            _add_onnx(client, name, version, submodel)
 
 
 def delete_models(client: MlflowClient, experiment: str, run_id: str) -> None:
@@ -124,8 +138,8 @@ class _Submodel:
 
 def _register_row(
     client: MlflowClient, experiment: str, name: str, runs: Mapping[FinishedTraining, str]
-) -> None:
-    """Register the sub-models of the seeds of one row."""
+) -> "dict[_Submodel, str]":
+    """Register the sub-models of the seeds of one row; return the versions that have aliases."""
     wanted = {
         training: [
             _Submodel(training, run_id, switch) for switch in range(len(training.run["widths"]))
@@ -141,11 +155,8 @@ def _register_row(
                 model_id = _log_model(client, experiment, submodel, network)
                 versions[submodel] = _create_version(client, name, submodel, model_id)
     best = max(runs, key=lambda training: training.run["validation"][-1]["average_map"])
-    aliases = {
-        f"best-{submodel.width.replace('.', '_')}": versions[submodel]
-        for submodel in wanted[best]
-        if best.has_one_space
-    }
+    aliased = {s: versions[s] for s in wanted[best] if best.has_one_space}
+    aliases = {f"best-{s.width.replace('.', '_')}": version for s, version in aliased.items()}
     known = client.get_registered_model(name).aliases
     for alias in known.keys() - aliases.keys():
         if alias.startswith("best-"):
@@ -153,6 +164,21 @@ def _register_row(
     for alias, version in aliases.items():
         if str(known.get(alias)) != version:
             client.set_registered_model_alias(name, alias, version)
+    return aliased
+
+
+def _add_onnx(client: MlflowClient, name: str, version: str, submodel: _Submodel) -> None:
+    """Add the file of `sfsc export` to a version; the tag `onnx` names it when it is complete."""
+    found = client.get_model_version(name, version)
+    if "onnx" in found.tags:
+        return
+    finished = Finished.open(submodel.training.folder)
+    description = describe_models(finished)[submodel.switch]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{file_stem(description.width)}.onnx"
+        write_onnx(extract(finished.network, submodel.switch), path, description)
+        client.log_model_artifact(str(found.source).removeprefix("models:/"), str(path))
+    client.set_model_version_tag(name, version, "onnx", path.name)
 
 
 def _known_versions(

@@ -10,10 +10,12 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from finished_trainings import write_training as write_finished
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
@@ -21,6 +23,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from sfsc.data.transforms import to_float
+from sfsc.deploy.model import OnnxEmbedder
 from sfsc.errors import ResultError, TrackingError
 from sfsc.networks.build import KINDS, load_network
 from sfsc.tracking import mirror as mirroring
@@ -451,6 +454,31 @@ class TestRegistry:
         assert version.run_id == identifiers(study)["synthetic/sfsc/seed0"]
         synchronise()
         assert self.versions(study) == before
+
+    def test_onnx_files_are_added_to_the_versions_with_an_alias(
+        self, study: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """On request, and once; MLflow gives back a file that embeds alone."""
+        shutil.rmtree("results")
+        folder = write_finished(study)
+        (folder / "config").mkdir()
+        (folder / "config" / "train.json").write_text("{}")
+        empty = {"layer": "", "value": 1.0, "metric": "loss", "switch": 0, "other": -1, "step": 1}
+        pd.DataFrame([empty]).to_parquet(folder / "training.parquet")
+        results, stamp = Path("results/tiny"), Path("results/tiny/mlflow.json")
+        mirror(results, FIGURES.parent, stamp, None)
+        store, name = client(study), "sfsc.tiny.synthetic.sfsc"
+        aliased = store.get_model_version_by_alias(name, "best-0_25")
+        assert "onnx" not in aliased.tags
+        mirror(results, FIGURES.parent, stamp, None, onnx=True)
+        aliased = store.get_model_version_by_alias(name, "best-0_25")
+        assert aliased.tags["onnx"] == "width-0_25.onnx"
+        uri = f"{aliased.source}/width-0_25.onnx"
+        path = mlflow.artifacts.download_artifacts(uri, tracking_uri=f"sqlite:///{study}/mlflow.db")
+        model = OnnxEmbedder.load(Path(path))
+        assert model.embed(np.zeros((2, 16, 16, 3), np.uint8)).shape == (2, 8)
+        monkeypatch.delattr("sfsc.tracking.registry.write_onnx")
+        mirror(results, FIGURES.parent, stamp, None, onnx=True)
 
     def test_the_best_seed_of_the_validation_has_the_aliases(self, study: Path):
         """All widths of one seed: sub-models of two seeds are not compatible."""
