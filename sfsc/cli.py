@@ -56,6 +56,13 @@ def _check(options: Namespace) -> None:
     sys.stdout.write("The parameters are valid.\n")
 
 
+def _new(options: Namespace) -> None:
+    from sfsc.new_study import new_study
+
+    lines = new_study(options.photos, options.name)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
 def _fetch(options: Namespace) -> None:
     from sfsc.networks import published
     from sfsc.settings import parts
@@ -189,6 +196,16 @@ def _track(options: Namespace) -> None:
     mirror(options.study, report, stamp, uri, onnx=options.onnx)
 
 
+def _demo(options: Namespace) -> None:
+    from sfsc.deploy.extra import needs_deploy_extra
+
+    with needs_deploy_extra():
+        from sfsc.deploy.demo.exhibits import open_exhibits
+        from sfsc.deploy.demo.server import serve
+    with open_exhibits(options.folder, options.data) as exhibits:
+        serve(exhibits, host=options.host, port=options.port)
+
+
 def _until_a_signal() -> threading.Event:
     """Return what is set when the process is asked to end; asked again, it ends at once."""
     asked = threading.Event()
@@ -302,6 +319,9 @@ def _parser() -> ArgumentParser:
 def _add_inputs(stages: _Stages) -> None:
     check = stages.add(_check, "Validate parameters.")
     check.add_argument("files", type=Path, nargs="+", help="params.yaml and overlays of it")
+    new = stages.add(_new, "Make a study of photographs, one folder for each identity.")
+    new.add_argument("photos", type=Path, help="folder of the identities' folders")
+    new.add_argument("--name", help="of the study; default: that of the folder")
     fetch = stages.add(_fetch, "Download or copy one raw file, its digest verified.", "output")
     fetch.add_argument("file", help="<data set>/<archive>.zip or weights/<file>")
     mirror = os.environ.get("SFSC_MIRROR")
@@ -383,6 +403,12 @@ def _add_readers(stages: _Stages) -> None:
         "--onnx", action="store_true", help="add ONNX files to the registered sub-models `best-...`"
     )
     track.add_argument("--uri", help="tracking URI; default: MLFLOW_TRACKING_URI, else a local one")
+
+    demo = stages.add(_demo, "A local page: a small sub-model asks the full model's gallery.")
+    demo.add_argument("folder", type=Path, help="a finished training, or an export of one")
+    demo.add_argument("--data", type=Path, metavar="PATH", help="its prepared set; default: found")
+    demo.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
+    demo.add_argument("--port", type=int, default=8000, help="default: 8000")
 
 
 def _add_deployment(stages: _Stages) -> None:

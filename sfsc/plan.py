@@ -85,14 +85,20 @@ def preparations(params: Params) -> dict[str, Dependencies]:
     found = {}
     for dataset in params.datasets:
         part = parts.load("data.sets", dataset)
-        is_downloaded = hasattr(part, "fetch")
-        raw = [] if is_downloaded else [f"data/raw/{dataset}/{name}" for name in part.RAW]
+        raw = [] if hasattr(part, "fetch") else raw_files(params, dataset)
         found[f"data/prepared/{params.study}/{dataset}.json"] = Dependencies(
             _values(params.prepare_job(dataset)),
             ["sfsc.data.prepare", parts.module_name("data.sets", dataset)],
             {f"`data.{dataset}` must find its file `{file}`. Found none.": file for file in raw},
         )
     return found
+
+
+def raw_files(params: Params, dataset: str) -> list[str]:
+    """Return the raw files that a data set is made from: its `RAW`, with its settings filled in."""
+    settings = params.data.sets[dataset].model_dump()
+    names = parts.load("data.sets", dataset).RAW
+    return [f"data/raw/{dataset}/{name.format_map(settings)}" for name in names]
 
 
 def training_dependencies(params: Params) -> dict[str, Dependencies]:

@@ -118,7 +118,7 @@ def pack_images(
     manifest = Manifest.from_rows(rows)
     check_labels(manifest)
     raise_mistakes(str(raw_dir), find_missing(rows, raw_dir))
-    decode = partial(_try_decode, height=height, width=width, formats=formats)
+    decode = partial(try_decode, height=height, width=width, formats=formats)
     files = [raw_dir / row.path for row in rows]
     code = f"{code_digest('sfsc.data.decoding')} {pillow} {formats} {height} {width}"
     stamps = [_stamp(f"{code} {row.path}", raw_dir / row.path) for row in rows]
@@ -177,7 +177,18 @@ def _pack_missing(
     return damages
 
 
-def _try_decode(path: Path, *, height: int, width: int, formats: tuple[str, ...]) -> Decoded:
+def decode_files(
+    files: Sequence[Path], *, height: int, width: int, formats: tuple[str, ...], threads: int
+) -> Iterator[Decoded]:
+    """Yield the result of decoding each file, in their order; log the progress."""
+    decode = partial(try_decode, height=height, width=width, formats=formats)
+    with ThreadPoolExecutor(threads) as pool:
+        for numbers in _in_batches(range(len(files))):
+            yield from pool.map(decode, [files[number] for number in numbers])
+
+
+def try_decode(path: Path, *, height: int, width: int, formats: tuple[str, ...]) -> Decoded:
+    """Return the pixels of an image as `decode_image` does, or what is wrong with the file."""
     try:
         image = decode_image(path, height=height, width=width, formats=formats)
     except UnidentifiedImageError:

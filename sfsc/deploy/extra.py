@@ -18,5 +18,5 @@ def needs_deploy_extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"This command needs the packages of the extra `deploy`. Found no `{error.name}`. "
-            "Install them with `pip install 'sfsc[deploy]'`."
+            "In the project's folder, run `pip install --requirement requirements.lock`."
         ) from error

@@ -79,7 +79,7 @@ def test_a_table_is_read_as_it_is_written_or_refused(
         image = np.full((16, 16, 3), hash(path) % 256, dtype=np.uint8)
         return Decoded(image, digest=pixel_digest(image))
 
-    monkeypatch.setattr(image_files, "_try_decode", decode)
+    monkeypatch.setattr(image_files, "try_decode", decode)
     raw_dir = write_custom(tmp_path / "custom")
     rng = random.Random(0)  # noqa: S311 - no secret
     settings = Settings(image_height=16, image_width=16)
@@ -153,7 +153,7 @@ def test_an_image_file_is_decoded_or_refused(tmp_path: Path):
     decoded = 0
     for number in range(IMAGES):
         path.write_bytes(_mutate_image(seeds[number % len(seeds)], rng))
-        result = image_files._try_decode(path, height=16, width=16, formats=FORMATS)
+        result = image_files.try_decode(path, height=16, width=16, formats=FORMATS)
         if result.damage:
             assert not result.digest
         else:

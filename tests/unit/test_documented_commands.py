@@ -41,7 +41,7 @@ LANGUAGES = {"shell", "console", "python", "yaml", "bibtex", "text"}
 TRACKED = ("benchmarks/", "docs/", "profiles/", "reports/default", "sfsc/", "studies/", "tests/")
 """Where a file that a command names must be in the repository; other folders are made by jobs."""
 MADE_BY_STUDIES = ("data/prepared", "reports", "results")
-PLAIN = {"cd", "find", "git", "mypy", "pre-commit", "pytest", "ruff", "snakefmt", "source"}
+PLAIN = {"cd", "find", "git", "mypy", "npm", "pre-commit", "pytest", "ruff", "snakefmt", "source"}
 """Programs of which only the files that they name are checked."""
 
 

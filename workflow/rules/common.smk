@@ -96,8 +96,7 @@ wildcard_constraints:
 
 def raw_files(wildcards):
     """Return the raw files that a data set is made from."""
-    names = parts.load("data.sets", wildcards.dataset).RAW
-    return [f"data/raw/{wildcards.dataset}/{name}" for name in names]
+    return plan.raw_files(PARAMS, wildcards.dataset)
 
 
 def flag(name, values):

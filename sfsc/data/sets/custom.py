@@ -1,8 +1,8 @@
-"""The user's own set: the table `data/raw/custom/images.csv` labels the images.
+"""The user's own set: the table `data/raw/custom/images.csv`, or another, labels the images.
 
 Its columns, in any order and among others:
 
-* `path`: the image file, relative to `data/raw/custom/` or absolute;
+* `path`: the image file, relative to the table's folder or absolute;
 * `identity`: a number >= 0, or -1 for junk, which only the gallery may have;
 * `camera`: a number >= 0; not needed with `camera: none`;
 * `split`: `train`, `query`, `gallery` or `validation`.
@@ -22,6 +22,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from sfsc.data.file_settings import ImageFiles
 from sfsc.data.image_files import find_missing, pack_images
 from sfsc.data.integrity import SplitCount, find_clashes, find_gaps
@@ -31,7 +33,7 @@ from sfsc.data.official import hold_out_validation
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import DataError
 
-RAW = ("images.csv",)
+RAW = ("{table}",)
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 ADVICE = " If the set has no cameras, set `data.custom.camera: none`."
 
@@ -39,6 +41,8 @@ ADVICE = " If the set has no cameras, set `data.custom.camera: none`."
 class Settings(ImageFiles):
     """The user's own set, in `data/raw/custom/`."""
 
+    table: str = Field(default="images.csv", pattern=r"\.csv$")
+    """The table of the images, a file in `data/raw/custom/`. Each study may have one of its own."""
     camera: Literal["column", "none"] = "column"
     """`column` reads the cameras from the table. `none` is for a set without cameras: each image
     has a camera of its own, so a ranking leaves out the query itself and nothing else."""
@@ -51,7 +55,7 @@ def build(
 
     Args:
         settings: The image size, and where the cameras are from.
-        raw_dir: Folder with the table.
+        raw_dir: The folder `data/raw/custom`.
         validation_fraction: Share of the training identities held out for validation if the table
             has no row of that split.
         packed: File of the packed images, written here.
@@ -60,7 +64,7 @@ def build(
     Raises:
         DataError: If the table has mistakes, all of which are listed, or an image cannot be read.
     """
-    table = Table(raw_dir, has_cameras=settings.camera == "column")
+    table = Table(raw_dir / settings.table, has_cameras=settings.camera == "column")
     table.read()
     rows = table.rows
     if all(row.split != "validation" for row in rows):
@@ -68,7 +72,7 @@ def build(
     _check(table, rows)
     return pack_images(
         rows,
-        raw_dir,
+        table.path.parent,
         packed,
         height=settings.image_height,
         width=settings.image_width,
@@ -90,12 +94,12 @@ class Table:
     """The rows of a table, and the mistakes in it.
 
     Args:
-        raw_dir: Folder with the table.
+        path: The table.
         has_cameras: Whether the cameras are in the table.
     """
 
-    def __init__(self, raw_dir: Path, *, has_cameras: bool) -> None:
-        self.path, self.has_cameras = raw_dir / RAW[0], has_cameras
+    def __init__(self, path: Path, *, has_cameras: bool) -> None:
+        self.path, self.has_cameras = path, has_cameras
         self.rows: list[Row] = []
         self.files: list[str] = []
         """The file of each row, with links resolved."""

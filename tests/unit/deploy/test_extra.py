@@ -40,5 +40,5 @@ def test_a_missing_package_is_one_sentence(command: str, training: Path, tmp_pat
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "ConfigError: This command needs the packages of the extra `deploy`. Found no "
-        f"`{name}`. Install them with `pip install 'sfsc[deploy]'`."
+        f"`{name}`. In the project's folder, run `pip install --requirement requirements.lock`."
     )
