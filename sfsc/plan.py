@@ -136,7 +136,25 @@ def evaluations(params: Params) -> dict[str, Dependencies]:
             found[f"{results}/config/measure.json"] = Dependencies(
                 _values(measured), ["sfsc.networks.footprint", backbone]
             )
+        if training := escalated(params):
+            backbone = params.resolve(
+                "sfsc", dataset=dataset, seed=params.seeds[0]
+            ).network.backbone
+            found[f"{results}/config/escalation.json"] = Dependencies(
+                {"training": training},
+                [
+                    "sfsc.deploy.escalation_curve",
+                    parts.module_name("networks.backbones", backbone.name),
+                ],
+            )
     return found
+
+
+def escalated(params: Params) -> str | None:
+    """Return the training whose queries climb to larger sub-models in a figure, if there is one."""
+    if params.search or "sfsc" not in params.compare or not params.is_switchable("sfsc"):
+        return None
+    return f"sfsc/seed{params.seeds[0]}"
 
 
 def reports(params: Params, figures: Sequence[str], store: str) -> dict[str, Dependencies]:

@@ -113,6 +113,7 @@ def page_template(name: str) -> Any:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["code"] = _code
+    environment.globals |= {"style": "page.css.j2", "chips": "chip.html.j2"}
     return environment.get_template(name)
 
 

@@ -157,7 +157,7 @@ def report(browser: Browser, study: Workspace) -> Browser:
 def test_the_report_is_complete_without_any_host(report: Browser, study: Workspace):
     """Every picture is shown, every link leads somewhere, and the console is empty."""
     sizes = report.run("return [...document.images].map(one => one.complete && one.naturalWidth)")
-    assert len(sizes) == 10  # nine figures and the contact sheet
+    assert len(sizes) == 11  # ten figures and the contact sheet
     assert all(sizes)
     links = report.run("return [...document.links].map(one => one.getAttribute('href'))")
     anchors = {link[1:] for link in links if link.startswith("#")}
@@ -165,7 +165,7 @@ def test_the_report_is_complete_without_any_host(report: Browser, study: Workspa
     assert all(report.run("return document.getElementById(arguments[0])", one) for one in anchors)
     files = [link for link in links if not link.startswith("#")]
     assert all((study.folder / "reports/tiny" / file).is_file() for file in files)
-    assert len(files) > 2 * 9  # two of each figure, tables, claims
+    assert len(files) > 2 * 10  # two of each figure, tables, claims
     assert report.hosts() == set()
     assert report.driver.get_log("browser") == []
 

@@ -21,10 +21,11 @@ ALONE = REFERENCE | BCT
 SWITCHABLE = BCT_S | SFSC
 TRAININGS = ALONE | SWITCHABLE
 ASSEMBLE = {"assemble_unified": 1, "assemble_bct": 1}
-EVALUATE = {"evaluate": 6}
+EVALUATE = {"evaluate": 6, "escalation": 1}
 PREPARE = {"prepare_synthetic": 1}
 MIRROR = {"track": 1}
 PAGE = {"report": 1} | MIRROR
+ESCALATION = {"escalation": 1} | PAGE
 COST = {"cost": 1} | PAGE
 MEASURE = {"measure": 1} | COST
 DRAWN = (
@@ -37,7 +38,8 @@ REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 def with_tests(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
     """Return trainings and all behind them: runs assembled, tested and reported."""
-    return trainings | dict.fromkeys(assembled, 1) | {"evaluate": n_runs} | REPORTING
+    escalated = ESCALATION if "train_sfsc" in trainings else {}
+    return trainings | dict.fromkeys(assembled, 1) | {"evaluate": n_runs} | REPORTING | escalated
 
 
 ALL = with_tests(TRAININGS, 6, *ASSEMBLE)
@@ -240,7 +242,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (AGAIN, "data.rendering.pictures data.rendering.raster data.rendering.solids"),
     (AGAIN, "data.rendering.superstructures data.rendering.vehicles data.sets"),
     (AGAIN, "data.sets.synthetic data.splits data.words"),
-    (NOTHING, "data.archive data.decoding data.file_settings data.image_files data.official"),
+    (MIRROR, "data.decoding"),
+    (NOTHING, "data.archive data.file_settings data.image_files data.official"),
     (NOTHING, "data.packing data.sets.custom data.sets.market1501 data.sets.msmt17"),
     (NOTHING, "data.sets.fruits360 data.sets.grocery data.sets.omniglot data.sets.veri776"),
     (NOTHING, "data.photographs data.snapshot download networks.published"),
@@ -248,9 +251,9 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (ALL | MEASURE, "compute data.transforms"),
     (ALL, "aggregation aggregation.aggregators aggregation.base"),
     (ALL, "aggregation.conflicts aggregation.jacobian"),
-    (ALL, "aggregation.aggregators.sum"),
+    # Every training records what the projection would change.
+    (ALL, "aggregation.aggregators.projection aggregation.aggregators.sum"),
     (OF_BCT_S, "aggregation.aggregators.mean"),
-    (OF_SFSC, "aggregation.aggregators.projection"),
     (NOTHING, "aggregation.aggregators.cagrad aggregation.aggregators.mgda"),
     (NOTHING, "aggregation.aggregators.upgrad aggregation.gramian_weighted"),
     (ALL, "losses losses.base losses.bases losses.bases.softmax losses.evidential"),
@@ -287,8 +290,8 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (EVALUATE | REPORTING, "retrieval.evaluate"),
     (DRAWINGS, "retrieval.stored"),
     (NOTHING, "retrieval.nearest retrieval.rerankings retrieval.rerankings.k_reciprocal"),
-    (REPORTING, "reporting.runs"),
-    (REPORTING | COST, "reporting reporting.names"),
+    (REPORTING | ESCALATION, "reporting.runs"),
+    (REPORTING | COST | ESCALATION, "reporting reporting.names"),
     (TABLES, "reporting.choices reporting.tables.conflicts reporting.tables.deployment"),
     (TABLES, "reporting.tables.write"),
     (TABLES | DRAWINGS, "reporting.fairness reporting.tables.main reporting.tables.variations"),
@@ -300,10 +303,11 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (CLAIMS, "statistics.bootstrap statistics.holm statistics.power"),
     (STATISTICS, "reporting.curves reporting.dynamics"),
     (STATISTICS, "reporting.effects reporting.summaries"),
-    (STATISTICS | COST, "reporting.markup"),
+    (STATISTICS | COST | ESCALATION, "reporting.markup"),
     (STATISTICS, "statistics statistics.paired"),
-    (TABLES | DRAWINGS, "reporting.captions"),
-    (DRAWINGS, "reporting.drawing reporting.figures reporting.style"),
+    (TABLES | DRAWINGS | ESCALATION, "reporting.captions"),
+    (DRAWINGS | ESCALATION, "reporting.drawing reporting.style"),
+    (DRAWINGS, "reporting.figures"),
     (DRAWINGS, "reporting.submodel_curves"),
     *((DRAWINGS, f"reporting.figures.{name}") for name in DRAWN),
     (NOTHING, "reporting.figures.conflict_map reporting.figures.twins"),  # which are not drawn here
@@ -311,6 +315,12 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "licence reporting.explain reporting.overview reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
     (MIRROR, "tracking.finished tracking.streams"),
+    (MIRROR, "deploy.accuracy deploy.card deploy.export deploy.extra deploy.model"),
+    (MIRROR, "deploy.onnx_file deploy.photographs deploy.thresholds"),
+    (ESCALATION, "deploy deploy.escalation deploy.escalation_curve deploy.finished"),
+    (ESCALATION, "deploy.nearest deploy.space"),
+    (NOTHING, "data.folders deploy.answers deploy.choose deploy.demo deploy.demo.exhibits"),
+    (NOTHING, "deploy.demo.server deploy.gallery deploy.index deploy.search new_study"),
     # Words, and values that are in the slices beside the digests.
     (NOTHING, "cli errors plan provenance settings settings.consistency settings.experiment"),
     (NOTHING, "settings.jobs settings.mending settings.parts settings.problems settings.reading"),

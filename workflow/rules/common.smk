@@ -83,6 +83,9 @@ NOT_DRAWN = {
 }
 FIGURES = [figure for figure in FIGURES if not NOT_DRAWN.get(figure)]
 
+# The training of the figure of escalation, which is drawn apart from the others: it embeds images.
+ESCALATED = plan.escalated(PARAMS)
+
 # The choices of a search, if there are any: the tables name the origin of the hyper-parameters.
 CHOICES = [path for path in ["reports/search/choices.json"] if os.path.exists(path)]
 
@@ -147,7 +150,7 @@ def figures_of_study(suffix):
     return expand(
         "reports/{study}/figures/{dataset}_{figure}.{suffix}",
         dataset=PARAMS.datasets,
-        figure=FIGURES,
+        figure=[*FIGURES, *(["escalation"] if ESCALATED else [])],
         suffix=suffix,
         allow_missing=True,
     )

@@ -175,6 +175,47 @@ rule figures:
         " --dataset {wildcards.dataset:q} --data {params.data:q} --output {params.folder:q} > {log:q} 2>&1"
 
 
+# What embedding uncertain queries again by the full model gains, for one training of SFSC.
+rule escalation:
+    input:
+        config=fingerprint("results/{study}/{dataset}/config/escalation.json"),
+        model=f"results/{{study}}/{{dataset}}/{ESCALATED}/model.safetensors",
+        run=f"results/{{study}}/{{dataset}}/{ESCALATED}/run.json",
+        test=f"results/{{study}}/{{dataset}}/{ESCALATED}/cross_test.json",
+        queries=f"results/{{study}}/{{dataset}}/{ESCALATED}/query_metrics.safetensors",
+        manifest="data/prepared/{study}/{dataset}/manifest.csv",
+        images="data/prepared/{study}/{dataset}/images.npy",
+        summary="data/prepared/{study}/{dataset}/summary.json",
+    output:
+        svg=report(
+            "reports/{study}/figures/{dataset}_escalation.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"figure": "escalation"},
+        ),
+        others=expand(
+            "reports/{study}/figures/{dataset}_escalation.{suffix}",
+            suffix=["png", "json", "curves.json"],
+            allow_missing=True,
+        ),
+    log:
+        "logs/{study}/{dataset}/escalation.log",
+    benchmark:
+        "logs/{study}/{dataset}/escalation.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=0,
+    params:
+        run=subpath(input.model, parent=True),
+    message:
+        "Draw what escalation gains on {wildcards.dataset}"
+    shell:
+        "sfsc escalation {params.run:q} --output {output.svg:q} > {log:q} 2>&1"
+
+
 rule report:
     input:
         config=fingerprint("results/{study}/config/report.json"),
