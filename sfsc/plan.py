@@ -137,15 +137,10 @@ def evaluations(params: Params) -> dict[str, Dependencies]:
                 _values(measured), ["sfsc.networks.footprint", backbone]
             )
         if training := escalated(params):
-            backbone = params.resolve(
-                "sfsc", dataset=dataset, seed=params.seeds[0]
-            ).network.backbone
+            job = params.resolve("sfsc", dataset=dataset, seed=params.seeds[0])
+            backbone = parts.module_name("networks.backbones", job.network.backbone.name)
             found[f"{results}/config/escalation.json"] = Dependencies(
-                {"training": training},
-                [
-                    "sfsc.deploy.escalation_curve",
-                    parts.module_name("networks.backbones", backbone.name),
-                ],
+                {"training": training}, ["sfsc.deploy.escalation_curve", backbone]
             )
     return found
 
