@@ -169,12 +169,15 @@ def _borders(chosen: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> l
 
     >>> _borders({"loss.weight": 3.0}, [{"loss.weight": 1.0}, {"loss.weight": 3.0}])
     ['loss.weight']
+    >>> _borders({"kl.weight": 1.0}, [{"kl.weight": 1.0}, {}])  # a range of one value has no end
+    []
     """
     ranges = {key: [values[key] for values in tried if key in values] for key in chosen}
     return [
         key
         for key, values in ranges.items()
         if not any(isinstance(value, str | bool | list | None) for value in values)
+        and min(values) < max(values)
         and chosen[key] in (min(values), max(values))
     ]
 
