@@ -69,7 +69,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     "variation_seeds": ([1], "`variation_seeds` must be some of `seeds`. Found [1] and [0]."),
     "seeds": (
         [0, 1],
-        with_tests(REFERENCE | BCT | BCT_S | {"train_sfsc": 1}, 4, *ASSEMBLE),
+        {"train_sfsc": 1} | with_tests(REFERENCE | BCT | BCT_S, 4, *ASSEMBLE),
     ),
     "compare": (["unified", "bct", "sfsc"], REPORTING | MEASURE),  # another row is measured
     "search": (

@@ -72,7 +72,10 @@ def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
 
 @pytest.mark.parametrize(
     "name",
-    ["parts", "granularity", "classifier_gradient", "evidence", "aggregator"],
+    [
+        *("parts", "formulation", "granularity", "reduction", "evidence", "extensions"),
+        "classifier_gradient",
+    ],
 )
 def test_each_ablation_has_a_rule_of_its_own(name: str):
     """The rule's name is the variation's."""
@@ -82,8 +85,8 @@ def test_each_ablation_has_a_rule_of_its_own(name: str):
 @pytest.mark.parametrize(
     "name",
     [
-        *("base_loss", "architecture", "widths", "n_submodels", "kl_weight", "compatible_weight"),
-        "embedding_dim",
+        *("base_loss", "classifier_moved_by_all", "architecture", "widths", "embedding_dim"),
+        *("learning_rate", "start", "compatible_weight", "kl_weight"),
     ],
 )
 def test_each_robustness_study_has_a_rule_of_its_own(name: str):
@@ -194,7 +197,8 @@ def test_each_shipped_study_can_be_planned(study: Path, workspace: Workspace):
     else:
         sets = workspace.study.get("datasets", DEFAULTS["datasets"])
         seeds = workspace.study.get("seeds", DEFAULTS["seeds"])
-        assert jobs["train_sfsc"] == len(seeds) * len(sets)
+        row = workspace.study.get("compare", DEFAULTS["compare"])[-1]
+        assert jobs[f"train_{row}"] == len(seeds) * len(sets)
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
