@@ -74,7 +74,7 @@ def test_each_step_has_a_rule_of_its_own(workspace: Workspace):
     "name",
     [
         *("parts", "formulation", "granularity", "reduction", "evidence", "extensions"),
-        "classifier_gradient",
+        *("classifier_gradient", "aggregator"),
     ],
 )
 def test_each_ablation_has_a_rule_of_its_own(name: str):

@@ -34,3 +34,8 @@ use rule train_sfsc as ablate_extensions with:
 use rule train_sfsc as ablate_classifier_gradient with:
     wildcard_constraints:
         network=trained_by("ablate_classifier_gradient"),
+
+
+use rule train_sfsc as ablate_aggregator with:
+    wildcard_constraints:
+        network=trained_by("ablate_aggregator"),
