@@ -175,7 +175,8 @@ def _draw(curves: list[Curve], finished: Finished) -> Drawing:
             )  # fmt: skip
         ends = 100 * SHARES[[0, -1]], levels[[0, -1]]
         by_share.plot(*ends, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=0)
-    by_share.margins(y=0.12)
+    for axes in (by_share, by_cost):  # they share the scale; room for the labels below the curves
+        axes.margins(y=0.16)
     by_share.set(xlabel="queries embedded again (%); dashed: at random", ylabel="mAP (%)")
     by_cost.set(xlabel="mean multiply-accumulates per query", xscale="log")
     words = [
