@@ -71,12 +71,11 @@ def _cell(row: Mapping[Hashable, Any], measure: str) -> Cell:
 
 
 def _verdicts(claims: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line per claim: verdict, statement, and the comparison that decides."""
+    """Yield a line per claim: verdict, statement, and the effect that decides."""
     datasets = dict.fromkeys(claim["dataset"] for claim in claims)
     for claim in claims:
         where = f" on `{claim['dataset']}`" if len(datasets) > 1 else ""
-        why = f" {claim['comparison']}: {interval_text(claim)} {claim['unit']}."
-        decides = why if claim["comparison"] else ""
+        decides = f" {interval_text(claim)} {claim['unit']}." if claim["comparison"] else ""
         yield f"* {claim['id']}{where}, **{claim['verdict']}**: {claim['statement']}{decides}"
 
 

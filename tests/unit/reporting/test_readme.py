@@ -58,7 +58,7 @@ def test_a_block_is_the_sentence_the_table_and_a_line_per_claim(readme: Path):
         "| --- | ---: | ---: | ---: |\n"
         "| 1/4 | 50.2 ± 1.0 | 52.0 ± 1.0 | 53.0 ± 1.0 |\n"
         "| 1 | 50.2 ± 1.0 | 60.0 ± 1.0 | 59.0 ± 1.0 |\n\n"
-        "* C1, **reproduced**: It wins. A minus B: +1.2 [+0.5, +2.0] points of mAP.\n"
+        "* C1, **reproduced**: It wins. +1.2 [+0.5, +2.0] points of mAP.\n"
         "<!-- end -->\nafter\n"
     )
 
