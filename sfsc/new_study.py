@@ -26,6 +26,10 @@ PARAMS, IGNORED = Path("params.yaml"), Path(".gitignore")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 STEPS, EPOCHS = 600, (18, 200)
 """A training has about as many steps as one of the default study, within a range of epochs."""
+VALIDATION = 0.25
+"""Share of the training identities held out for validation; a small set has few to spare."""
+PER_DIMENSION = 6
+"""Training identities for each dimension of the embedding, as in the default study."""
 LARGE = 20_000
 """Number of training images that are worth a larger network, larger images and a GPU."""
 
@@ -41,6 +45,7 @@ ablation: {ablation}
 robustness: {robustness}
 
 data:
+  validation_fraction: {validation_fraction}
   custom:
     table: {name}/images.csv
     camera: {camera}
@@ -93,7 +98,7 @@ def new_study(photos: Path, name: str | None = None) -> list[str]:
     params, study = load_params([PARAMS]), name or photos.resolve().name
     found, mistakes = list_photos(photos)
     rows = list_rows(found)
-    split = hold_out_validation(rows, params.data.validation_fraction)
+    split = hold_out_validation(rows, VALIDATION)
     is_large = sum(row.split == "train" for row in split) > LARGE
     size = choose_image_size([photos / row.path for row in rows], side=128 if is_large else 64)
     damages = find_damages(photos, split, size=size)
@@ -155,7 +160,8 @@ def _study_text(
         height=size[0],
         width=size[1],
         backbone="resnet18" if len(training) > LARGE else "small_resnet",
-        embedding_dim=64 if len(counts) < 100 else 128 if len(counts) < 1000 else 256,
+        validation_fraction=VALIDATION,
+        embedding_dim=min(256, max(16, 2 ** ((len(counts) // PER_DIMENSION).bit_length() - 1))),
         epochs=epochs,
         validate_every=max(1, epochs // 5),
         identities_per_batch=identities,

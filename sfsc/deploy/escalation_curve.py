@@ -169,10 +169,10 @@ def _draw(curves: list[Curve], finished: Finished) -> Drawing:
         for axes, x in ((by_share, 100 * SHARES), (by_cost, np.array(curve.macs))):
             axes.plot(x, levels, color=colour)
             axes.plot(x[marked], levels[marked], "o", color=colour, ms=5)
-            axes.annotate(
-                f"first by width {width_name(curve.width)}", (x[0], levels[0]), (4, -3),
-                textcoords="offset points", color=readable(colour), size=6.5, va="top",
-            )  # fmt: skip
+        by_share.annotate(
+            f"first by width {width_name(curve.width)}", (0, levels[0]), (4, -3),
+            textcoords="offset points", color=readable(colour), size=6.5, va="top",
+        )  # fmt: skip
         ends = 100 * SHARES[[0, -1]], levels[[0, -1]]
         by_share.plot(*ends, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=0)
     for axes in (by_share, by_cost):  # they share the scale; room for the labels below the curves

@@ -47,7 +47,7 @@ def test_photos_become_a_valid_study(cars: Path, project: Path):
     """Paths, identities and cameras are those of the folders; the set passes its own checks."""
     lines = new_study(cars)
     assert lines[0] == (
-        "Found 48 images of 12 identities: 5 to train on, 3 for validation, 4 for the test."
+        "Found 48 images of 12 identities: 6 to train on, 2 for validation, 4 for the test."
     )
     assert "snakemake --configfile studies/cars.yaml -- all" in "\n".join(lines)
     params = load_params([Path("params.yaml"), Path("studies/cars.yaml")])
