@@ -28,10 +28,8 @@ def test_map_of_the_files_is_the_reports(training: Path, exported: Path, data: P
         [embed_split(model, prepared, split) for model in models] for split in ("query", "gallery")
     )
     matrix = [[mean_average_precision(q, g, prepared) for g in gallery] for q in query]
-    np.testing.assert_allclose(matrix, tested["matrices"]["map_step"], atol=1e-4)
-    assert list(space.map_against_full.values()) == [
-        row[-1] for row in tested["matrices"]["map_step"]
-    ]
+    np.testing.assert_allclose(matrix, tested, atol=1e-4)
+    assert list(space.map_against_full.values()) == [row[-1] for row in tested]
 
 
 def test_safetensors_are_the_same_model(exported: Path, full: OnnxEmbedder, data: Path):
