@@ -20,7 +20,7 @@ def test_the_study_at_hand_is_measured(changed: Workspace):
     kinds = result["kinds"]
     assert kinds.keys() == {
         *("prepare", "train", "assemble", "evaluate", "figures", "tables", "claims"),
-        *("measure", "cost", "report", "track", "snakemake"),
+        *("measure", "escalation", "cost", "report", "track", "snakemake"),
     }
     assert (kinds["train"]["jobs"], kinds["evaluate"]["jobs"]) == (7, 6)
     assert all(kinds[kind]["useful_seconds"] > 0 for kind in ("train", "assemble", "evaluate"))
