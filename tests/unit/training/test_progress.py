@@ -23,11 +23,13 @@ class Terminal(io.StringIO):
 def terminal() -> Iterator[Terminal]:
     """Put a terminal in place of standard error, with the program's log on it."""
     screen, root = Terminal(), logging.getLogger()
+    before = root.level
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", screen)
         patch.setattr(root, "handlers", [logging.StreamHandler(screen)])
-        patch.setattr(root, "level", logging.INFO)
+        root.setLevel(logging.INFO)  # unlike an assignment, it drops what loggers remember
         yield screen
+        root.setLevel(before)
 
 
 def lines_of(screen: str) -> list[str]:
