@@ -1,7 +1,7 @@
 """Fruits-360, the 3-body problem: single apples, cherries and tomatoes that turn (DESIGN.md 4).
 
 Oltean, "Fruits-360 dataset", 2017-; https://github.com/fruits-360/fruits-360-3-body-problem, CC
-BY-SA 4.0: what is passed on keeps the licence and the credit.
+BY-SA 4.0: redistributed images keep the licence and the credit.
 
 A fruit, filmed on white while it turns, is an identity. The axis that it turns around stands for
 the camera; it is a pose and not a device. Neighbouring frames are nearly the same image, so every
@@ -71,7 +71,7 @@ class Frame(NamedTuple):
     kind: str
     """Apple, Cherry or Tomato."""
     name: str
-    """Of the single fruit."""
+    """Folder of the one fruit that was filmed."""
     axis: int
     path: str
 

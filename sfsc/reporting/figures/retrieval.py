@@ -39,7 +39,7 @@ class Ranking:
     """The head of the ranking of a query by one sub-model; images are rows of the prepared set."""
 
     width: float
-    """Of the sub-model that embeds the query."""
+    """Width of the sub-model that embeds the query."""
     images: Integers
     """(SHOWN,), best first."""
     is_hit: NDArray[np.bool_]

@@ -39,7 +39,7 @@ def test_no_query_has_no_hits():
 
 
 def test_faiss_searches_large_galleries_where_it_is_installed(monkeypatch: pytest.MonkeyPatch):
-    """Its hits are passed on."""
+    """The search returns the hits of that library."""
     generator = np.random.default_rng(0)
     query, gallery = unit(generator, 3), unit(generator, 50)
     asked = []

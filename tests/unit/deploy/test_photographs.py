@@ -127,6 +127,6 @@ def test_a_missing_file_and_a_folder_are_one_sentence(tmp_path: Path):
 
 
 def test_a_thumbnail_is_a_small_jpeg():
-    """Of the photograph's aspect ratio."""
+    """The photograph's aspect ratio is kept."""
     with Image.open(io.BytesIO(make_thumbnail(as_file(COLOURS), side=30))) as picture:
         assert (picture.format, picture.size) == ("JPEG", (30, 20))

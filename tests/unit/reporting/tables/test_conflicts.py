@@ -27,7 +27,7 @@ def test_a_row_is_a_switchable_run(reports: Path):
 
 
 def test_numbers_are_means_and_sample_deviations_over_seeds(reports: Path, results: Results):
-    """Of each measure of a training."""
+    """Every measure of a training has both."""
     frame = read_runs_table(reports / "tables" / "conflicts.csv").set_index("variation")
     row = frame.loc["compared"].iloc[0]
     first, second = (conflict_measures(run) for run in results.group("bct_s").runs)
