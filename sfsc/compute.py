@@ -59,6 +59,13 @@ def named_device(name: str) -> torch.device:
     return device
 
 
+def describe_device(device: torch.device) -> dict[str, str]:
+    """Return the name of a GPU and the version of its CUDA, for a record; nothing of the CPU."""
+    if device.type == "cpu":
+        return {}
+    return {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda or ""}
+
+
 def _claim(index: int) -> bool:
     """Claim a GPU until the process ends; return whether it was free."""
     path = Path(tempfile.gettempdir()) / f"sfsc-{os.getuid()}-gpu{index}.lock"

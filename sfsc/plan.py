@@ -25,10 +25,8 @@ from sfsc.settings.section import Section
 
 def runs(params: Params) -> dict[str, tuple[int, ...]]:
     """Return every run of a study and its seeds. A study either searches or compares."""
-    search = params.study_job().search
-    if not search:
-        return params.runs()
-    return {c.run: params.variation_seeds for group in search.values() for c in group}
+    searched = [c for group in params.study_job().search.values() for c in group]
+    return {c.run: c.seeds or params.variation_seeds for c in searched} or params.runs()
 
 
 def networks_of(params: Params, run: str) -> tuple[NetworkOfRun, ...]:

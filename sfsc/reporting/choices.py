@@ -1,10 +1,11 @@
 """The stage `sfsc choices`: choose hyper-parameters on validation identities (DESIGN.md 6).
 
 The conditions of a search are its candidates, listed from the simplest on. They are compared by the
-average mAP on the validation identities at the end of training, mean over data sets, paired by
-seed. Each method gets the simplest candidate that the best one leads by at most one standard error
-(Breiman et al., Classification and Regression Trees, 1984, section 3.4.3). A chosen value on the
-border of its range asks for a wider one. No test file is read.
+average mAP on the validation identities at the end of training, mean over data sets and, in a
+search of several methods, over these: they get the same candidate. It is the simplest one that the
+best one leads by at most one standard error, paired by seed (Breiman et al., Classification and
+Regression Trees, 1984, section 3.4.3). A chosen value on the border of its range asks for a wider
+one. No test file is read.
 """
 
 import json
@@ -26,7 +27,8 @@ from sfsc.settings.jobs import Condition, StudyJob
 NOTE = (
     "Average mAP on the validation identities at the end of training, percent: mean over data sets "
     "and seeds, ± the standard deviation over seeds of the mean over data sets. Lead: the best "
-    "candidate's mAP minus this one's, points, paired by seed, ± its standard error. Bold: the "
+    "candidate's mAP minus this one's, points, paired by seed, ± its standard error; mean over the "
+    "methods of a search, which get the same candidate. Bold: the "
     "chosen one, the simplest (first listed) of those that the best leads by at most one standard "
     "error. Border: settings of the chosen candidate at an end of the range that was tried. No "
     "test identity was looked at."
@@ -46,9 +48,9 @@ def write_choices(job: StudyJob, results: Path, output: Path) -> None:
         ResultError: If a `run.json` is missing or damaged.
     """
     choices = [
-        _choose(job, results, variation, conditions)
-        for variation, of_methods in job.search.items()
-        for conditions in _by_method(of_methods)
+        choice
+        for variation, conditions in job.search.items()
+        for choice in _choose(job, results, variation, conditions)
     ]
     texts = {
         output: json.dumps(choices, indent=1) + "\n",
@@ -113,49 +115,60 @@ def _text(candidate: Mapping[str, Any], value: str, spread: str) -> str:
     return mean_text(*(float("nan") if number is None else number for number in numbers))
 
 
-def _by_method(conditions: Sequence[Condition]) -> Iterator[list[Condition]]:
-    for method in dict.fromkeys(condition.method for condition in conditions):
-        yield [condition for condition in conditions if condition.method == method]
-
-
 def _choose(
     job: StudyJob, results: Path, variation: str, conditions: Sequence[Condition]
-) -> dict[str, Any]:
-    """Return the candidates of one method with their validation mAP, and the chosen one."""
-    settings = [_settings(job, results, condition.run) for condition in conditions]
-    keys = dict.fromkeys(key for values in settings for key in values)
-    varied = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
-    levels = [_validation(job, results, condition.run) for condition in conditions]
-    best = max(levels, key=lambda level: level.mean())
-    candidates = [
-        {
-            "condition": condition.condition,
-            "run": condition.run,
-            "values": {key: values[key] for key in varied if key in values},
-            **_numbers(level, best),
-        }
-        for condition, values, level in zip(conditions, settings, levels, strict=True)
+) -> Iterator[dict[str, Any]]:
+    """Yield for each method its candidates with their validation mAP, and the chosen one."""
+    seeds = conditions[0].seeds or job.variation_seeds
+    levels = {c.run: _validation(job, results, c.run, seeds) for c in conditions}
+    names = dict.fromkeys(condition.condition for condition in conditions)
+    pooled = [
+        np.mean([levels[c.run] for c in conditions if c.condition == name], axis=0)
+        for name in names
     ]
-    chosen = next(c for c in candidates if c["lead"] <= (c["lead_error"] or 0.0))
+    best = max(pooled, key=lambda level: level.mean())
+    leads = {name: _lead(best - level) for name, level in zip(names, pooled, strict=True)}
+    chosen = next(n for n, lead in leads.items() if lead["lead"] <= (lead["lead_error"] or 0.0))
+    for method in dict.fromkeys(condition.method for condition in conditions):
+        own = [condition for condition in conditions if condition.method == method]
+        settings = {c.condition: _settings(job, results, c.run, seeds[0]) for c in own}
+        values = _varied(settings)
+        yield {
+            "variation": variation,
+            "method": method,
+            "chosen": chosen,
+            "chosen_values": values[chosen],
+            "on_border": _borders(values[chosen], list(values.values())),
+            "candidates": [
+                {
+                    "condition": c.condition,
+                    "run": c.run,
+                    "values": values[c.condition],
+                    "average_map_mean": round(levels[c.run].mean(), 6),
+                    "average_map_std": _deviation(levels[c.run]),
+                    **leads[c.condition],
+                    "n_seeds": len(levels[c.run]),
+                }
+                for c in own
+            ],
+        }
+
+
+def _varied(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return of each candidate the settings that not all candidates share."""
+    keys = dict.fromkeys(key for values in settings.values() for key in values)
+    varied = [k for k in keys if len({str(values.get(k)) for values in settings.values()}) > 1]
     return {
-        "variation": variation,
-        "method": conditions[0].method,
-        "chosen": chosen["condition"],
-        "chosen_values": chosen["values"],
-        "on_border": _borders(chosen["values"], [c["values"] for c in candidates]),
-        "candidates": candidates,
+        name: {key: values[key] for key in varied if key in values}
+        for name, values in settings.items()
     }
 
 
-def _numbers(level: Float64s, best: Float64s) -> dict[str, Any]:
-    """Return a candidate's validation mAP, and the lead of the best with its standard error."""
-    lead = best - level
+def _lead(lead: Float64s) -> dict[str, Any]:
+    """Return the mean lead of the best candidate over seeds, with its standard error."""
     return {
-        "average_map_mean": round(level.mean(), 6),
-        "average_map_std": _deviation(level),
         "lead": round(lead.mean(), 6),
         "lead_error": _deviation(lead / len(lead) ** 0.5),
-        "n_seeds": len(level),
     }
 
 
@@ -182,17 +195,17 @@ def _borders(chosen: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> l
     ]
 
 
-def _settings(job: StudyJob, results: Path, run: str) -> dict[str, Any]:
-    folder = results / job.datasets[0] / run / f"seed{job.variation_seeds[0]}"
+def _settings(job: StudyJob, results: Path, run: str, seed: int) -> dict[str, Any]:
+    folder = results / job.datasets[0] / run / f"seed{seed}"
     return settings_of(read_record(folder), folder)
 
 
-def _validation(job: StudyJob, results: Path, run: str) -> Float64s:
+def _validation(job: StudyJob, results: Path, run: str, seeds: Sequence[int]) -> Float64s:
     """Return the mean over data sets of each seed, percent, (S,)."""
     by_set = [
         [
             read_record(results / dataset / run / f"seed{seed}")["validation"][-1]["average_map"]
-            for seed in job.variation_seeds
+            for seed in seeds
         ]
         for dataset in job.datasets
     ]

@@ -128,6 +128,7 @@ class Params(Section):
                     run=run
                     if variation in self.search
                     else known.setdefault(self._identity(run), run),
+                    seeds=self.variations[variation].seeds,
                 )
                 for method, condition, run in conditions
             )

@@ -80,6 +80,8 @@ class Condition(Section):
     """The name of the condition."""
     run: str
     """The run's folder; that of another run with equal settings, if there is one."""
+    seeds: tuple[int, ...] = ()
+    """The seeds of its variation, if it has its own. A run that several share has them all."""
 
 
 class StudyJob(Section):
@@ -100,11 +102,12 @@ class StudyJob(Section):
 
     def runs(self) -> dict[str, tuple[int, ...]]:
         """Return every run and its seeds: the compared rows, then what variations add."""
-        runs = dict.fromkeys(self.compare, self.seeds)
+        seeds = {run: set(self.seeds) for run in self.compare}
         for conditions in self.variations().values():
             for condition in conditions:
-                runs.setdefault(condition.run, self.variation_seeds)
-        return runs
+                own = condition.seeds or self.variation_seeds
+                seeds.setdefault(condition.run, set()).update(own)
+        return {run: tuple(sorted(found)) for run, found in seeds.items()}
 
 
 def load_slice(model: type[S], path: Path) -> S:

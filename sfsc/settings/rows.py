@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -68,6 +68,8 @@ class Variation(Section):
     """The values of that key."""
     conditions: dict[str, Change] = Field(default_factory=dict)
     """In place of `vary` and `values`: what differs, by the condition's name."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Its seeds in place of `variation_seeds`. Compared rows among its runs get them, too."""
 
     @model_validator(mode="after")
     def _check_form(self) -> Self:

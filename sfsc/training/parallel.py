@@ -50,7 +50,7 @@ class Processes:
             gradients: On this process's share; changed in place.
             model: Its buffers change.
         """
-        if self.count == 1:
+        if not dist.is_initialized():
             return
         if os.getppid() != self._parent:
             sys.exit("The launcher of this training was killed; this process stops, too.")
@@ -89,7 +89,7 @@ def joined_processes(count: int, device: torch.device) -> Iterator[Processes]:
             f"A training with `train.processes` {count} must run in {count} processes. Found "
             f"{started}; start `sfsc train` without torchrun, then it starts as many itself."
         )
-    if count == 1:
+    if count == 1 and not dist.is_torchelastic_launched():
         yield Processes()
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)

@@ -12,7 +12,12 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from sfsc.compute import keep_freed_memory, make_deterministic, named_device
+from sfsc.compute import (
+    describe_device,
+    keep_freed_memory,
+    make_deterministic,
+    named_device,
+)
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError
 from sfsc.files import replacing
@@ -195,5 +200,5 @@ def _describe(training: Training, prepared: PreparedSet) -> Mapping[str, object]
         "parameters": [c.parameters for c in costs],
         "git_revision": git_revision(),
         "git_clean": is_tree_clean(),
-        "environment": environment(),
+        "environment": environment() | describe_device(training.device),
     }

@@ -1,6 +1,8 @@
 """What a GPU computes against what the CPU does. Skipped where there is none."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -289,6 +291,24 @@ def test_a_training_runs_and_repeats_its_bits(
     losses = records[(records.metric == "loss") & (records.switch == 1)].groupby("epoch").value
     assert losses.mean().iloc[-1] < losses.mean().iloc[0]
     assert json.loads((first / "run.json").read_text())["settings"]["train"]["device"] == "cuda"
+
+
+def test_one_process_of_torchrun_computes_the_same_bits(
+    gpu_job: TrainJob, data_dir: Path, tmp_path: Path
+):
+    """Its gradients pass through a collective of nccl. The record names the GPU."""
+    alone, launched = train(gpu_job, data_dir, tmp_path / "alone"), tmp_path / "launched"
+    config = alone / "config" / "train.json"
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
+    command = [*torchrun, "-m", "sfsc.cli", "train", "--config", config, "--data", data_dir]
+    subprocess.run(
+        [sys.executable, *map(str, command), "--output", str(launched), "--threads", "1"],
+        check=True,
+    )
+    for name in ("model.safetensors", "training.parquet"):
+        assert (alone / name).read_bytes() == (launched / name).read_bytes()
+    record = json.loads((launched / "run.json").read_text())
+    assert record["environment"]["gpu"] == torch.cuda.get_device_name()
 
 
 def test_an_interrupted_training_goes_on_with_the_same_bits(

@@ -144,6 +144,20 @@ def test_a_killed_parallel_training_goes_on(parallel_job: TrainJob, data_dir: Pa
     assert sorted(frame[frame.metric == "learning_rate"].step) == list(range(record["steps"]))
 
 
+def test_one_process_of_torchrun_computes_the_same_bits(
+    parallel_job: TrainJob, data_dir: Path, tmp_path: Path
+):
+    """Its gradients pass through a collective all the same."""
+    train = parallel_job.train.model_copy(update={"processes": 1})
+    job = parallel_job.model_copy(update={"train": train})
+    finish(start("-m", "sfsc.cli", *arguments(job, data_dir, tmp_path / "alone")))
+    torchrun = [*TORCHRUN[:-1], 1, "-m", "sfsc.cli"]
+    finish(start(*torchrun, *arguments(job, data_dir, tmp_path / "launched")))
+    for name in ("model.safetensors", "training.parquet"):
+        files = [tmp_path / folder / name for folder in ("alone", "launched")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def failure(process: subprocess.Popen[str]) -> list[str]:
     """Wait for a training that must fail and return the lines that it printed."""
     output, _ = process.communicate(timeout=DEADLINE)

@@ -16,7 +16,10 @@ JOB = small_job(
     "sfsc",
     "bct_s",
     datasets=("synthetic", "omniglot"),
-    search={"label_smoothing": (*conditions("sfsc", RUNS), *conditions("bct_s", {"0.1": "bct_s"}))},
+    search={
+        "label_smoothing": conditions("sfsc", RUNS),
+        "smoothing_of_bct_s": conditions("bct_s", {"0.1": "bct_s"}),
+    },
 )
 
 
@@ -39,7 +42,7 @@ def set_validation(folder: Path, last: float) -> None:
 
 
 def test_candidates_are_compared_by_their_mean_over_data_sets_and_seeds(root: Path, tmp_path: Path):
-    """At the end of training, not at its best epoch; each method chooses for itself."""
+    """At the end of training, not at its best epoch; each search chooses for itself."""
     levels = {
         ("synthetic", "0"): 0.9, ("omniglot", "0"): 0.5, ("synthetic", "0.1"): 0.6,
         ("omniglot", "0.1"): 0.7, ("synthetic", "0.2"): 0.8, ("omniglot", "0.2"): 0.6,
@@ -79,6 +82,26 @@ def test_the_simplest_within_a_standard_error_of_the_best_is_chosen(
     write_choices(job, root, tmp_path / "choices.json")
     choice = load_choices(tmp_path / "choices.json")[0]
     assert choice["chosen"] == chosen
+
+
+def test_methods_of_one_search_get_the_same_candidate(tmp_path: Path):
+    """Here the one that is best on average, though SFSC alone would choose another."""
+    runs = {"0": "bct_s@label_smoothing=0", "0.1": "bct_s", "0.2": "bct_s@label_smoothing=0.2"}
+    both = (*conditions("sfsc", RUNS), *conditions("bct_s", runs))
+    job = JOB.model_copy(update={"datasets": ("synthetic",), "search": {"recipe": both}})
+    root = write_study(tmp_path / "results", job)
+    levels = {"sfsc": (0.60, 0.64, 0.66), "bct_s": (0.40, 0.52, 0.46)}
+    for own, names in ((levels["sfsc"], RUNS), (levels["bct_s"], runs)):
+        for run, level in zip(names.values(), own, strict=True):
+            for seed in (0, 1):
+                set_validation(root / "synthetic" / run / f"seed{seed}", level + 0.02 * seed)
+    write_choices(job, root, tmp_path / "choices.json")
+    ours, theirs = load_choices(tmp_path / "choices.json")
+    assert (ours["method"], theirs["method"]) == ("sfsc", "bct_s")
+    assert ours["chosen"] == theirs["chosen"] == "0.1"
+    for choice in (ours, theirs):
+        assert [c["lead"] for c in choice["candidates"]] == pytest.approx([8, 0, 2])
+    assert [c["average_map_mean"] for c in ours["candidates"]] == pytest.approx([61, 65, 67])
 
 
 def test_one_seed_has_no_standard_error(tmp_path: Path):

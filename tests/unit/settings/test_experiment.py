@@ -563,6 +563,16 @@ def test_a_variation_is_a_run_for_each_condition():
     assert params.runs()["sfsc"] == params.seeds
     assert params.runs()["sfsc@mine=0.5"] == params.variation_seeds
     assert (params.rule_of("sfsc@mine=0.5"), params.rule_of("sfsc")) == ("mine", "sfsc")
+    more = parse_params(
+        tree(
+            methods=row,
+            ablation={"parts": None, "formulation": None},
+            robustness={"compatible_weight": None, "mine": varied | {"seeds": [7, 0]}},
+        )
+    ).runs()
+    assert more["sfsc@mine=0.5"] == (0, 7)
+    assert more["sfsc"] == (*params.seeds, 7)
+    assert more["bct_s"] == params.seeds
     varied_job = params.resolve("sfsc@mine=0.5", dataset="synthetic", seed=0)
     assert varied_job.loss.terms["compatible"].weight == 0.5
 
