@@ -3,8 +3,9 @@
     python -m benchmarks.step [--backbone resnet18] [--precision bf16] [--threads 2] [--json]
 
 * `step_over_dense`: time of a step divided by the sum of M dense steps on the same batch, median
-  over paired rounds. The dense networks share and aggregate nothing: a step cannot be faster. On a
-  GPU both sides replay recorded kernels (CUDA graphs); with `--eager` neither does.
+  over paired rounds. Both sides minimise the recipe's base loss and triplet loss, SFSC its
+  compatible loss besides. The dense networks share and aggregate nothing: a step cannot be faster.
+  On a GPU both sides replay recorded kernels (CUDA graphs); with `--eager` neither does.
 * `step_over_eager_dense`: on a GPU the same, but with dense steps whose kernels are launched one by
   one, as PyTorch usually runs them.
 * `extra_memory_over_gradients`: peak memory of a step minus that of a dense step of the full
@@ -29,6 +30,7 @@ from torch.nn import functional
 
 from benchmarks.printing import print_result
 from sfsc.compute import best_device, generator_for
+from sfsc.losses.terms.triplet import batch_hard_triplet_loss
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
 from sfsc.networks.extract import extract
@@ -118,12 +120,12 @@ class Dense(nn.Module):
         self.network = extract(model.network, switch)
         self.classifier = nn.Linear(embedding_dim, IDENTITIES, bias=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, IDENTITIES)."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings (B, D) and logits (B, IDENTITIES)."""
         with autocast(images.device, self.precision):
             embedding = self.network(images)
-        logits: Tensor = self.classifier(embedding.float())
-        return logits
+        embedding = embedding.float()
+        return embedding, self.classifier(embedding)
 
 
 def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> Step:
@@ -131,10 +133,14 @@ def dense_step(job: TrainJob, model: Dense, images: Tensor, labels: Tensor) -> S
     optimizer = build_optimizer(model, job.train)
     parameters = list(model.parameters())
 
+    triplet = job.loss.terms["triplet"]
+
     def differentiate() -> tuple[Tensor, ...]:
+        embedding, logits = model(images)
         smoothing = job.loss.base.label_smoothing
-        loss = functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
-        return torch.autograd.grad(loss, parameters)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        hardest = batch_hard_triplet_loss(embedding, labels, margin=triplet.margin)
+        return torch.autograd.grad(loss + triplet.weight * hardest, parameters)
 
     is_replayed = images.is_cuda and job.train.cuda_graphs
     compute = Replay(differentiate, model.buffers()) if is_replayed else differentiate
