@@ -1,4 +1,4 @@
-"""The hyper-parameters in use are those that the recorded search chose on validation identities."""
+"""The hyper-parameters in use are those that recorded searches chose on validation identities."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,17 @@ from sfsc.reporting.runs import settings_of
 from sfsc.settings.experiment import load_params
 
 ROOT = Path(__file__).parents[2]
-CHOICES = json.loads((ROOT / "reports" / "search" / "choices.json").read_text())
+CHOICES = {
+    study: json.loads((ROOT / "reports" / study / "choices.json").read_text())
+    for study in ("recipe", "search")
+}
 
 
-@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: choice["method"])
+@pytest.mark.parametrize(
+    "choice",
+    [choice for choices in CHOICES.values() for choice in choices],
+    ids=lambda choice: f"{choice['variation']}-{choice['method']}",
+)
 def test_params_have_what_was_chosen(choice: dict[str, Any]):
     """Each varied setting of the chosen candidate is that of the method's row."""
     params = load_params([ROOT / "params.yaml"])
@@ -23,17 +30,17 @@ def test_params_have_what_was_chosen(choice: dict[str, Any]):
     assert {key: settings[key] for key in chosen} == chosen
 
 
-def test_the_record_is_of_the_search_as_it_is():
-    """The candidates are those of studies/search.yaml, each trained on every data set and seed."""
-    params = load_params([ROOT / "params.yaml", ROOT / "studies" / "search.yaml"])
-    found = {choice["variation"]: [c["run"] for c in choice["candidates"]] for choice in CHOICES}
-    search = params.study_job().search
-    assert found == {name: [c.run for c in conditions] for name, conditions in search.items()}
-    seeds = {c["n_seeds"] for choice in CHOICES for c in choice["candidates"]}
-    assert seeds == {len(params.variation_seeds)}
+@pytest.mark.parametrize("study", CHOICES)
+def test_the_record_is_of_the_search_as_it_is(study: str):
+    """The candidates are those of the study, each trained on every data set and seed."""
+    params = load_params([ROOT / "params.yaml", ROOT / "studies" / f"{study}.yaml"])
+    candidates = [candidate for choice in CHOICES[study] for candidate in choice["candidates"]]
+    searched = [c.run for conditions in params.study_job().search.values() for c in conditions]
+    assert sorted(candidate["run"] for candidate in candidates) == sorted(searched)
+    assert {c["n_seeds"] for c in candidates} == {len(params.variation_seeds)}
 
 
 def test_switchable_methods_were_searched_with_equal_care():
     """SFSC had no more candidates than its rivals."""
-    numbers = {choice["method"]: len(choice["candidates"]) for choice in CHOICES}
+    numbers = {choice["method"]: len(choice["candidates"]) for choice in CHOICES["search"]}
     assert numbers["sfsc"] <= min(numbers["bct_s"], numbers["asymmetric_s"])
