@@ -379,7 +379,14 @@ def _add_reports(stages: _Stages) -> None:
     for name in ("figures", "sheets"):
         report.add_argument(f"--{name}", type=Path, nargs="+", required=True, metavar="PATH")
     for stage in (tables, report):
-        stage.add_argument("--choices", type=Path, metavar="PATH", help="file of `sfsc choices`")
+        stage.add_argument(
+            "--choices",
+            type=Path,
+            nargs="+",
+            default=(),
+            metavar="PATH",
+            help="files of `sfsc choices`",
+        )
 
 
 def _add_readers(stages: _Stages) -> None:

@@ -64,18 +64,20 @@ def write_choices(job: StudyJob, results: Path, output: Path) -> None:
     write_texts(texts)
 
 
-def load_choices(path: Path) -> list[dict[str, Any]]:
-    """Read a file that `write_choices` wrote.
+def load_choices(*paths: Path) -> list[dict[str, Any]]:
+    """Read what `write_choices` wrote, in one list.
 
     Raises:
-        ResultError: If the file is missing or damaged.
+        ResultError: If a file is missing or damaged.
     """
-    try:
-        choices: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(
-            f"{path} must be written by `sfsc choices`. Found: {error}. Write it again."
-        ) from error
+    choices: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            choices += json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResultError(
+                f"{path} must be written by `sfsc choices`. Found: {error}. Write it again."
+            ) from error
     return choices
 
 

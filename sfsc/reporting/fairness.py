@@ -113,12 +113,12 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None) -> str:
+def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]]) -> str:
     """Return sentences on where the hyper-parameters of the compared methods come from.
 
     Args:
         groups: The compared rows.
-        choices: Content of the file that `sfsc choices` wrote, None if there is none.
+        choices: Content of the files that `sfsc choices` wrote.
     """
     if not choices:
         return "Hyper-parameters: those of params.yaml; no search is recorded beside this table."

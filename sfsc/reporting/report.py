@@ -49,7 +49,7 @@ def write_report(
     cost: Path,
     figures: Sequence[Path],
     sheets: Sequence[Path],
-    choices: Path | None,
+    choices: Sequence[Path],
     output: Path,
 ) -> None:
     """Write the page.
@@ -62,7 +62,7 @@ def write_report(
         cost: CSV file of `sfsc cost`.
         figures: SVG files of `sfsc figures`, in the order of the page.
         sheets: Contact sheets, `<data set>/contact_sheet.png`.
-        choices: JSON file of `sfsc choices`, None if there is none.
+        choices: JSON files of `sfsc choices`.
         output: The HTML file.
 
     Raises:
@@ -76,7 +76,7 @@ def write_report(
     _check_rows(tables / "main.csv", list(rows), [f"{g.dataset}/{g.method}" for g in compared])
     _check_rows(cost, list(costs["dataset"].unique()), job.datasets)
     judged = load_claims(claims)
-    chosen = load_choices(choices) if choices else None
+    chosen = load_choices(*choices)
     shown = [_read_figure(path, output, number) for number, path in enumerate(figures, start=1)]
     remarks = describe_test(compared)
     page = page_template(TEMPLATE).render(
@@ -97,7 +97,7 @@ def write_report(
         tables=_relative(tables, output),
         claims=_relative(claims.with_suffix(""), output),
         sections=[_section(name, frames, judged, shown, sheets) for name in job.datasets],
-        choices=choice_tables(chosen or []),
+        choices=choice_tables(chosen),
         cost=_relative(cost.with_suffix(""), output),
         costs=cost_tables(costs),
         provenance=_provenance([run for group in groups for run in group.runs]),

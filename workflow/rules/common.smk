@@ -86,8 +86,9 @@ FIGURES = [figure for figure in FIGURES if not NOT_DRAWN.get(figure)]
 # The training of the figure of escalation, which is drawn apart from the others: it embeds images.
 ESCALATED = plan.escalated(PARAMS)
 
-# The choices of a search, if there are any: the tables name the origin of the hyper-parameters.
-CHOICES = [path for path in ["reports/search/choices.json"] if os.path.exists(path)]
+# The choices of the searches, if there are any: the tables name the origin of the hyper-parameters.
+CHOICES = [f"reports/{study}/choices.json" for study in ["recipe", "search"]]
+CHOICES = list(filter(os.path.exists, CHOICES))
 
 
 wildcard_constraints:

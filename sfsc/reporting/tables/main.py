@@ -81,12 +81,12 @@ def _leader(measure: Summary, groups: Sequence[Group]) -> Group | None:
     return best if effect.is_above else None
 
 
-def main_note(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]] | None) -> str:
+def main_note(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]]) -> str:
     """Return the sentences below the table.
 
     Args:
         groups: The compared methods of all data sets.
-        choices: Content of the file of `sfsc choices`, None if there is none.
+        choices: Content of the files of `sfsc choices`.
     """
     return (
         "Percent, mean ± standard deviation over seeds. mAP: mean over all pairs of a query and a "

@@ -5,6 +5,7 @@ metrics.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +34,7 @@ EMPTY = {
 
 
 def write_tables(
-    job: StudyJob, results: Path, output: Path, metrics: Path, choices: Path | None
+    job: StudyJob, results: Path, output: Path, metrics: Path, choices: Sequence[Path]
 ) -> None:
     """Write the tables of a study.
 
@@ -42,7 +43,7 @@ def write_tables(
         results: `results/<study>`.
         output: Folder for the tables `NAMES`, each `.csv`, `.md` and `.tex`.
         metrics: JSON file for the main table's numbers, nested by data set and run.
-        choices: File of `sfsc choices`, which names the origin of the hyper-parameters; or None.
+        choices: Files of `sfsc choices`, which name the origin of the hyper-parameters.
 
     Raises:
         ResultError: If a result file is missing or damaged or the runs do not fit each other.
@@ -59,7 +60,7 @@ def write_tables(
     }
     notes = {
         "deployment": f"{DEPLOYMENT_NOTE} {remarks}".rstrip(),
-        "main": main_note(compared, load_choices(choices) if choices else None),
+        "main": main_note(compared, load_choices(*choices)),
         "ablation": variation_note("ablation", remarks),
         "robustness": variation_note("robustness", remarks),
         "conflicts": CONFLICTS_NOTE,

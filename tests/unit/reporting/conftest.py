@@ -34,7 +34,7 @@ def results(job: StudyJob, study: Path) -> Results:
 def reports(job: StudyJob, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables, metrics, claims and costs of the study; not to be changed."""
     folder = tmp_path_factory.mktemp("reports")
-    write_tables(job, study, folder / "tables", folder / "metrics.json", None)
+    write_tables(job, study, folder / "tables", folder / "metrics.json", [])
     write_claims(job, study, folder / "claims.json")
     write_cost([write_measured(folder / "measured.json")], folder / "cost.csv")
     return folder

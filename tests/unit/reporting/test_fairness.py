@@ -75,7 +75,7 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
     other = choice | {"chosen": "0.3", "chosen_values": {"loss.terms.compatible.weight": 0.3}}
     found = origin(groups, [other])
     assert "`compatible.weight` 0.3 (of 0.3, 1) but here `compatible.weight` 1" in found
-    assert origin(groups, None) == (
+    assert origin(groups, []) == (
         "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
     )
 

@@ -50,7 +50,7 @@ def report(job: StudyJob, study: Path, reports: Path) -> Path:
         ["cross_test"], job, study, dataset="synthetic", output=figure.parent, data_dir=None
     )
     write_choices(job, study, reports / "choices.json")
-    write(job, study, reports, figures=[figure], sheets=[sheet], choices=reports / "choices.json")
+    write(job, study, reports, figures=[figure], sheets=[sheet], choices=[reports / "choices.json"])
     return reports / "index.html"
 
 
@@ -58,7 +58,7 @@ def write(job: StudyJob, study: Path, reports: Path, **options: Any) -> None:
     """Write the page of some reports."""
     paths: dict[str, Any] = {
         "tables": reports / "tables", "claims": reports / "claims.json", "figures": [],
-        "sheets": [], "choices": None, "output": reports / "index.html",
+        "sheets": [], "choices": [], "output": reports / "index.html",
         "cost": reports / "cost.csv",
     }  # fmt: skip
     write_report(job, study, **paths | options)
@@ -174,7 +174,7 @@ def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):
     """Nothing is announced that is not there."""
     job = small_job("unified", "sfsc")
     study = write_study(tmp_path / "results", job)
-    write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", None)
+    write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", [])
     write_claims(job, study, tmp_path / "claims.json")
     write_cost([write_measured(tmp_path / "measured.json")], tmp_path / "cost.csv")
     write(job, study, tmp_path)

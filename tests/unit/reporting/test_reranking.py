@@ -53,11 +53,11 @@ def test_tables_claims_and_the_page_say_so(
     job: StudyJob, reports: Path, reranked: Path, tmp_path: Path
 ):
     """Each table's note, the head of the claims, and the page beside each of them."""
-    write_tables(job, reranked, tmp_path / "tables", tmp_path / "metrics.json", None)
+    write_tables(job, reranked, tmp_path / "tables", tmp_path / "metrics.json", [])
     write_claims(job, reranked, tmp_path / "claims.json")
     write_report(
         job, reranked, tables=tmp_path / "tables",
-        claims=tmp_path / "claims.json", figures=[], sheets=[], choices=None,
+        claims=tmp_path / "claims.json", figures=[], sheets=[], choices=[],
         cost=reports / "cost.csv", output=tmp_path / "index.html",
     )  # fmt: skip
     texts = [*(f"tables/{kind}.{suffix}" for kind in NAMES if kind != "conflicts"

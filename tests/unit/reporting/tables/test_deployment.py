@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_row_is_a_query_width(root: Path, tmp_path: Path):
     """Its cell in the full gallery, the one in its own gallery, and the unified model; percent."""
     job = small_job("unified", "sfsc")
-    write_tables(job, root, tmp_path, tmp_path / "metrics.json", None)
+    write_tables(job, root, tmp_path, tmp_path / "metrics.json", [])
     with (tmp_path / "deployment.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS

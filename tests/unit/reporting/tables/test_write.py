@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_csv_holds_means_and_sample_deviations_in_percent(root: Path, tmp_path: Path):
     """One network has no cross-tests: an empty cell."""
-    write_tables(JOB, root, tmp_path / "tables", tmp_path / "metrics.json", None)
+    write_tables(JOB, root, tmp_path / "tables", tmp_path / "metrics.json", [])
     with (tmp_path / "tables" / "main.csv").open() as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
     sfsc, unified = rows["sfsc"], rows["unified"]
@@ -46,7 +46,7 @@ def test_the_csv_holds_means_and_sample_deviations_in_percent(root: Path, tmp_pa
 
 def test_markdown_and_latex_show_the_same_cells(root: Path, tmp_path: Path):
     """The best is bold; the full network alone does not compete; the caption says what matters."""
-    write_tables(JOB, root, tmp_path, tmp_path / "metrics.json", None)
+    write_tables(JOB, root, tmp_path, tmp_path / "metrics.json", [])
     markdown, latex = ((tmp_path / f"main.{suffix}").read_text() for suffix in ("md", "tex"))
     assert "| Full alone | – | 2 | 69.0 ± 0.0 | 69.0 ± 0.0 | – |" in markdown  # noqa: RUF001
     assert "| SFSC (ours) | full | 2 | **61.0 ± 1.4** |" in markdown
@@ -58,7 +58,7 @@ def test_markdown_and_latex_show_the_same_cells(root: Path, tmp_path: Path):
 
 def test_a_study_without_variations_says_so(root: Path, tmp_path: Path):
     """The files exist even then: the outputs of a rule do not depend on the study."""
-    write_tables(JOB, root, tmp_path, tmp_path / "metrics.json", None)
+    write_tables(JOB, root, tmp_path, tmp_path / "metrics.json", [])
     assert (tmp_path / "ablation.md").read_text() == "This study has no ablation conditions.\n"
     assert (tmp_path / "robustness.tex").read_text() == (
         "% This study has no robustness conditions.\n"
@@ -70,7 +70,7 @@ def test_a_study_of_single_networks_has_no_conflicts(root: Path, tmp_path: Path)
     """Neither have networks of a width each: a table of the columns alone, and a sentence."""
     write_run(root, method="independent")
     job = small_job("unified", "independent", seeds=(0,))
-    write_tables(job, root, tmp_path, tmp_path / "metrics.json", None)
+    write_tables(job, root, tmp_path, tmp_path / "metrics.json", [])
     assert read_runs_table(tmp_path / "conflicts.csv").empty
     assert (tmp_path / "conflicts.md").read_text() == (
         "This study has no network with several sub-models.\n"
