@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from sfsc.compute import best_device, timed
 from sfsc.data.manifest import Split
 from sfsc.deploy.escalation import NEAREST, uncertainty
 from sfsc.deploy.finished import Finished
@@ -68,8 +69,9 @@ def write_escalation(run_dir: Path, output: Path) -> list[Curve]:
             f"{run_dir} must hold several sub-models of one space. Found "
             f"{', '.join(map(width_key, widths))}, trained apart. Name a training of `sfsc`."
         )
-    validation = _measure(finished, "validation", "validation")
-    test = _measure(finished, "query", "gallery")
+    with timed("embedding and ranking"):
+        validation = _measure(finished, "validation", "validation")
+        test = _measure(finished, "query", "gallery")
     macs = finished.run.record["macs"]
     curves = [
         Curve(
@@ -146,7 +148,9 @@ class _Split(NamedTuple):
     def of(cls, finished: Finished, split: Split) -> "_Split":
         """Embed a split, or a sample of it."""
         rows, manifest = finished.rows(split), finished.prepared.manifest
-        vectors = extract_embeddings(finished.network, finished.prepared.images, rows)
+        device = best_device()
+        network = finished.network.to(device)
+        vectors = extract_embeddings(network, finished.prepared.images, rows, device=device)
         return cls(rows, Labels(manifest.identity[rows], manifest.camera[rows]), vectors)
 
 
