@@ -1,4 +1,4 @@
-"""How long the trainings of a study of photographs take, from a step measured here.
+"""How long the trainings of a study take, from a step measured here.
 
     python -m benchmarks.plan studies/paper.yaml [--rate 2e14] [--threads 2] [--json]
 
@@ -33,7 +33,8 @@ from sfsc.settings.experiment import Params, load_params
 from sfsc.settings.jobs import NetworkOfRun, TrainJob
 
 TRAIN_IMAGES = {
-    "market1501": 12_936, "msmt17": 32_621, "veri776": 37_746, "grocery": 2_781, "fruits360": 2_417
+    "market1501": 12_936, "msmt17": 32_621, "veri776": 37_746, "grocery": 2_781, "fruits360": 2_417,
+    "omniglot": 2_780
 }  # fmt: skip
 """Sizes of the training sets, validation identities included; MSMT17 is V1 with the validation
 images merged."""
@@ -57,9 +58,20 @@ def image_size(params: Params, dataset: str) -> tuple[int, int]:
     return settings.get("image_height", side), settings.get("image_width", side)
 
 
+def training_images(params: Params, dataset: str) -> int:
+    """Return the size of a training set, validation identities included."""
+    if dataset != "synthetic":
+        return TRAIN_IMAGES[dataset]
+    drawn = params.prepare_job(dataset).settings.model_dump()
+    return int(
+        drawn["train_identities"] * drawn["cameras_per_identity"] * drawn["images_per_camera"]
+    )
+
+
 def steps_of(params: Params, job: TrainJob) -> int:
     """Return the steps of a training."""
-    images = round(TRAIN_IMAGES[job.dataset] * (1 - params.data.validation_fraction))
+    share = 1 - params.data.validation_fraction
+    images = round(training_images(params, job.dataset) * share)
     train = job.train
     return train.epochs * epoch_length(
         images, identities=train.identities_per_batch, images=train.images_per_identity
