@@ -1,7 +1,7 @@
 # make reproduce   everything from scratch: environment, data, trainings, tables, figures, report, MLflow runs;
 #                  make reproduce STUDY=omniglot: another study
 # make test        checks and tests; make check: the checks alone; make test-system: kills, servers, a cluster, a browser
-# make ui          browse the runs in MLflow
+# make ui          browse the runs in MLflow; prints the page of each study
 # make docs        write docs/parameters.md from the types, build the site in site/, check its links
 # make readme      copy the results of the reports into the README and into one page over all studies
 # make lock        resolve requirements.lock again
@@ -43,6 +43,7 @@ check: $(READY)
 	$(BIN)/snakemake --lint
 
 ui: $(READY)
+	@$(BIN)/python -m sfsc.tracking.stamp $(PORT)
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(PORT)
 

@@ -52,7 +52,11 @@ def write_training(root: Path, *, kind: str = "switchable", seed: int = 0) -> Pa
     record = {
         "dataset": "synthetic", "method": method, "seed": seed, "widths": list(WIDTHS),
         "network": {"kind": kind, **settings}, "image_size": [SIDE, SIDE],
-        "settings": {"reference": None}, "epochs": 1, "steps": 1, "train_images": 48,
+        "settings": {
+            "reference": None, "loss": {"base": {"name": "softmax"}, "terms": {}},
+            "aggregation": {"name": "projection"},
+        },
+        "epochs": 1, "steps": 1, "train_images": 48,
         "train_identities": 6, "macs": [c.macs for c in costs],
         "parameters": [c.parameters for c in costs], "wall_seconds": 1.0, "git_revision": "f" * 40,
         "git_clean": True, "config_digest": "c" * 64, "data_digest": "d" * 64, "environment": {},

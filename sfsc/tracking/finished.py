@@ -58,6 +58,11 @@ class FinishedTraining:
         return self.folder.parts[-3]
 
     @property
+    def model_name(self) -> str:
+        """The name of the registered model that has its sub-models, if it is of a row."""
+        return "sfsc." + ".".join(self.folder.parts[-4:-1])
+
+    @property
     def is_row(self) -> bool:
         """Whether it trains a row of `methods` unchanged, not a condition of a variation."""
         return "@" not in self.folder.parent.name
@@ -142,7 +147,6 @@ def tags(training: FinishedTraining) -> dict[str, str]:
         "git_clean": str(run["git_clean"]),
         "mlflow.source.name": f"sfsc {training.stage}",
         "mlflow.source.git.commit": run["git_revision"],
-        "mlflow.note.content": _note(training),
         **({"reranking": json.dumps(reranking)} if reranking else {}),
     }
 
@@ -164,19 +168,6 @@ def _tags_of_name(run: str) -> dict[str, str]:
     method, _, rest = run.partition("@")
     variation, _, condition = rest.partition("=")
     return {"method": method} | ({"variation": variation, "condition": condition} if rest else {})
-
-
-def _note(training: FinishedTraining) -> str:
-    """Return the matrix as Markdown, the description at the top of the run's page."""
-    widths = [f"{width:g}" for width in training.run["widths"]]
-    rows = [[f"{100 * value:.2f}" for value in row] for row in training.matrix]
-    table = [
-        ["query width \\ gallery width", *widths],
-        ["---"] * (len(widths) + 1),
-        *([width, *row] for width, row in zip(widths, rows, strict=True)),
-    ]
-    lines = ["| " + " | ".join(cells) + " |" for cells in table]
-    return "\n".join([f"mAP (%) of {training.name}:", "", *lines])
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """Mirrors a study's result files into MLflow, as experiment `sfsc/<study>`.
 
-Each finished training is an MLflow run, nested under a parent that has the means and standard
-deviations over its seeds. A run that was assembled from one network per width is one MLflow run.
-Sub-models of the rows of `methods` are versions of registered models (`sfsc.tracking.registry`).
+Each finished training is an MLflow run, nested under a parent that has a description, and means and
+standard deviations over its seeds. A run that was assembled from one network per width is one
+MLflow run. Sub-models of the rows of `methods` are versions of registered models
+(`sfsc.tracking.registry`).
 
 Large files are stored once: the weights of a row with its registered sub-models, those of a
 condition of a variation with its run; the figures of a data set with the parents of the rows.
@@ -35,6 +36,7 @@ from sfsc.tracking.finished import (
     tags,
     tags_of_group,
 )
+from sfsc.tracking.notes import NOTE, note_of_experiment, note_of_seeds, note_of_training
 from sfsc.tracking.registry import delete_models, register
 from sfsc.tracking.stamp import NAME, write_stamp
 from sfsc.tracking.store import (
@@ -76,7 +78,9 @@ def mirror(
             client = connect(uri)
             experiment = experiment_of(client, f"sfsc/{study_dir.name}", uri)
             live = {key_of(stream, study_dir) for stream in find_streams(study_dir)}
-            runs = _synchronise(client, experiment, trainings, report_dir / "figures", live)
+            runs = _synchronise(client, experiment, trainings, report_dir, live)
+            note = note_of_experiment(study_dir.name, trainings, report_dir)
+            client.set_experiment_tag(experiment, NOTE, note)
             found = {training: runs[training.key] for training in trainings}
             register(client, experiment, study_dir.name, found, onnx=onnx)
     except UNREACHABLE as error:
@@ -94,7 +98,7 @@ def _synchronise(
     client: MlflowClient,
     experiment: str,
     trainings: Sequence[FinishedTraining],
-    figures: Path,
+    report_dir: Path,
     live: Collection[str],
 ) -> dict[str, str]:
     """Mirror what is missing or changed; return the MLflow run of each training by its key."""
@@ -105,7 +109,9 @@ def _synchronise(
     parents: dict[str, str] = {}
     for run in client.search_runs([experiment], max_results=50_000):
         key, sha = (run.data.tags.get(tag, "") for tag in ("sfsc.key", "sfsc.sha"))
-        if key in groups and key not in parents:
+        digest = run.data.tags.get("data_digest")
+        is_parent = key in groups and digest == groups[key][0].run["data_digest"]
+        if is_parent and key not in parents:
             parents[key] = run.info.run_id
         elif key in wanted and key not in runs and sha == wanted[key].sha:
             runs[key] = run.info.run_id
@@ -118,34 +124,47 @@ def _synchronise(
             if training.key not in runs:
                 runs[training.key] = _log_training(client, experiment, training)
                 LOGGER.info("mirrored %s", training.key)
-        _update_parent(client, parent, seeds, runs)
+        _update_parent(client, parent, seeds, runs, report_dir)
         if seeds[0].is_row:
-            _attach_figures(client, parent, sorted(figures.glob(f"{seeds[0].dataset}_*.png")))
+            figures = sorted((report_dir / "figures").glob(f"{seeds[0].dataset}_*.png"))
+            _attach_figures(client, parent, figures)
     return runs
 
 
 def _create_parent(client: MlflowClient, experiment: str, seeds: Sequence[FinishedTraining]) -> str:
     """Create the parent run of some seeds; it starts with the first of them."""
     name = "/".join(seeds[0].folder.parts[-3:-1])
-    run_tags = {**tags_of_group(seeds[0]), "sfsc.key": seeds[0].group}
+    run_tags = {
+        **tags_of_group(seeds[0]),
+        "sfsc.key": seeds[0].group,
+        "data_digest": seeds[0].run["data_digest"],
+    }
     start = min(training.clock(0) for training in seeds)
     run = client.create_run(experiment, run_name=name, tags=run_tags, start_time=start)
+    client.log_inputs(run.info.run_id, datasets=[dataset_input(seeds[0])])
     return str(run.info.run_id)
 
 
 def _update_parent(
-    client: MlflowClient, parent: str, seeds: Sequence[FinishedTraining], runs: Mapping[str, str]
+    client: MlflowClient,
+    parent: str,
+    seeds: Sequence[FinishedTraining],
+    runs: Mapping[str, str],
+    report_dir: Path,
 ) -> None:
     """Nest the seeds of a run under its parent and summarise them there, if they have changed."""
-    text = "\0".join(f"{runs[training.key]} {training.sha}" for training in seeds)
+    numbers = dict(_summarise(seeds))
+    note = note_of_seeds(seeds, numbers, report_dir)
+    text = "\0".join([note, *(f"{runs[training.key]} {training.sha}" for training in seeds)])
     digest = hashlib.sha256(text.encode()).hexdigest()
     if client.get_run(parent).data.tags.get("sfsc.seeds") == digest:
         return
     for training in seeds:
         client.set_tag(runs[training.key], "mlflow.parentRunId", parent)
     end = max(training.clock(training.run["steps"]) for training in seeds)
-    summaries = [Metric(name, value, end, 0) for name, value in _summarise(seeds)]
+    summaries = [Metric(name, value, end, 0) for name, value in numbers.items()]
     client.log_batch(parent, metrics=summaries)
+    client.set_tag(parent, NOTE, note)
     client.set_terminated(parent, end_time=end)
     client.set_tag(parent, "sfsc.seeds", digest)
 
@@ -162,8 +181,9 @@ def _summarise(seeds: Sequence[FinishedTraining]) -> Iterator[tuple[str, float]]
 
 def _log_training(client: MlflowClient, experiment: str, training: FinishedTraining) -> str:
     """Mirror a training and return its MLflow run."""
+    run_tags = {**tags(training), NOTE: note_of_training(training)}
     run = client.create_run(
-        experiment, start_time=training.clock(0), tags=tags(training), run_name=training.name
+        experiment, start_time=training.clock(0), tags=run_tags, run_name=training.name
     )
     run_id = str(run.info.run_id)
     client.log_batch(run_id, params=[Param(*p) for p in flatten(training.run["settings"])])

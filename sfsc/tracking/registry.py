@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
@@ -63,7 +64,7 @@ def register(
     rows: dict[str, list[FinishedTraining]] = {}
     for training in runs:
         if training.is_row:
-            rows.setdefault(_model_name(training), []).append(training)
+            rows.setdefault(training.model_name, []).append(training)
     prefix = f"sfsc.{study}."
     found = client.search_registered_models(f"name LIKE '{prefix}%'", max_results=PAGE)
     # To LIKE, `_` in the name of a study is any character, which would match other studies.
@@ -86,11 +87,6 @@ def delete_models(client: MlflowClient, experiment: str, run_id: str) -> None:
     models = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
     for model in models:
         client.delete_logged_model(model.model_id)
-
-
-def _model_name(training: FinishedTraining) -> str:
-    study, dataset, method = training.folder.parts[-4:-1]
-    return f"sfsc.{study}.{dataset}.{method}"
 
 
 def _description(training: FinishedTraining) -> str:
@@ -211,6 +207,8 @@ def _log_model(client: MlflowClient, experiment: str, submodel: _Submodel, netwo
         _write_model(Path(folder), submodel, network, model.model_id)
         client.log_model_artifacts(model.model_id, folder)
     client.finalize_logged_model(model.model_id, "READY")
+    output = LoggedModelOutput(model.model_id, step=training.run["steps"])
+    client.log_outputs(submodel.run_id, models=[output])
     return str(model.model_id)
 
 

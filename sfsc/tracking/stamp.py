@@ -5,9 +5,10 @@ The workflow and `sfsc explain` read it; neither imports mlflow.
 
 import json
 import sqlite3
+import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
@@ -58,6 +59,19 @@ def page_of_experiment(stamp: Path, uri: str) -> str | None:
     return f"make ui, then http://127.0.0.1:5000/{page}"
 
 
+def pages_of_database(results: Path, port: str) -> Iterator[str]:
+    """Yield where `make ui` shows the runs of each study, `<study>: <address>`.
+
+    Args:
+        results: The folder of all studies.
+        port: The port that `make ui` serves the default database at.
+    """
+    for stamp in sorted(results.glob(f"*/{NAME}")):
+        page = page_of_experiment(stamp, f"http://127.0.0.1:{port}")
+        if page and "database" in json.loads(stamp.read_text(encoding="utf-8")):
+            yield f"{stamp.parent.name}: {page}"
+
+
 def is_stale(stamp: Path, uri: str) -> bool:
     """Return whether a mirror is incomplete, or its store has lost it since.
 
@@ -104,3 +118,7 @@ def _is_on_server(run: str, uri: str) -> bool:
             return error.code != 404
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return True
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in pages_of_database(Path("results"), sys.argv[1]))

@@ -7,6 +7,7 @@ import io
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,7 +42,9 @@ LANGUAGES = {"shell", "console", "python", "yaml", "bibtex", "text"}
 TRACKED = ("benchmarks/", "docs/", "profiles/", "reports/default", "sfsc/", "studies/", "tests/")
 """Where a file that a command names must be in the repository; other folders are made by jobs."""
 MADE_BY_STUDIES = ("data/prepared", "reports", "results")
-PLAIN = {"cd", "find", "git", "mypy", "npm", "pre-commit", "pytest", "ruff", "snakefmt", "source"}
+PLAIN = {
+    "cd", "du", "find", "git", "mypy", "npm", "pre-commit", "pytest", "ruff", "snakefmt", "source"
+}  # fmt: skip
 """Programs of which only the files that they name are checked."""
 
 
@@ -151,6 +154,15 @@ def check_overrides(overrides: list[str]) -> None:
         load_params([params])
 
 
+def check_mlflow(command: Command) -> None:
+    """Check the subcommand and its flags."""
+    parsed = subprocess.run(
+        [sys.executable, "-m", "mlflow", *command.words[1:], "--help"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert parsed.returncode == 0, parsed.stderr
+
+
 def check_python(command: Command) -> None:
     """Check that a module exists and knows the flags; a script is a file like any other."""
     if command.words[1] != "-m":
@@ -165,6 +177,7 @@ def check_python(command: Command) -> None:
 CHECKS: dict[str, Callable[[Command], None]] = {
     "dvc": check_dvc,
     "make": check_make,
+    "mlflow": check_mlflow,
     "python": check_python,
     "sfsc": check_sfsc,
     "snakemake": check_snakemake,
@@ -222,6 +235,7 @@ def test_a_documented_command_is_valid(command: Command):
         ("make reproduce STUDY=none", "`studies/none.yaml` does not exist"),
         ("dvc reproduce", "parser error"),
         ("dvc repro studies/dvc/dvc.yaml:study@none", "is no stage"),
+        ("mlflow gc --none", "No such option"),
         ("python -m benchmarks.none", "`benchmarks.none` is no module"),
         ("python -m benchmarks.plan --none", "has no flag `--none`"),
         ("python tests/none.py", "`tests/none.py` does not exist"),

@@ -314,7 +314,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (PAGE, "reporting.findings reporting.report"),
     (NOTHING, "licence reporting.explain reporting.overview reporting.readme"),
     (MIRROR, "tracking tracking.mirror tracking.registry tracking.stamp tracking.store"),
-    (MIRROR, "tracking.finished tracking.streams"),
+    (MIRROR, "tracking.finished tracking.notes tracking.streams"),
     (MIRROR, "deploy.accuracy deploy.card deploy.export deploy.extra deploy.model"),
     (MIRROR, "deploy.onnx_file deploy.photographs deploy.thresholds"),
     (ESCALATION, "deploy deploy.escalation deploy.escalation_curve deploy.finished"),

@@ -57,7 +57,9 @@ def write_training(
         "dataset": "synthetic", "method": method, "seed": seed, "widths": [0.5, 1.0],
         "network": {"kind": kind, **NETWORK}, "image_size": [16, 12],
         "settings": {
-            "seed": seed, "reference": reference, "train": {"epochs": 4, "learning_rate": 0.1}
+            "seed": seed, "reference": reference, "train": {"epochs": 4, "learning_rate": 0.1},
+            "loss": {"base": {"name": "softmax"}, "terms": {"triplet": {"weight": 1.0}}},
+            "aggregation": {"name": "projection"},
         },
         "config_digest": "c" * 64, "code_digest": "d" * 16, "data_digest": "e" * 64,
         "git_revision": "f" * 40, "git_clean": True, "environment": {"python": "3.11.7"},
@@ -177,7 +179,9 @@ def test_run_has_settings_numbers_and_true_times(study: Path):
     synchronise()
     run = runs(study)["synthetic/sfsc/seed0"]
     assert run.data.params == {
-        "seed": "0", "reference": "None", "train.epochs": "4", "train.learning_rate": "0.1"
+        "seed": "0", "reference": "None", "train.epochs": "4", "train.learning_rate": "0.1",
+        "loss.base.name": "softmax", "loss.terms.triplet.weight": "1.0",
+        "aggregation.name": "projection",
     }  # fmt: skip
     expected = {
         "average_map": 0.5, "map_q0_g0": 0.25, "map_q0_g1": 0.5, "map_q1_g1": 0.75,
@@ -376,6 +380,29 @@ def test_a_result_of_another_version_is_an_error():
     )
 
 
+def test_garbage_collection_frees_what_was_replaced_and_nothing_else(study: Path):
+    """As docs/mlflow.md says: `mlflow gc` removes old runs with their files and models."""
+    synchronise()
+    current = files_of_store(study)
+    write_training("sfsc", 0, average_map=0.6)
+    synchronise()
+    kept, stored = identifiers(study), files_of_store(study)
+    assert len(stored) > len(current)
+    uri = f"sqlite:///{study}/mlflow.db"
+    command = ["gc", "--backend-store-uri", uri, "--tracking-uri", uri]
+    subprocess.run([sys.executable, "-m", "mlflow", *command], check=True, capture_output=True)
+    assert len(files_of_store(study)) == len(current)
+    assert files_of_store(study) < stored
+    assert identifiers(study) == kept
+    synchronise()
+    assert identifiers(study) == kept
+
+
+def files_of_store(study: Path) -> set[Path]:
+    """Return the artifacts of all runs and models, deleted ones included."""
+    return {path for path in (study / "mlartifacts").rglob("*") if path.is_file()}
+
+
 def test_deleted_experiment_comes_back(study: Path):
     """An experiment deleted in the browser is restored, with its runs as on disk."""
     synchronise()
@@ -412,6 +439,75 @@ def test_the_seeds_of_a_run_are_nested_under_a_parent(study: Path):
     synchronise()
     names = {run.info.run_name for run in store.search_runs([experiment])}
     assert names == {"synthetic/unified", "synthetic/unified/seed0"}
+
+
+def test_a_parent_says_what_it_is(study: Path):
+    """Row, data set, seeds, main numbers and report; its data set is an input."""
+    write_training("sfsc", 1, average_map=0.7)
+    synchronise()
+    parent = client(study).get_run(parent_of(study, "synthetic/sfsc/seed0"))
+    assert (
+        parent.data.tags["mlflow.note.content"]
+        == """\
+Row `sfsc` of `methods`. One `small_resnet` whose sub-models share weights, widths 0.5, 1. \
+Losses: `softmax`, `triplet`; gradients combined by `projection`.
+
+* Data set: `synthetic`
+* Seeds: 0, 1
+* Report: `reports/toy/index.html`
+* Registered model: `sfsc.toy.synthetic.sfsc`
+
+| percent | mean ± standard deviation over seeds |
+| --- | ---: |
+| mAP, mean over all pairs of a query and a gallery sub-model | 60.0 ± 14.1 |
+| rank-1, mean over all pairs | 75.0 ± 0.0 |"""
+    )
+    (found,) = parent.inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.digest) == ("synthetic", "e" * 36)
+
+
+def test_a_parent_of_a_condition_of_separate_networks_says_so(study: Path):
+    """It has no registered model, one seed has no deviation, and nothing combines gradients."""
+    write_training("bct@kl_weight=0.005", 0, kind="each", reference="independent")
+    synchronise()
+    parent = client(study).get_run(parent_of(study, "synthetic/bct@kl_weight=0.005/seed0"))
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.startswith(
+        "Row `bct` of `methods`, under the condition `kl_weight=0.005`. One `small_resnet` for "
+        "each width: 0.5, 1; the frozen full network of `independent` takes part. Losses: "
+        "`softmax`, `triplet`.\n"
+    )
+    assert "| 50.0 |" in note
+    assert "Registered model" not in note
+
+
+def test_new_data_are_a_new_parent(study: Path):
+    """MLflow cannot take an input back."""
+    synchronise()
+    before = parent_of(study, "synthetic/sfsc/seed0")
+    path = Path("results/toy/synthetic/sfsc/seed0/run.json")
+    path.write_text(path.read_text().replace("e" * 64, "a" * 64))
+    synchronise()
+    after = client(study).get_run(parent_of(study, "synthetic/sfsc/seed0"))
+    assert after.info.run_id != before
+    assert [found.dataset.digest for found in after.inputs.dataset_inputs] == ["a" * 36]
+    assert client(study).get_run(before).info.lifecycle_stage == "deleted"
+
+
+def test_the_experiment_says_what_it_is(study: Path):
+    """Study, data sets, report, revision and the three kinds of runs."""
+    path = write_training("sfsc", 1) / "run.json"
+    path.write_text(path.read_text().replace("f" * 40, "0" * 40).replace("true", "false"))
+    synchronise()
+    note = client(study).get_experiment_by_name("sfsc/toy").tags["mlflow.note.content"]
+    for line in (
+        "The finished trainings of study `toy`:", "* Data sets: `synthetic`\n",
+        "* Report: `reports/toy/index.html`\n",
+        f"* Git revision: `{'f' * 12}`, `{'0' * 12}` with uncommitted changes\n",
+        "* `<data set>/<row>` is the parent of all seeds", "* `<data set>/<row>/seed<k>` is one",
+        "`(training)` is a training in progress.",
+    ):  # fmt: skip
+        assert line in note
 
 
 def test_what_the_jobs_used_is_shown(study: Path):
@@ -454,6 +550,16 @@ class TestRegistry:
         assert version.run_id == identifiers(study)["synthetic/sfsc/seed0"]
         synchronise()
         assert self.versions(study) == before
+
+    def test_each_submodel_is_an_output_of_its_run(self, study: Path):
+        """The run's page links to its models."""
+        synchronise()
+        synchronise()
+        store = client(study)
+        run = store.get_run(identifiers(study)["synthetic/sfsc/seed0"])
+        models = {store.get_logged_model(m.model_id).name for m in run.outputs.model_outputs}
+        assert models == {"sfsc-seed0-switch0", "sfsc-seed0-switch1"}
+        assert [output.step for output in run.outputs.model_outputs] == [STEPS] * 2
 
     def test_onnx_files_are_added_to_the_versions_with_an_alias(
         self, study: Path, monkeypatch: pytest.MonkeyPatch

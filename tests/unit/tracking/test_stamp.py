@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sfsc.tracking.stamp import is_stale, page_of_experiment, write_stamp
+from sfsc.tracking.stamp import is_stale, page_of_experiment, pages_of_database, write_stamp
 from sfsc.tracking.store import MlflowClient, connect, experiment_of
 
 STAMP = Path("mlflow.json")
@@ -148,3 +148,20 @@ def test_a_mirror_that_waits_has_no_page():
     """There is nothing to see yet."""
     write_stamp(STAMP, {"status": "deferred", "reason": "down"})
     assert page_of_experiment(STAMP, "") is None
+
+
+def test_the_pages_of_make_ui_are_known(tmp_path: Path):
+    """One for each study that is in the default database."""
+    for study, content in {
+        "b": {"experiment": "2", "database": "mlflow.db"},
+        "a": {"experiment": "1", "database": "mlflow.db"},
+        "elsewhere": {"experiment": "3"},
+    }.items():
+        (tmp_path / study).mkdir()
+        write_stamp(tmp_path / study / "mlflow.json", {"status": "ok", **content})
+    (tmp_path / "waits").mkdir()
+    write_stamp(tmp_path / "waits" / "mlflow.json", {"status": "deferred", "reason": "down"})
+    assert list(pages_of_database(tmp_path, "5001")) == [
+        "a: http://127.0.0.1:5001/#/experiments/1?workflowType=machine_learning",
+        "b: http://127.0.0.1:5001/#/experiments/2?workflowType=machine_learning",
+    ]
