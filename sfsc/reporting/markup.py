@@ -36,6 +36,14 @@ class Table:
     n_text: int
     """Number of leading columns that hold words, not numbers."""
     rows: tuple[tuple[Cell, ...], ...]
+    n_apart: int = 0
+    """Number of last rows that are set apart: for reference, not compared."""
+
+    @property
+    def parts(self) -> tuple[tuple[tuple[Cell, ...], ...], ...]:
+        """The rows, and those that are set apart if there are any."""
+        split = len(self.rows) - self.n_apart
+        return (self.rows[:split], self.rows[split:]) if self.n_apart else (self.rows,)
 
 
 def tables_by(
@@ -153,6 +161,8 @@ def markdown_grid(table: Table) -> str:
     """Return a table without its title as Markdown."""
     rule = ["---"] * table.n_text + ["---:"] * (len(table.head) - table.n_text)
     cells = [[f"**{c.text}**" if c.is_best else c.text for c in row] for row in table.rows]
+    for row in cells[len(cells) - table.n_apart :]:
+        row[0] = f"*{row[0]}*"
     return "\n".join(f"| {' | '.join(line)} |" for line in (table.head, rule, *cells))
 
 
@@ -170,15 +180,20 @@ def to_latex(tables: Sequence[Table], note: str) -> str:
     for table in tables:
         title = rf"\multicolumn{{{len(head)}}}{{l}}{{\emph{{{_escape(table.title)}}}}}"
         lines += [r"    \midrule", _latex_line([title])]
-        for row in table.rows:
-            cells = [(_escape(cell.text), cell.is_best) for cell in row]
-            lines.append(_latex_line([rf"\textbf{{{t}}}" if best else t for t, best in cells]))
+        for index, part in enumerate(table.parts):
+            lines += [r"    \addlinespace"] * bool(index)
+            lines += [_latex_line(list(map(_latex_cell, row))) for row in part]
     lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]
     return "\n".join(lines) + "\n"
 
 
 def _latex_line(cells: Sequence[str]) -> str:
     return f"    {' & '.join(cells)} \\\\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _escape(cell.text)
+    return rf"\textbf{{{text}}}" if cell.is_best else text
 
 
 def _escape(text: str) -> str:

@@ -8,7 +8,8 @@ replaces the text between `<!-- results: <study> -->` and `<!-- end -->` by the 
 
 import re
 import sys
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from sfsc.files import replacing
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text
 from sfsc.reporting.findings import lead_sentence
-from sfsc.reporting.markup import Cell, Table, mean_text, read_table, to_markdown
-from sfsc.reporting.names import OURS, RIVAL, method_name, short_name, width_name
+from sfsc.reporting.markup import Table, read_table, to_markdown
+from sfsc.reporting.names import OURS, RIVAL
+from sfsc.reporting.tables.deployment import deployment_tables
 from sfsc.reporting.tables.write import read_runs_table
 
 BLOCK = re.compile(r"<!-- results: (?P<study>\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -40,7 +42,7 @@ def render(readme: Path) -> str:
             lead_sentence(str(name), rows) for name, rows in frame.groupby("dataset", sort=False)
         ]
         deployment = read_table(report / "tables" / "deployment.csv", "method", stage="tables")
-        tables = [_deployment(str(name), rows) for name, rows in deployment.groupby("dataset")]
+        tables = [_in_full_gallery(rows) for _, rows in deployment.groupby("dataset")]
         verdicts = "\n".join(_verdicts(load_claims(report / "claims.json")))
         content = "\n\n".join([*sentences, to_markdown(tables, "").strip(), verdicts])
         return f"<!-- results: {match['study']} -->\n{content}\n<!-- end -->"
@@ -48,26 +50,10 @@ def render(readme: Path) -> str:
     return BLOCK.sub(block, readme.read_text(encoding="utf-8"))
 
 
-def _deployment(dataset: str, rows: pd.DataFrame) -> Table:
-    """Return mAP in the full model's gallery by width of the query, beside the unified model's."""
-    methods = [method for method in (RIVAL, OURS) if method in set(rows["method"])]
-    head = ("the phone's width", method_name("unified"), *map(short_name, methods))
-    return Table(dataset, head, 1, tuple(_platforms(rows, methods)))
-
-
-def _platforms(rows: pd.DataFrame, methods: list[str]) -> Iterator[tuple[Cell, ...]]:
-    by_platform = {(row["query_width"], row["method"]): row for row in rows.to_dict("records")}
-    for width in sorted(set(rows["query_width"])):
-        records = [by_platform[width, method] for method in methods]
-        yield (
-            Cell(width_name(width)),
-            _cell(records[0], "unified_map"),
-            *(_cell(record, "full_gallery_map") for record in records),
-        )
-
-
-def _cell(row: Mapping[Hashable, Any], measure: str) -> Cell:
-    return Cell(mean_text(row[f"{measure}_mean"], row[f"{measure}_std"]))
+def _in_full_gallery(rows: pd.DataFrame) -> Table:
+    """Return the first deployment table of a data set, of BCT-S and SFSC alone."""
+    table, _ = deployment_tables(rows[rows["method"].isin((RIVAL, OURS))])
+    return replace(table, title=str(rows["dataset"].iloc[0]))
 
 
 def _verdicts(claims: list[dict[str, Any]]) -> Iterator[str]:

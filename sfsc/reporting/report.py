@@ -84,6 +84,7 @@ def write_report(
         n_runs=sum(len(group.runs) for group in groups),
         n_methods=len(job.compare),
         n_conditions=len(job.runs()) - len(job.compare),
+        machines=_machines([run for group in groups for run in group.runs]),
         notes={
             "deployment": f"{DEPLOYMENT_NOTE} {remarks}".rstrip(),
             "main": main_note(compared, chosen),
@@ -199,6 +200,21 @@ def _provenance(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("Environment", "; ".join(machines)),
         ("Training time, all runs", f"{minutes:.1f} minutes"),
     ]
+
+
+def _machines(runs: Sequence[Run]) -> str:
+    """Return on what the trainings ran, and how precisely: every combination that occurs."""
+    return "; ".join(dict.fromkeys(map(_machine, runs)))
+
+
+def _machine(run: Run) -> str:
+    environment, settings = run.record["environment"], run.settings
+    n_processes, n_cpus = settings["train.processes"], environment["cpus"]
+    if "gpu" in environment:
+        device = f"{n_processes} x " * (n_processes > 1) + environment["gpu"]
+    else:
+        device = f"{n_cpus} CPU{'s' * (n_cpus != '1')}"
+    return f"{device}, {settings['train.precision']}"
 
 
 def _run_rows(group: Group) -> list[dict[str, Any]]:

@@ -131,7 +131,8 @@ class EndLabels(Artist):
         gap = LINE_POINTS / 72 * self._panel.figure.dpi / pixels
         wanted = [to_axes.transform((1.0, height))[1] for height in self._heights]
         wanted += [max(wanted) + gap] * (len(self._texts) - len(wanted))
-        for text, place in zip(self._texts, spread(np.array(wanted), gap), strict=True):
+        places = spread(np.array(wanted), gap)
+        for text, place in zip(self._texts, places, strict=True):
             text.set_y(place)
             text.draw(renderer)
 
@@ -176,13 +177,18 @@ def label_methods(axes: Axes, groups: Sequence[Group], heights: Sequence[float])
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     """Return the places nearest to the wanted ones (least squares), in order and `gap` apart.
 
+    They lie between 0 and 1, the edges of a panel; those that have no room there lie above 1.
+
+    >>> spread(np.array([0.5, 0.5, 1.0]), 0.2).round(2).tolist()
+    [0.4, 0.6, 1.0]
     >>> spread(np.array([0.0, 0.0, 1.0]), 0.2).round(2).tolist()
-    [-0.1, 0.1, 1.0]
+    [0.0, 0.2, 1.0]
     """
     order = np.argsort(wanted, kind="stable")
     steps = gap * np.arange(len(wanted))
     places = np.empty_like(wanted)
-    places[order] = isotonic_regression(wanted[order] - steps).x + steps
+    room = max(0.0, 1.0 - steps[-1])
+    places[order] = isotonic_regression(wanted[order] - steps).x.clip(0.0, room) + steps
     return places
 
 

@@ -23,7 +23,7 @@ LEFT, RIGHT = 2.1, 1.35
 
 def draw(results: Results) -> Drawing:
     """Draw the effect of each condition on its method, with its interval."""
-    title = "Ablation"
+    title = "Effect of each ablation"
     frame = variation_frame("ablation", [results]).dropna(subset=["effect"])
     if frame.empty:
         text = "This study has no ablation conditions."

@@ -32,10 +32,6 @@ def draw(results: Results) -> Drawing:
     full.set_title("Gallery by the largest sub-model")
     _scale_costs((own, full), groups)
     label_methods(full, groups, [group.map_percent[:, -1, -1].mean() for group in groups])
-    words = [
-        by_width(g.method, g.widths, [f"{percent(column)} %" for column in g.self_tests.T])
-        for g in groups
-    ]
     return Drawing(
         figure,
         title="Accuracy against cost",
@@ -48,7 +44,20 @@ def draw(results: Results) -> Drawing:
             "full-width network, which small platforms cannot run; independent networks have no "
             f"gallery in common and are not at the right. {describe_protocol(groups)}"
         ),
-        alternative=f"Points by method and width, self-test mAP: {'; '.join(words)}.",
+        alternative=(
+            f"Points by method and width. Left, self-test mAP: {_in_words(groups, own=True)}. "
+            "Right, mAP in the gallery by the largest sub-model: "
+            f"{_in_words([g for g in groups if g.method != TWINS], own=False)}."
+        ),
+    )
+
+
+def _in_words(groups: Sequence[Group], *, own: bool) -> str:
+    """Return mAP of each method and width in its own gallery, or in that of the largest."""
+    values = [group.self_tests if own else group.map_percent[:, :, -1] for group in groups]
+    return "; ".join(
+        by_width(group.method, group.widths, [f"{percent(column)} %" for column in of_group.T])
+        for group, of_group in zip(groups, values, strict=True)
     )
 
 

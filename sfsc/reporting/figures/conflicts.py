@@ -61,7 +61,7 @@ def draw(results: Results) -> Drawing:
             "(the sign is the same on the weights that both have), and layer by layer, every layer "
             "with the same weight. Right: the mean cosine on the weights that both have. All "
             "methods see the same batches. Line: mean over seeds; band: their range; both over a "
-            f"moving window of {WINDOW:.0%} of the training. {describe_data(groups)}"
+            f"moving window of {100 * WINDOW:g} % of the training. {describe_data(groups)}"
         ),
         alternative=f"Curves over epochs. At the end of training: {'; '.join(ends)}.",
     )

@@ -27,6 +27,8 @@ SHOWN = 10
 """Gallery images per query."""
 SIDE, PITCH, ROW = 0.54, 0.58, 0.70
 """Side of an image, and the distances to the next one to the right and below; inches."""
+LEFT = 0.15
+"""Distance of the rankings from the query, inches."""
 AFTER = 1.12
 """Where the width and the precision of a ranking stand, in sides of its last image."""
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.0)
@@ -79,7 +81,7 @@ def draw(results: Results) -> Drawing:
     height = figure.get_size_inches()[1]
     for index, (search, ranking) in enumerate(lines):
         bottom = height - 0.4 - ROW * index - SIDE
-        places = [0.05, *(0.22 + PITCH * column for column in range(1, SHOWN + 1))]
+        places = [0.05, *(LEFT + PITCH * column for column in range(1, SHOWN + 1))]
         panels = [add_axes(figure, (left, bottom, SIDE, SIDE)) for left in places]
         _draw_query(panels[0], search, ranking, prepared)
         _draw_ranking(panels[1:], ranking, prepared)
@@ -214,7 +216,7 @@ def _draw_image(axes: Axes, image: NDArray[np.uint8], camera: int) -> None:
         interpolation="nearest",
     )  # fmt: skip
     axes.set_axis_off()
-    axes.text(0.5, -0.05, f"camera {camera}", transform=axes.transAxes, color=MUTED, size=5.5,
+    axes.text(0.5, -0.05, f"camera {camera}", transform=axes.transAxes, color=MUTED, size=6.5,
               ha="center", va="top")  # fmt: skip
 
 

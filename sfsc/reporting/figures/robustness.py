@@ -25,17 +25,20 @@ from sfsc.reporting.runs import Results
 from sfsc.reporting.style import INK, PAGE, add_axes, draw_points
 from sfsc.settings.jobs import Condition
 
-WIDTH, HEIGHT, PITCH = 1.8, 1.25, 2.35
-"""Width and height of a panel with numbers, and the distance to the next one; inches."""
+NUMBERS, HEIGHT = 0.55, 1.25
+"""Size of a panel with numbers: room for them at its left, height; inches."""
 WORDS, LINE = 1.25, 0.24
 """Size of a panel with names: room for the names, height of a condition; inches."""
+MARGIN = 0.15
+"""Room at the right of each panel, inches."""
+DASHES = (0, (4, 3))
 GAP = 0.66
 """Distance between rows of panels, inches."""
 
 
 def draw(results: Results) -> Drawing:
     """Draw a panel per robustness study: a line over numbers, dots beside names."""
-    title = "Robustness"
+    title = "SFSC under other settings"
     studies = results.job.robustness
     if not studies:
         text = "This study has no robustness conditions."
@@ -81,7 +84,7 @@ def _height(frame: pd.DataFrame) -> float:
 
 
 def _draw(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw the panels with numbers, three in a row, then those with names, two in a row."""
+    """Draw the panels with numbers, up to three in a row, then those with names, up to two."""
     numeric = [name for name, frame in panels.items() if _is_numeric(frame)]
     named = [name for name in panels if name not in numeric]
     rows = [numeric[i : i + 3] for i in range(0, len(numeric), 3)]
@@ -91,25 +94,31 @@ def _draw(panels: Mapping[str, pd.DataFrame]) -> Figure:
     figure = Figure(figsize=(PAGE, total))
     top = total - 0.48
     for row, row_height in zip(rows, heights, strict=True):
+        is_numeric = row[0] in numeric
+        room, draw_panel = (NUMBERS, _draw_numbers) if is_numeric else (WORDS, _draw_names)
+        pitch = PAGE / (min(3, len(numeric)) if is_numeric else min(2, len(named)))
         for column, name in enumerate(row):
             height = _height(panels[name])
-            if name in numeric:
-                place = (0.5 + column * PITCH, top - height, WIDTH, height)
-                axes = add_axes(figure, place)
-                _draw_numbers(axes, panels[name])
-            else:
-                place = (WORDS + column * PAGE / 2, top - height, PAGE / 2 - WORDS - 0.25, height)
-                axes = add_axes(figure, place)
-                _draw_names(axes, panels[name])
+            place = (room + column * pitch, top - height, pitch - room - MARGIN, height)
+            axes = add_axes(figure, place)
+            draw_panel(axes, panels[name])
             axes.set_title(heading(name))
         top -= row_height + GAP
-    methods = pd.concat([panels[name] for row in rows for name in row])["method"].unique()
-    handles = [
-        Line2D([], [], color=method_colour(m), marker=method_marker(m), label=short_name(m))
-        for m in methods
-    ]
+    handles = _handles(pd.concat([panels[name] for row in rows for name in row]))
     figure.legend(handles=handles, loc="upper left", ncols=len(handles), borderaxespad=0.2)
     return figure
+
+
+def _handles(frame: pd.DataFrame) -> list[Line2D]:
+    """Return how each method looks in the panels: dashed if it is a level in all of them."""
+    return [
+        Line2D(
+            [], [], color=method_colour(str(method)), label=short_name(str(method)),
+            **({"ls": DASHES, "lw": 1} if rows["is_level"].all()
+               else {"marker": method_marker(str(method))}),
+        )
+        for method, rows in frame.groupby("method", sort=False)
+    ]  # fmt: skip
 
 
 def _draw_numbers(axes: Axes, frame: pd.DataFrame) -> None:
@@ -119,7 +128,7 @@ def _draw_numbers(axes: Axes, frame: pd.DataFrame) -> None:
     for method, rows in frame.groupby("method", sort=False):
         colour = method_colour(str(method))
         if rows["is_level"].all():
-            axes.axhline(rows["mean"].iloc[0], color=colour, lw=1, ls=(0, (4, 3)), zorder=1)
+            axes.axhline(rows["mean"].iloc[0], color=colour, lw=1, ls=DASHES, zorder=1)
             continue
         own = rows.assign(place=rows["condition"].astype(float).map(places)).sort_values("place")
         axes.plot(own["place"], own["mean"], color=colour, zorder=2)

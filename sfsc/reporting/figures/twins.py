@@ -38,7 +38,8 @@ def draw(results: Results) -> Drawing:
     figure.subplots_adjust(left=0.07, right=0.865, bottom=0.17, top=0.88, wspace=0.2)
     _draw_levels(own, [twins, *groups], widths, twins.widths)
     _draw_gaps(gap, effects, widths, twins.widths)
-    label_methods(gap, groups, [effects[group.method][-1].effect for group in groups])
+    ends = [effects[group.method][-1].effect for group in groups]
+    label_methods(gap, [twins, *groups], [0.0, *ends])
     words = [
         by_width(method, widths[method], [percent([effect.effect]) for effect in of_method])
         for method, of_method in effects.items()
@@ -48,8 +49,8 @@ def draw(results: Results) -> Drawing:
         title=title,
         caption=(
             "Left: self-test of each sub-model (query and gallery by it), mean over seeds, bars: "
-            "standard deviation; grey: a separate network of that width, trained alone. Right: "
-            "the difference to that twin, paired by seed and query, bars: 95 % interval "
+            "standard deviation; independent: a separate network of that width, trained alone. "
+            "Right: the difference to that twin, paired by seed and query, bars: 95 % interval "
             "over seeds (Student's t). Dashed: the loss of "
             f"{-TWIN_MARGIN:g} point beyond which a sub-model counts as sacrificed. "
             f"{describe_protocol([twins, *groups])}"

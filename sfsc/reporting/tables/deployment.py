@@ -3,26 +3,31 @@
 A small platform embeds the query, a server has embedded the gallery with the full model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from sfsc.reporting.markup import Cell, Table, mean_text, tables_by
+from sfsc.reporting.markup import NONE, Cell, Table, mean_text
 from sfsc.reporting.names import method_colour, method_name, width_name
 from sfsc.reporting.runs import Results
 from sfsc.reporting.summaries import AVERAGE_MAP, cell, self_test
-from sfsc.reporting.tables.main import mean_columns
+from sfsc.reporting.tables.main import REFERENCES, mean_columns
 
 COLUMNS = (
     "dataset", "method", "query_width", "full_gallery_map_mean", "full_gallery_map_std",
     "own_gallery_map_mean", "own_gallery_map_std", "unified_map_mean", "unified_map_std",
 )  # fmt: skip
-HEAD = ("method", "query by", "asks the full gallery", "asks its own gallery", "unified model")
+FULL = "full_gallery_map"
+GALLERIES = {
+    FULL: "queries in the full model's gallery",
+    "own_gallery_map": "queries in the gallery of the same sub-model",
+}
+"""Measure of each table of a data set, and its title."""
 NOTE = (
     "mAP, percent, mean ± standard deviation over seeds. A platform embeds the query with the "
     "sub-model of its width; the gallery is embedded by the full model, or by the same sub-model. "
-    "Unified model: the smallest network, which serves every platform, asks its own gallery."
+    "Last, for reference: independent networks, which are not compatible, and the unified model: "
+    "the smallest network on every platform, which asks its own gallery."
 )
 
 
@@ -59,14 +64,47 @@ def _rows(results: Results) -> Iterator[dict[str, object]]:
 
 
 def deployment_tables(frame: pd.DataFrame) -> list[Table]:
-    """Return the table of each data set."""
-    return tables_by(["dataset"], frame, HEAD, 2, _cells)
+    """Return two tables of each data set, one per gallery: a row per method, a column per width.
+
+    Args:
+        frame: Of `deployment_frame`, or some of its rows.
+    """
+    widths = sorted(set(frame["query_width"]))
+    return [
+        _table(f"{dataset}: {title}", rows, measure, widths)
+        for dataset, rows in frame.groupby("dataset", sort=False)
+        for measure, title in GALLERIES.items()
+    ]
 
 
-def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
-    names = ("full_gallery_map", "own_gallery_map", "unified_map")
-    return (
-        Cell(method_name(row["method"]), colour=method_colour(row["method"])),
-        Cell(width_name(row["query_width"])),
-        *(Cell(mean_text(row[f"{name}_mean"], row[f"{name}_std"])) for name in names),
+def _table(title: str, rows: pd.DataFrame, measure: str, widths: Sequence[float]) -> Table:
+    """Return the compatible methods and, set apart, the references.
+
+    The unified model, one number for all platforms, is a row of the full model's gallery alone.
+    """
+    texts = {
+        str(method): _texts(of_method.set_index("query_width"), measure, widths)
+        for method, of_method in rows.groupby("method", sort=False)
+    }
+    apart = [method for method in texts if method in REFERENCES]
+    unified = mean_text(*rows[["unified_map_mean", "unified_map_std"]].iloc[0])
+    if unified != NONE and measure == FULL:
+        texts["unified"] = [unified] * len(widths)
+        apart.append("unified")
+    order = [*(method for method in texts if method not in apart), *apart]
+    return Table(
+        title,
+        ("method", f"width {width_name(widths[0])}", *map(width_name, widths[1:])),
+        1,
+        tuple(
+            (Cell(method_name(method), colour=method_colour(method)), *map(Cell, texts[method]))
+            for method in order
+        ),
+        n_apart=len(apart),
     )
+
+
+def _texts(by_width: pd.DataFrame, measure: str, widths: Sequence[float]) -> list[str]:
+    """Return the text of each width; a dash for one that the method does not have."""
+    numbers = by_width[[f"{measure}_mean", f"{measure}_std"]].reindex(list(widths))
+    return [mean_text(mean, deviation) for mean, deviation in numbers.to_numpy()]

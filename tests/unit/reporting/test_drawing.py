@@ -117,6 +117,15 @@ def test_robustness_shows_each_condition(job: StudyJob, study: Path, tmp_path: P
     assert words.count("BCT-S") == 2
 
 
+def test_accuracy_against_cost_describes_both_panels(job: StudyJob, study: Path, tmp_path: Path):
+    """Independent networks are at the left alone."""
+    words = read_words(draw("accuracy_cost", job, study, tmp_path))["alternative"]
+    left, right = words.split(" Right, mAP in the gallery by the largest sub-model: ")
+    assert "Independent: width 1/8 " in left
+    assert "Independent" not in right
+    assert [panel.count("SFSC (ours): width 1/8 ") for panel in (left, right)] == [1, 1]
+
+
 def test_the_conflict_map_shows_each_condition_of_bct_s(job: StudyJob, study: Path, tmp_path: Path):
     """Under the name of its variation; variations of SFSC alone are not there."""
     words = read_words(draw("conflict_map", job, study, tmp_path))["alternative"]

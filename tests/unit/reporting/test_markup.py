@@ -1,5 +1,7 @@
 """Tables as Markdown and LaTeX."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from sfsc.reporting.markup import (
@@ -38,6 +40,14 @@ def test_latex_is_escaped():
     assert r"    A \& B & \textbf{1.0 $\pm$ 0.5} \\" in text
     assert r"    c & -- \\" in text
     assert r"\multicolumn{2}{l}{\emph{a\_set}}" in text
+
+
+def test_rows_for_reference_are_set_apart():
+    """By names in italics in Markdown, by a gap in LaTeX."""
+    table = replace(TABLE, n_apart=1)
+    assert [[row[0].text for row in part] for part in table.parts] == [["A & B"], ["`c`"]]
+    assert "| A & B | **1.0 ± 0.5** |\n| *`c`* |" in to_markdown([table], "")
+    assert "\\\\\n    \\addlinespace\n    c & --" in to_latex([table], "")
 
 
 def test_no_tables_are_a_sentence():

@@ -1,5 +1,6 @@
 """The page: complete, offline, accessible."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -91,6 +92,7 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
         "BCT-S (classifier moved by all)", "SFSC (ours)", "step definition", "Contact sheet",
         "<b>Figure 1.</b> Mean average precision", "0123456789abcdef", "c" * 12, "e" * 64,
         f"{n_runs} runs of 9 compared methods and {n_conditions} further conditions",
+        "Trained on 2 CPUs, float32.",
         "SFSC minus BCT-S", "<b>C7</b>", "Ablation", "synthetic: parts", "Robustness",
         "synthetic: KL weight", "Where gradients conflict", "synthetic: compared",
         "How hyper-parameters were chosen",
@@ -124,6 +126,36 @@ def test_a_bar_is_centred_on_its_bound(report: Path, reports: Path):
     low, high = (claim[key] - claim["bound"] for key in ("ci_low", "ci_high"))
     assert 0 <= x1 < x2 <= 100
     assert (x1 - 50) / (x2 - 50) == pytest.approx(low / high, rel=0.01)
+
+
+def test_rows_for_reference_have_a_heading(report: Path):
+    """In the deployment tables, of which the first has the unified model, too."""
+    tables = re.findall(r'aria-label="Deployment on .+?</table>', report.read_text(), re.DOTALL)
+    apart = [table.partition('<th scope="rowgroup">for reference</th>')[2] for table in tables]
+    names = [re.findall(r'<th scope="row">.+</span>(.+?)</th>', text) for text in apart]
+    assert names == [["Independent", "Unified"], ["Independent"]]
+
+
+def test_the_page_names_every_device(tmp_path: Path):
+    """With the number of its GPUs and the precision; each combination once."""
+    job = small_job("unified", "sfsc")
+    study = write_study(tmp_path / "results", job)
+    change_training(study / "synthetic" / "sfsc" / "seed0", processes=1)
+    change_training(study / "synthetic" / "sfsc" / "seed1", processes=2)
+    write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", None)
+    write_claims(job, study, tmp_path / "claims.json")
+    write_cost([write_measured(tmp_path / "measured.json")], tmp_path / "cost.csv")
+    write(job, study, tmp_path)
+    words = "Trained on 2 CPUs, float32; NVIDIA H200, bf16; 2 x NVIDIA H200, bf16."
+    assert words in (tmp_path / "index.html").read_text()
+
+
+def change_training(folder: Path, *, processes: int) -> None:
+    """Let a run be one of that many processes on GPUs."""
+    record = json.loads((folder / "run.json").read_text())
+    record["environment"] |= {"gpu": "NVIDIA H200", "cuda": "13.0"}
+    record["settings"]["train"] |= {"device": "cuda", "precision": "bf16", "processes": processes}
+    (folder / "run.json").write_text(json.dumps(record))
 
 
 def test_networks_that_share_no_space_stand_apart(report: Path):
@@ -179,7 +211,7 @@ def test_a_study_without_variations_has_no_empty_sections(tmp_path: Path):
     write_cost([write_measured(tmp_path / "measured.json")], tmp_path / "cost.csv")
     write(job, study, tmp_path)
     text = (tmp_path / "index.html").read_text()
-    assert "4 runs of 2 compared methods. The pipeline" in " ".join(text.split())
+    assert "4 runs of 2 compared methods. Trained on" in " ".join(text.split())
     for words in (">Ablation</h3>", ">Robustness</h3>", "How hyper-parameters"):
         assert words not in text
 

@@ -39,6 +39,13 @@ def test_labels_keep_their_order_and_their_distance(seed: int):
     assert np.all(np.diff(places[order]) >= 0.1 - 1e-9)
 
 
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_labels_stay_beside_their_panel(end: float):
+    """Lines may all end at its lower or upper edge."""
+    places = spread(np.full(4, end), 0.1)
+    assert (places.min(), places.max()) == pytest.approx((0.0, 0.3) if end == 0 else (0.7, 1.0))
+
+
 def test_labels_that_fit_stay_in_place():
     """Nothing is moved without need."""
     assert spread(np.array([0.9, 0.1, 0.5]), 0.1) == pytest.approx([0.9, 0.1, 0.5])

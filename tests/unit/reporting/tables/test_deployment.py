@@ -4,9 +4,11 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from result_files import small_job, write_run, write_test
 
+from sfsc.reporting.markup import NONE, Table
 from sfsc.reporting.runs import Results
 from sfsc.reporting.tables.deployment import deployment_frame, deployment_tables
 from sfsc.reporting.tables.write import write_tables
@@ -61,11 +63,41 @@ def test_a_study_of_single_networks_has_the_columns_alone(root: Path):
     assert frame.empty
 
 
-def test_a_reader_sees_widths_and_three_numbers(root: Path):
-    """One table a data set, a row for each width."""
-    (table,) = deployment_tables(
-        deployment_frame([Results(small_job("unified", "sfsc"), root, "synthetic")])
-    )
-    first, *_, last = ([cell.text for cell in row] for row in table.rows)
-    assert first == ["SFSC (ours)", "1/8", "17.0 ± 1.4", "11.0 ± 1.4", "30.0 ± 0.0"]
-    assert last[1] == "1"
+def test_a_reader_sees_a_row_per_method_and_a_column_per_width(root: Path):
+    """A table per gallery; the unified model, one number for all platforms, stands in the first."""
+    job = small_job("unified", "sfsc")
+    full, own = deployment_tables(deployment_frame([Results(job, root, "synthetic")]))
+    assert full.title == "synthetic: queries in the full model's gallery"
+    assert own.title == "synthetic: queries in the gallery of the same sub-model"
+    assert full.head == own.head == ("method", "width 1/8", "1/4", "1/2", "1")
+    assert texts(full) == [
+        ["SFSC (ours)", "17.0 ± 1.4", "25.0 ± 1.4", "33.0 ± 1.4", "41.0 ± 1.4"],
+        ["Unified", *["30.0 ± 0.0"] * 4],
+    ]
+    assert texts(own) == [["SFSC (ours)", "11.0 ± 1.4", "21.0 ± 1.4", "31.0 ± 1.4", "41.0 ± 1.4"]]
+    assert (full.n_apart, own.n_apart) == (1, 0)
+
+
+def test_references_stand_apart(root: Path):
+    """Independent networks, which are not compatible, wherever the study names them."""
+    for seed in (0, 1):
+        write_run(root, method="independent", seed=seed)
+    job = small_job("independent", "unified", "sfsc")
+    full, own = deployment_tables(deployment_frame([Results(job, root, "synthetic")]))
+    assert [row[0].text for row in full.rows] == ["SFSC (ours)", "Independent", "Unified"]
+    assert (full.n_apart, own.n_apart) == (2, 1)
+
+
+def test_methods_may_differ_in_their_widths():
+    """A width that a method does not have is a dash; no unified model, no row."""
+    cells = (50.0, 1.0, 40.0, 1.0, float("nan"), float("nan"))
+    rows = [("s", "bct_s", 0.25), ("s", "bct_s", 1.0), ("s", "sfsc", 0.5), ("s", "sfsc", 1.0)]
+    full, _ = deployment_tables(pd.DataFrame([(*row, *cells) for row in rows], columns=COLUMNS))
+    number = "50.0 ± 1.0"
+    assert full.head == ("method", "width 1/4", "1/2", "1")
+    assert texts(full) == [["BCT-S", number, NONE, number], ["SFSC (ours)", NONE, number, number]]
+
+
+def texts(table: Table) -> list[list[str]]:
+    """Return the texts of a table's cells."""
+    return [[cell.text for cell in row] for row in table.rows]
