@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sfsc.settings.experiment import load_params
+
 from workspaces import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -190,15 +192,13 @@ def test_each_shipped_study_can_be_planned(study: Path, workspace: Workspace):
         if weights := section.get("network", {}).get("pretrained"):
             (workspace.folder / weights).parent.mkdir(parents=True)
             (workspace.folder / weights).touch()  # the user's; a plan reads none
-    jobs = workspace.planned()
-    if study.stem == "search":
+    jobs, params = workspace.planned(), load_params([ROOT / "params.yaml", study])
+    if params.search:
         assert jobs["choices"] == 1
         assert not {"evaluate", "measure", "tables", "claims", "cost"} & jobs.keys()
     else:
-        sets = workspace.study.get("datasets", DEFAULTS["datasets"])
-        seeds = workspace.study.get("seeds", DEFAULTS["seeds"])
-        row = workspace.study.get("compare", DEFAULTS["compare"])[-1]
-        assert jobs[f"train_{row}"] == len(seeds) * len(sets)
+        row = params.compare[-1]
+        assert jobs[f"train_{row}"] == len(params.runs()[row]) * len(params.datasets)
 
 
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])

@@ -95,7 +95,7 @@ wildcard_constraints:
     study=PARAMS.study,
     dataset=one_of(PARAMS.datasets),
     run=one_of(RUNS),
-    seed=one_of(map(str, PARAMS.seeds)),
+    seed=one_of(sorted({str(seed) for seeds in RUNS.values() for seed in seeds})),
 
 
 def raw_files(wildcards):
