@@ -610,7 +610,8 @@ def test_a_choice_does_not_rename_the_candidates():
 
 def test_two_names_of_the_same_settings_are_one_run():
     """A compared row that SFSC without both of its parts equals is not trained again."""
-    row = {"loss": {"terms": {"compatible": None}}, "aggregation": "mean"}
+    loss = {"submodels": {"base_weight": 1.0}, "terms": {"compatible": None}}
+    row = {"loss": loss, "aggregation": "mean"}
     methods = {"plain": {"variant_of": "sfsc", **row}}
     params = parse_params(tree(methods=methods, compare=["plain", "sfsc"]))
     runs = {c.condition: c.run for c in params.study_job().ablation["parts"]}
