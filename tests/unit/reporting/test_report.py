@@ -142,7 +142,7 @@ def test_the_page_names_every_device(tmp_path: Path):
     study = write_study(tmp_path / "results", job)
     change_training(study / "synthetic" / "sfsc" / "seed0", processes=1)
     change_training(study / "synthetic" / "sfsc" / "seed1", processes=2)
-    write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", None)
+    write_tables(job, study, tmp_path / "tables", tmp_path / "metrics.json", [])
     write_claims(job, study, tmp_path / "claims.json")
     write_cost([write_measured(tmp_path / "measured.json")], tmp_path / "cost.csv")
     write(job, study, tmp_path)
