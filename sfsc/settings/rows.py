@@ -86,6 +86,8 @@ class Variation(Section):
                     "A condition names folders and must consist of a-z, 0-9, '_', '-' and '.'. "
                     f"Found '{name}'."
                 )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"`seeds` must not repeat an entry. Found {shown(list(self.seeds))}.")
         names = [condition_name(value) for value in self.values]
         if len(set(names)) < len(names):
             raise ValueError(f"`values` must not repeat an entry. Found {shown(self.values)}.")

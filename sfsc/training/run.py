@@ -12,12 +12,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from sfsc.compute import (
-    describe_device,
-    keep_freed_memory,
-    make_deterministic,
-    named_device,
-)
+from sfsc.compute import describe_device, keep_freed_memory, make_deterministic, named_device
 from sfsc.data.prepared import PreparedSet
 from sfsc.errors import ConfigError
 from sfsc.files import replacing

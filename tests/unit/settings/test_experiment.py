@@ -288,6 +288,10 @@ def test_params_and_every_study_are_valid(study: Path | None):
             "ablation.mine: `values` must not repeat an entry. Found [[0.5, 1], [0.5, 1]].",
         ),
         (
+            {"search": {"mine": {"methods": ["sfsc"], "conditions": {"a": {}}, "seeds": [0, 0]}}},
+            "search.mine: `seeds` must not repeat an entry. Found [0, 0].",
+        ),
+        (
             {"ablation": {"mine": {"methods": ["sfsc"], "conditions": {"A b": {"loss": {}}}}}},
             (
                 "ablation.mine: A condition names folders and must consist of a-z, 0-9, '_', '-' "
