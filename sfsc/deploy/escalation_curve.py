@@ -22,7 +22,7 @@ from sfsc.errors import ResultError
 from sfsc.files import write_texts
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import width_name
-from sfsc.reporting.style import MUTED, PAGE, readable, theme, width_colours
+from sfsc.reporting.style import MUTED, PAGE, mark_counts, readable, theme, width_colours
 from sfsc.retrieval.embed import extract_embeddings
 from sfsc.retrieval.matrix import evaluate_matrix
 from sfsc.retrieval.relevance import Labels, find_relevant
@@ -183,6 +183,7 @@ def _draw(curves: list[Curve], finished: Finished) -> Drawing:
         axes.margins(y=0.16)
     by_share.set(xlabel="queries embedded again (%); dashed: at random", ylabel="mAP (%)")
     by_cost.set(xlabel="mean multiply-accumulates per query", xscale="log")
+    mark_counts(by_cost.xaxis)
     words = [
         f"width {width_name(curve.width)}: {100 * curve.test[0]:.1f} % without, "
         f"{100 * curve.test[SHARES.searchsorted(curve.chosen)]:.1f} % with "

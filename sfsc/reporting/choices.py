@@ -28,10 +28,11 @@ NOTE = (
     "Average mAP on the validation identities at the end of training, percent: mean over data sets "
     "and seeds, ± the standard deviation over seeds of the mean over data sets. Lead: the best "
     "candidate's mAP minus this one's, points, paired by seed, ± its standard error; mean over the "
-    "methods of a search, which get the same candidate. Bold: the "
-    "chosen one, the simplest (first listed) of those that the best leads by at most one standard "
-    "error. Border: settings of the chosen candidate at an end of the range that was tried. No "
-    "test identity was looked at."
+    "methods of a search, which get the same candidate. Independent networks share no space, so "
+    "their average counts their own galleries only, one pair in M. Bold: the chosen one, the "
+    "simplest (first listed) of those that the best leads by at most one standard error. Border: "
+    "settings of the chosen candidate at an end of the range that was tried. No test identity was "
+    "looked at."
 )
 HEAD = ("method", "candidate", "validation mAP", "lead of the best", "border")
 

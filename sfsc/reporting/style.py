@@ -9,10 +9,12 @@ import numpy as np
 from cycler import cycler
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
@@ -105,6 +107,13 @@ def add_axes(figure: Figure, place: tuple[float, float, float, float]) -> Axes:
     return figure.add_axes(
         (place[0] / width, place[1] / height, place[2] / width, place[3] / height)
     )
+
+
+def mark_counts(axis: Axis) -> None:
+    """Mark 1, 2, 5 of each decade of a logarithmic axis of large numbers: 500k, 1M, 2M."""
+    axis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())
 
 
 class EndLabels(Artist):

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from sfsc.reporting.captions import by_width, describe_protocol, percent
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.names import OURS, TWINS, method_colour, width_name
 from sfsc.reporting.runs import Float64s, Group, Results
-from sfsc.reporting.style import FAINT, MUTED, PAGE, draw_points, label_methods
+from sfsc.reporting.style import FAINT, MUTED, PAGE, draw_points, label_methods, mark_counts
 
 DODGE = 1.03
 """Factor between the methods' points at one cost, so that their bars are apart."""
@@ -82,9 +81,7 @@ def _scale_costs(panels: Sequence[Axes], groups: Sequence[Group]) -> None:
     }
     panels[0].set_xscale("log")
     panels[0].set_xlim(min(costs.values()) / 1.5, max(costs.values()) * 1.5)
-    panels[0].xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-    panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
-    panels[0].xaxis.set_minor_formatter(NullFormatter())
+    mark_counts(panels[0].xaxis)
     bottom, top = panels[0].get_ylim()
     panels[0].set_ylim(bottom, top + 0.1 * (top - bottom))
     for panel in panels:

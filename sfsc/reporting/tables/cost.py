@@ -90,10 +90,10 @@ def quartile_text(q1: float, median: float, q3: float) -> str:
     """Return "median [quartiles]" with the median's three leading digits, or its whole number.
 
     >>> quartile_text(0.4012, 0.4149, 0.4322), quartile_text(1498.2, 1520.7, 1533.0)
-    ('0.415 [0.401, 0.432]', '1521 [1498, 1533]')
+    ('0.415 [0.401, 0.432]', '1,521 [1,498, 1,533]')
     """
     digits = next((n for n, least in ((0, 100), (1, 10), (2, 1)) if median >= least), 3)
-    return f"{median:.{digits}f} [{q1:.{digits}f}, {q3:.{digits}f}]"
+    return f"{median:,.{digits}f} [{q1:,.{digits}f}, {q3:,.{digits}f}]"
 
 
 def cost_note(frame: pd.DataFrame) -> str:
