@@ -200,13 +200,16 @@ def _source(module: str) -> _Source:
 
 def _named_files(tree: ast.AST, folder: Path) -> list[str]:
     """Return the digests of the data files in a module's folder whose names it contains."""
+    files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix not in {".py", ".pyc"}]
+    if not files:
+        return []
     texts = {
         n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     }
-    files = (p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix not in {".py", ".pyc"})
     return [digest_of(file) for file in files if file.name in texts]
 
 
+@cache
 def _path(module: str) -> Path | None:
     """Return the file of a module, None if the name is something inside a module."""
     stem = SOURCE_ROOT.joinpath(*module.split("."))

@@ -8,6 +8,7 @@ reruns the jobs that use it and no others.
 """
 
 import importlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -26,13 +27,14 @@ Kind = Literal[
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def names(kind: Kind) -> list[str]:
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
     """Return the sorted names of the parts of a kind. A file that starts with `_` is not a part.
 
     >>> names("data.sets")
-    ['custom', 'fruits360', 'grocery', 'market1501', 'msmt17', 'omniglot', 'synthetic', 'veri776']
+    ('custom', 'fruits360', 'grocery', 'market1501', 'msmt17', 'omniglot', 'synthetic', 'veri776')
     """
-    return sorted(path.stem for path in ROOT.joinpath(*kind.split(".")).glob("[!_]*.py"))
+    return tuple(sorted(p.stem for p in ROOT.joinpath(*kind.split(".")).glob("[!_]*.py")))
 
 
 def module_name(kind: Kind, name: str) -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,14 @@ NOT_HASHED = ("cli.py", "errors.py", "provenance.py", "settings/__init__.py", "s
 PART = "def twice(value):\n    return 2 * value\n"
 
 
+def forget() -> None:
+    """Read the sources again, as another process would."""
+    provenance._source.cache_clear()
+    provenance._path.cache_clear()
+
+
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package `sfsc` with stage.py, room/part.py and alone.py."""
     root = tmp_path / "sfsc"
     (root / "room").mkdir(parents=True)
@@ -39,19 +46,20 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "stage.py").write_text(STAGE)
     (root / "room" / "part.py").write_text(PART)
     monkeypatch.setattr(provenance, "SOURCE_ROOT", tmp_path)
-    return root
+    yield root
+    forget()
 
 
 def digest() -> str:
     """Return the digest of the stage on disk."""
-    provenance._source.cache_clear()
+    forget()
     return provenance.code_digest("sfsc.stage")
 
 
 def closure(source: str, package: Path) -> set[str]:
     """Return the import closure of a stage with some source."""
     (package / "stage.py").write_text(source)
-    provenance._source.cache_clear()
+    forget()
     return set(provenance.import_closure("sfsc.stage"))
 
 
@@ -93,7 +101,7 @@ def test_a_part_is_hashed_where_it_is_named(package: Path):
     before = provenance.code_digest("sfsc.stage", "sfsc.alone")
     assert before != digest()
     (package / "alone.py").write_text("MORE = 1\n")
-    provenance._source.cache_clear()
+    forget()
     assert provenance.code_digest("sfsc.stage", "sfsc.alone") != before
 
 
@@ -175,7 +183,7 @@ def test_invalid_module_is_refused(package: Path):
 def test_fingerprint_is_the_slice_and_the_code(tmp_path: Path):
     """The file holds the slice and the digest of the code."""
     path = tmp_path / "config" / "train.json"
-    provenance._source.cache_clear()
+    forget()
     assert provenance.write_fingerprint(path, {"b": 1, "a": [2]}, modules=["sfsc.stage"]) == path
     assert json.loads(path.read_text()) == {"config": {"a": [2], "b": 1}, "code": digest()}
 
@@ -315,7 +323,7 @@ def test_sources_can_be_imported_from_their_archive(package: Path, tmp_path: Pat
     (package / "stage.py").write_text(
         "from sfsc.room import part\nfrom sfsc.settings import section\n"
     )
-    provenance._source.cache_clear()
+    forget()
     provenance.write_sources(tmp_path / "code.zip", "sfsc.stage")
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'code.zip')!r}); import sfsc.stage;"
