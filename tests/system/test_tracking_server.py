@@ -365,7 +365,7 @@ def test_outages_cost_a_training_and_its_curves_nothing(server: TrackingServer, 
     """Hung, killed, and the run deleted: the follower catches up, the weights are the same."""
     client, training = connect(server.uri), LiveTraining(changed)
     variables = {
-        "MLFLOW_TRACKING_URI": server.uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "2",
+        "MLFLOW_TRACKING_URI": server.uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     }  # fmt: skip
     follow = ("track", "--study", "results/live", "--follow", "0.2")
@@ -430,12 +430,24 @@ def test_eight_trainings_and_eight_mirrors_at_once_lose_nothing(
     follow = ("track", "--study", "results/live", "--follow", "0.5")
     with contextlib.ExitStack() as stack:
         follower = stack.enter_context(started(changed, *follow, **variables))
-        commands = [("track", "--study", f"results/{study}") for study in studies]
-        commands += [training.command for training in trainings]
-        processes = [
-            stack.enter_context(started(changed, *command, **variables)) for command in commands
+        mirrors = [
+            stack.enter_context(
+                started(changed, "track", "--study", f"results/{study}", **variables)
+            )
+            for study in studies
         ]
-        for process in processes:
+        running = {
+            training: stack.enter_context(started(changed, *training.command))
+            for training in trainings
+        }
+        # Tiny trainings could end before the follower has begun: they wait for it.
+        wait_until(lambda: stop_those_that_began(running) == PROCESSES, "the trainings")
+        for mirror in mirrors:
+            finish(mirror)
+        wait_until(lambda: len(runs_of(connect(uri), "live")) == PROCESSES, "their runs")
+        for process in running.values():
+            process.send_signal(signal.SIGCONT)
+        for process in running.values():
             finish(process)
         follower.terminate()
         finish(follower)
@@ -456,6 +468,14 @@ def test_eight_trainings_and_eight_mirrors_at_once_lose_nothing(
         curves = recorded(training.folder)
         run = runs[f"synthetic/sfsc/{training.folder.name}"]
         assert shown(client, run, curves) == curves
+
+
+def stop_those_that_began(running: dict[LiveTraining, subprocess.Popen[str]]) -> int:
+    """Stop the trainings that have records; return how many do."""
+    begun = [process for training, process in running.items() if training.steps()]
+    for process in begun:
+        process.send_signal(signal.SIGSTOP)
+    return len(begun)
 
 
 def assert_live_curves_are_true(client: MlflowClient, trainings: list[LiveTraining]) -> None:
