@@ -444,7 +444,8 @@ def test_eight_trainings_and_eight_mirrors_at_once_lose_nothing(
         wait_until(lambda: stop_those_that_began(running) == PROCESSES, "the trainings")
         for mirror in mirrors:
             finish(mirror)
-        wait_until(lambda: len(runs_of(connect(uri), "live")) == PROCESSES, "their runs")
+        names = {f"synthetic/sfsc/{training.folder.name} (training)" for training in trainings}
+        wait_until(lambda: names <= runs_of(connect(uri), "live").keys(), "their runs")
         for process in running.values():
             process.send_signal(signal.SIGCONT)
         for process in running.values():
