@@ -1,4 +1,4 @@
-"""Moving averages of the weights, which vary less between seeds than the last ones (DESIGN.md 6).
+"""Moving averages of the weights, which may vary less between seeds than the last ones.
 
 With `train.average_decay` > 0, validation judges the average over the steps, and a training leaves
 it. Running statistics of batch norms belong to the weights that they were collected with, so those

@@ -331,7 +331,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
 MODULES = {name: jobs for jobs, names in GROUPS for name in names.split(" ")}
 """Of each module below `sfsc`, itself included, the jobs that a statement more in it runs again."""
 
-# What changes nothing alone changes nothing together: one plan for all of them.
+# One plan for all of them: if together they change nothing, none does, as no change undoes another.
 IDLE_KEYS = [
     key
     for key, (_, jobs) in KEYS.items()
