@@ -27,8 +27,9 @@ unexport PYTHONDONTWRITEBYTECODE
 reproduce: $(READY)
 	$(BIN)/snakemake --cores $(CORES) $(if $(STUDY),--configfile studies/$(STUDY).yaml) -- all
 
+# A worker that dies is not replaced, because pytest-xdist can then wait forever; the run ends and names the test.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile --max-worker-restart 0
 
 # Takes most of an hour: kills the pipeline 25 times and resumes it, starts and stops servers, opens pages in a browser.
 test-system: $(READY)
