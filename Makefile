@@ -31,7 +31,7 @@ reproduce: $(READY)
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES) --dist loadfile --max-worker-restart 0
 
-# Takes most of an hour: kills the pipeline 25 times and resumes it, starts and stops servers, opens pages in a browser.
+# Takes half an hour or more: kills the pipeline 25 times and resumes it, starts and stops servers, opens pages in a browser.
 test-system: $(READY)
 	tests/system/install.sh
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/system tests/workflow/test_two_snakemakes.py tests/workflow/test_missing_files.py

@@ -53,9 +53,9 @@ class Params(Section):
     data: Data
     """A change prepares the set again, and everything that depends on it."""
     network: Network
-    """Of every method; a row of `methods` changes it for itself. A change trains again."""
+    """For every method; a row of `methods` may change it for itself. A change trains again."""
     loss: Loss
-    """Of every method; a row of `methods` changes it for itself. A change trains again."""
+    """For every method; a row of `methods` may change it for itself. A change trains again."""
     aggregation: AggregatorPart
     """How the gradients of a switchable network's sub-models become one update (DESIGN.md 2.3): a
     file of sfsc/aggregation/aggregators. A change trains switchable networks again."""

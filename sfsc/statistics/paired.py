@@ -12,7 +12,7 @@ from scipy import stats
 Float64s = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-"""Of every interval."""
+"""The level of every confidence interval."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Progress:
     seconds: float = 0.0
     """Time spent so far."""
     useful_seconds: float = 0.0
-    """Of that, in training steps and validation."""
+    """The part of it spent in training steps and validation."""
     loss_scale: float = 1.0
     """The factor on the losses in fp16."""
     good_steps: int = 0

@@ -68,7 +68,7 @@ def _as_a_stage():
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one step, on the CPU."""
+    """What one step computed, copied to the CPU."""
 
     rows: list[Tensor]
     """The gradient of each sub-model, flat."""
@@ -190,7 +190,7 @@ def states_of_a_training(
 )
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_replayed_kernels_compute_the_same_bits(recipe: str, precision: str, aggregator: str):
-    """Of weights and running statistics, for new batches, weights of losses and scales."""
+    """Weights and running statistics agree, also with new batches, loss weights and loss scales."""
     eager, replayed = (
         states_of_a_training(recipe, precision, aggregator, is_replayed=is_replayed)
         for is_replayed in (False, True)
@@ -372,7 +372,7 @@ def test_a_run_is_evaluated(gpu_job: TrainJob, data_dir: Path, tmp_path: Path):
 
 
 def test_ranks_and_neighbours_are_those_of_the_cpu():
-    """Of a thousand queries and many copies."""
+    """A thousand queries have the same ranks, although many gallery images are copies."""
     generator = np.random.default_rng(0)
     vectors = generator.standard_normal((9_000, 256)).astype(np.float32)
     vectors[2_000:4_000] = vectors[1_000:3_000]

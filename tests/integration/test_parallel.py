@@ -104,7 +104,7 @@ def test_the_running_statistics_are_means_of_the_processes(saved: Path):
 
 
 def test_a_step_has_one_collective(saved: Path):
-    """Of all gradients, losses and statistics together."""
+    """Gradients, losses and statistics travel together."""
     files = sorted(saved.glob("*.safetensors"))
     assert len(files) == 4
     assert [int(load_file(path)["calls"]) for path in files] == [1] * 4
@@ -169,7 +169,7 @@ def failure(process: subprocess.Popen[str]) -> list[str]:
 def test_a_mistake_is_a_sentence(
     parallel_job: TrainJob, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Of the process that finds it, without the launcher's report; no folder is left."""
+    """The process that finds it prints it; the launcher adds no report and leaves no folder."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -204,7 +204,7 @@ def test_who_has_to_be_stopped_is_not_blamed(end: str, said: str):
 
 
 def test_a_killed_process_is_named(parallel_job: TrainJob, data_dir: Path, tmp_path: Path):
-    """Of which there is no word of its own; the others stop."""
+    """It cannot report its own death, so the launcher does; the others stop."""
     process = start("-m", "sfsc.cli", *arguments(parallel_job, data_dir, tmp_path))
     wait_for_checkpoint(process, tmp_path)
     children = psutil.Process(process.pid).children()

@@ -49,7 +49,7 @@ def finished(job: TrainJob, data_dir: Path, tmp_path: Path) -> Path:
 
 
 def interrupt_behind(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the training stop right behind the checkpoint of an epoch."""
+    """Make the training stop right after the checkpoint of an epoch."""
 
     def save_and_stop(folder, model, optimizer, progress):
         save_checkpoint(folder, model, optimizer, progress)

@@ -17,7 +17,7 @@ KILLED = {"CANCELLED", "FAILED"}
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """SLURM, from before the first test to behind the last."""
+    """SLURM, started before the first test and stopped after the last."""
     if not shutil.which("slurmctld"):
         pytest.skip("SLURM must be installed; tests/system/install.sh does so.")
     folder = str(tmp_path_factory.mktemp("slurm"))

@@ -22,9 +22,9 @@ RUNS = ("bct_s", "sfsc")
 RESULTS = Path("results/default/synthetic")
 METRICS = "reports/default/metrics.json"
 RESTORED = "dvc status -q reproduce && snakemake --touch --forceall all"
-"""The documented command behind `dvc pull`."""
+"""The documented command after `dvc pull`."""
 LONGEST = 5.0
-"""Of a DVC command that finds nothing to do, seconds."""
+"""Seconds that a DVC command with nothing to do may take."""
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests"}
 RESTRICTED = '''"""Faces: a set whose licence says nothing; drawn, as the synthetic one."""
 
@@ -200,7 +200,7 @@ def test_a_missing_file_is_not_locked(published: Repository, tmp_path: Path):
 
 
 def test_dvc_shows_what_changed(changed: Repository, published: Repository):
-    """Of parameters and metrics, what differs from the last commit, and no more."""
+    """It lists the parameters and metrics that differ from the last commit, and no others."""
     differences = json.loads(changed.output("dvc", "params", "diff", "--json"))
     assert differences == {"params.yaml": {WEIGHT: {"old": 1.0, "new": 0.5, "diff": -0.5}}}
     metrics = json.loads(changed.output("dvc", "metrics", "diff", "--json"))[METRICS]

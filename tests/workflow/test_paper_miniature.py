@@ -37,7 +37,7 @@ def test_every_method_has_a_number_on_every_set(finished: Path):
 
 @pytest.mark.parametrize("dataset", STUDY["datasets"])
 def test_each_claim_is_judged_on_each_set(finished: Path, dataset: str):
-    """None is left out, whatever it says of a miniature."""
+    """None is left out, whatever the verdict on a miniature."""
     claims = json.loads((finished / "reports/paper-miniature/claims.json").read_text())
     found = {claim["id"] for claim in claims if claim["dataset"] == dataset}
     assert {f"C{number}" for number in range(1, 8)} <= found

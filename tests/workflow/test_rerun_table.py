@@ -38,7 +38,7 @@ REPORTING = {"tables": 1, "claims": 1} | FIGURES | PAGE
 
 
 def with_tests(trainings: Jobs, n_runs: int, *assembled: str) -> Jobs:
-    """Return trainings and all behind them: runs assembled, tested and reported."""
+    """Return trainings and what follows them: runs assembled, tested and reported."""
     escalated = ESCALATION if "train_sfsc" in trainings else {}
     return trainings | dict.fromkeys(assembled, 1) | {"evaluate": n_runs} | REPORTING | escalated
 
@@ -216,7 +216,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
     ),
     "methods.sfsc.aggregation.reduction": ("sum", OF_SFSC),
 }
-"""Of each key another value, and the jobs that it runs again or the sentence that refuses it.
+"""Each key with another value, and the jobs that it reruns or the sentence that refuses it.
 
 A row of `methods` that the study has no run of runs nothing.
 """
@@ -329,7 +329,7 @@ GROUPS: tuple[tuple[Jobs, str], ...] = (
     (NOTHING, "tracking.live"),
 )
 MODULES = {name: jobs for jobs, names in GROUPS for name in names.split(" ")}
-"""Of each module below `sfsc`, itself included, the jobs that a statement more in it runs again."""
+"""Each module of `sfsc`, and the jobs that one more statement in it reruns."""
 
 # One plan for all of them: if together they change nothing, none does, as no change undoes another.
 IDLE_KEYS = [

@@ -29,7 +29,7 @@ class Settings(TermSettings):
     kind: Kind = "regression"
     """What is asked of the distances to the target's embeddings."""
     margin: NonNegative | None = None
-    """Of `contrastive` and `triplet`: Euclidean distance of unit vectors; null for
+    """For `contrastive` and `triplet`: a Euclidean distance between unit vectors; null for
     `regression`."""
 
     @model_validator(mode="after")

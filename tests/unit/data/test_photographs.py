@@ -11,7 +11,7 @@ from sfsc.data.photographs import crop_to_square, pack_photographs
 
 @pytest.mark.parametrize("is_wide", [False, True])
 def test_the_centre_is_kept_and_nothing_is_stretched(is_wide: bool):
-    """Of three stacked squares the middle one is left; cropping after resizing is the same."""
+    """The middle one of three stacked squares remains; cropping after resizing gives the same."""
     stack = np.repeat(np.array([0, 120, 240], dtype=np.uint8), 40)[:, None].repeat(40, axis=1)
     picture = Image.fromarray(stack.T if is_wide else stack)
     assert np.asarray(crop_to_square(picture, 40)).tolist() == np.full((40, 40), 120).tolist()

@@ -26,7 +26,7 @@ def prefixed(prefix: str) -> dict[str, Tensor]:
 
 
 def refusal(path: Path) -> str:
-    """Return what the refusal says of a file."""
+    """Return the reason for which a file is refused."""
     with pytest.raises(ConfigError) as error:
         read_weights(path)
     message = str(error.value)

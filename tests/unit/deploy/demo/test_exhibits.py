@@ -24,7 +24,7 @@ def test_a_training_is_exported_and_shown(training: Path, exhibits: Exhibits):
 
 
 def test_networks_of_unrelated_spaces_are_not_compared(data: Path, tmp_path: Path):
-    """Of networks that were trained apart only the full one can ask its gallery."""
+    """If networks were trained apart, only the full one can query the full one's gallery."""
     from finished_trainings import write_training
 
     with open_exhibits(write_training(tmp_path, kind="each"), data) as shown:
