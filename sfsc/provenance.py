@@ -16,7 +16,7 @@ import os
 import platform
 import subprocess
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -173,14 +173,6 @@ class _Source:
     """Modules of the package that it imports."""
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Drops strings that are statements: docstrings of modules, classes, functions and fields."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
-
-
 @cache
 def _source(module: str) -> _Source:
     path = _path(module)
@@ -193,9 +185,27 @@ def _source(module: str) -> _Source:
             f"A hashed module must be valid Python. Found `{path}`: {error}."
         ) from error
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    imports = tuple(sorted(set(_imports(tree, package))))
-    tree = _WithoutDocstrings().visit(tree)
+    nodes = list(ast.walk(tree))
+    imports = tuple(sorted(set(_imports(nodes, package))))
+    _drop_docstrings(nodes)
     return _Source("\0".join([ast.dump(tree), *_named_files(tree, path.parent)]), imports)
+
+
+def _drop_docstrings(nodes: Iterable[ast.AST]) -> None:
+    """Drop strings that are statements: docstrings of modules, classes, functions and fields."""
+    for node in nodes:
+        for name in ("body", "orelse", "finalbody"):
+            statements = getattr(node, name, None)
+            if isinstance(statements, list):
+                statements[:] = [statement for statement in statements if not _is_text(statement)]
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _named_files(tree: ast.AST, folder: Path) -> list[str]:
@@ -216,8 +226,8 @@ def _path(module: str) -> Path | None:
     return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(nodes: Iterable[ast.AST], package: str) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
