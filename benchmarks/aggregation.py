@@ -35,7 +35,7 @@ from benchmarks.step import (
 )
 from sfsc.aggregation.aggregators.projection import Projection, projection_orders
 from sfsc.aggregation.jacobian import NestedJacobian
-from sfsc.compute import best_device, generator_for
+from sfsc.compute import best_device, generator_for, keep_freed_memory
 from sfsc.networks.switchable import leading_block
 from sfsc.settings.jobs import TrainJob
 
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as a training does
     device = best_device()
     result = measure(
         sfsc_job(options.backbone, device),

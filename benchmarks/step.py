@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.printing import print_result
-from sfsc.compute import best_device, generator_for
+from sfsc.compute import best_device, generator_for, keep_freed_memory
 from sfsc.losses.terms.triplet import batch_hard_triplet_loss
 from sfsc.networks.build import EmbeddingNetwork, channels_last
 from sfsc.networks.cost import cost
@@ -289,6 +289,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as a training does
     device = best_device()
     job = sfsc_job(options.backbone, device, options.precision)
     job = without_cuda_graphs(job) if options.eager else job
