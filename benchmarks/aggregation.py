@@ -5,10 +5,12 @@
 All aggregate the same gradients, those of one SFSC step on random images. Times are medians:
 
 * `share_of_step`: time of the aggregation, Gramians included, divided by that of the whole step.
-* `speedup_over_torchjd`: time of TorchJD's PCGrad divided by ours. Its matrix (M, N) of zero-padded
-  rows is built before the clock starts, because in TorchJD autograd builds it.
-* `memory_over_torchjd`: our peak memory beyond the gradients divided by TorchJD's, which includes
-  that matrix.
+* `speedup_over_torchjd`: time of TorchJD's PCGrad divided by ours, from zero-padded Jacobians,
+  which are there before the clock starts, to the parameters' gradients (`jac_to_grad`).
+* `speedup_over_torchjd_gramians`: the same with its `optimize_gramian_computation`, which does not
+  join the Jacobians. It has no limit: on a CPU it can be faster than ours.
+* `memory_over_torchjd`: our peak memory beyond the gradients divided by TorchJD's without that
+  option, which includes the zero-padded Jacobians.
 * `speedup_over_pairwise`: time of algorithm 1 of Yu et al. (arXiv 2001.06782) as published, on flat
   zero-padded vectors, divided by ours. Its inner products, too, run over the intersection of two
   sub-models' blocks: both must return the same update.
@@ -16,10 +18,12 @@ All aggregate the same gradients, those of one SFSC step on random images. Times
 
 import argparse
 import statistics
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torchjd.aggregation import PCGrad
+from torchjd.autojac import jac_to_grad
 
 from benchmarks.printing import print_result
 from benchmarks.step import (
@@ -49,16 +53,35 @@ TOLERANCE = 1e-4
 """Largest difference of two updates over the norm of one, in float32."""
 
 
+def padded(jacobian: NestedJacobian) -> list[Tensor]:
+    """Return for each shared parameter the rows, zero-padded, (M, *shape)."""
+    padded = []
+    for name in jacobian.shared_names:
+        gradients = [row[name] for row in jacobian.rows]
+        rows = gradients[-1].new_zeros((len(gradients), *gradients[-1].shape))
+        for row, gradient in zip(rows, gradients, strict=True):
+            leading_block(row, gradient.shape).copy_(gradient)
+        padded.append(rows)
+    return padded
+
+
 def stack(jacobian: NestedJacobian) -> Tensor:
     """Return the rows on the shared parameters, zero-padded and flat, (M, N)."""
-    names, full = jacobian.shared_names, jacobian.rows[-1]
-    rows = []
-    for row in jacobian.rows:
-        padded = [torch.zeros_like(full[name]) for name in names]
-        for tensor, name in zip(padded, names, strict=True):
-            leading_block(tensor, row[name].shape).copy_(row[name])
-        rows.append(torch.cat([tensor.flatten() for tensor in padded]))
-    return torch.stack(rows)
+    return torch.cat([rows.flatten(start_dim=1) for rows in padded(jacobian)], dim=1)
+
+
+def by_torchjd(jacobians: Sequence[Tensor], *, optimize: bool) -> list[Tensor]:
+    """Return TorchJD's gradients of parameters with these Jacobians.
+
+    Args:
+        jacobians: (M, *shape) for each parameter.
+        optimize: TorchJD's `optimize_gramian_computation`.
+    """
+    parameters = [torch.empty_like(rows[0], requires_grad=True) for rows in jacobians]
+    for parameter, rows in zip(parameters, jacobians, strict=True):
+        parameter.jac = rows  # type: ignore[attr-defined]  # where TorchJD's `backward` leaves it
+    jac_to_grad(parameters, PCGrad(), optimize_gramian_computation=optimize)
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def masks(jacobian: NestedJacobian) -> Tensor:
@@ -91,7 +114,7 @@ def pairwise(rows: Tensor, owned: Tensor, orders: Tensor) -> Tensor:
 def measure(
     job: TrainJob, *, image_size: tuple[int, int], rounds: int, device: torch.device
 ) -> dict[str, float]:
-    """Return the four ratios and the times they are computed from.
+    """Return the ratios and the times they are computed from.
 
     Args:
         job: An SFSC training.
@@ -110,7 +133,7 @@ def measure(
         vars(jacobian).pop("blocks", None)  # as for new gradients
         return projection(jacobian, generator_for("benchmark"))
 
-    rows, owned, peer = stack(jacobian), masks(jacobian), PCGrad()
+    jacobians, rows, owned = padded(jacobian), stack(jacobian), masks(jacobian)
     orders = projection_orders(len(jacobian.rows), generator_for("benchmark"))
     update = ours()
     joined = torch.cat([update[name].flatten() for name in jacobian.shared_names])
@@ -122,7 +145,8 @@ def measure(
         )
     aggregations: dict[str, Step] = {
         "ours": ours,
-        "torchjd": lambda: peer(rows),
+        "torchjd": lambda: by_torchjd(jacobians, optimize=False),
+        "torchjd_gramians": lambda: by_torchjd(jacobians, optimize=True),
         "pairwise": lambda: pairwise(rows, owned, orders),
     }
     times: dict[str, list[float]] = {name: [] for name in aggregations}
@@ -133,7 +157,7 @@ def measure(
     alone = NestedJacobian(jacobian.rows)  # not recorded: a recording keeps its memory
     memory = {
         "ours": peak_bytes(lambda: projection(alone, generator_for("benchmark")), device),
-        "torchjd": peak_bytes(lambda: peer(stack(jacobian)), device),
+        "torchjd": peak_bytes(lambda: by_torchjd(padded(jacobian), optimize=False), device),
     }
     step = switchable_step(job, model, images, labels)
     seconds(step, device)
@@ -141,6 +165,7 @@ def measure(
     return {
         "share_of_step": median["ours"] / step_seconds,
         "speedup_over_torchjd": median["torchjd"] / median["ours"],
+        "speedup_over_torchjd_gramians": median["torchjd_gramians"] / median["ours"],
         "memory_over_torchjd": memory["ours"] / memory["torchjd"],
         "speedup_over_pairwise": median["pairwise"] / median["ours"],
         **{f"{name}_seconds": value for name, value in median.items()},
