@@ -50,16 +50,15 @@ def _columns(report: Path) -> Iterator[dict[str, Any]]:
             "dataset": dataset,
             "summary": lead_sentence(dataset, main[main["dataset"] == dataset]),
             "tiles": {verdict: len(names) for verdict, names in count_verdicts(own).items()},
-            "claims": {claim["id"]: _cell(claim) for claim in own},
+            "claims": {c["id"]: _cell(c) for c in own if c["verdict"] != "not tested"},
         }
 
 
 def _cell(claim: Mapping[str, Any]) -> dict[str, str]:
-    decides = f"{claim['comparison']}: {interval_text(claim)} {claim['unit']}"
     return {
         "statement": claim["statement"],
         "verdict": claim["verdict"],
-        "decides": decides if claim["comparison"] else "",
+        "decides": f"{claim['comparison']}: {interval_text(claim)} {claim['unit']}",
     }
 
 

@@ -1,5 +1,6 @@
 """The page over all studies: offline, complete, fresh."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -26,11 +27,25 @@ def test_each_claim_stands_beside_itself_in_the_other_studies(folder: Path):
     """The default study comes first; every verdict is a word."""
     text = render(folder, judged_studies(folder))
     claims = load_claims(folder / "other" / "claims.json")
-    for claim in claims:
+    tested = [claim for claim in claims if claim["verdict"] != "not tested"]
+    assert tested
+    for claim in tested:
         (section,) = re.findall(rf'<h2 id="{claim["id"]}">.+?</ul>', text, re.DOTALL)
         assert re.findall(r'href="(\w+)/index.html#synthetic"', section) == ["default", "other"]
         assert section.count(f"</span> {claim['verdict']}</span>") == 2
     assert not re.search(r"https?:|@import|url\((?!#)", text)
+
+
+def test_a_study_that_tests_no_claim_has_a_card_alone(folder: Path):
+    """A map of conflicts has a page, and no row in a comparison of claims."""
+    path = folder / "other" / "claims.json"
+    nothing = dict.fromkeys(("comparison", "effect", "ci_low", "ci_high", "unit"))
+    claims = [claim | nothing | {"verdict": "not tested"} for claim in load_claims(path)]
+    path.write_text(json.dumps(claims))
+    text = render(folder, ["other", "default"])
+    assert 'href="other/index.html"' in text
+    assert 'href="other/index.html#synthetic"' not in text
+    assert 'href="default/index.html#synthetic"' in text
 
 
 def test_a_folder_without_claims_is_no_study_here(folder: Path):
