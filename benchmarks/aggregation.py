@@ -55,14 +55,14 @@ TOLERANCE = 1e-4
 
 def padded(jacobian: NestedJacobian) -> list[Tensor]:
     """Return for each shared parameter the rows, zero-padded, (M, *shape)."""
-    padded = []
+    jacobians = []
     for name in jacobian.shared_names:
         gradients = [row[name] for row in jacobian.rows]
         rows = gradients[-1].new_zeros((len(gradients), *gradients[-1].shape))
         for row, gradient in zip(rows, gradients, strict=True):
             leading_block(row, gradient.shape).copy_(gradient)
-        padded.append(rows)
-    return padded
+        jacobians.append(rows)
+    return jacobians
 
 
 def stack(jacobian: NestedJacobian) -> Tensor:

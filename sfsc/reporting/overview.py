@@ -45,12 +45,13 @@ def _columns(report: Path) -> Iterator[dict[str, Any]]:
     main = read_runs_table(report / "tables" / "main.csv")
     for dataset in dict.fromkeys(claim["dataset"] for claim in claims):
         own = [claim for claim in claims if claim["dataset"] == dataset]
+        tested = [claim for claim in own if claim["verdict"] != "not tested"]
         yield {
             "study": report.name,
             "dataset": dataset,
             "summary": lead_sentence(dataset, main[main["dataset"] == dataset]),
             "tiles": {verdict: len(names) for verdict, names in count_verdicts(own).items()},
-            "claims": {c["id"]: _cell(c) for c in own if c["verdict"] != "not tested"},
+            "claims": {claim["id"]: _cell(claim) for claim in tested},
         }
 
 
