@@ -4,6 +4,7 @@ The *common block* is what all sub-models own: the smallest one's block of the s
 """
 
 from collections.abc import Collection, Mapping
+from math import prod
 
 import torch
 from torch import Tensor
@@ -103,8 +104,10 @@ def common_norms(jacobian: NestedJacobian, *, without: Collection[str] = ()) -> 
     >>> common_norms(NestedJacobian(rows))
     [tensor(1.), tensor(3.)]
     """
-    blocks = _common_blocks(jacobian, without)
-    return [torch.nn.utils.get_total_norm(row) for row in blocks if row]
+    if not jacobian.shared_names:
+        return []
+    rows = _common_rows(jacobian, without)
+    return list(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).to(rows.dtype))
 
 
 def common_cosines(jacobian: NestedJacobian, *, without: Collection[str] = ()) -> Tensor:
@@ -117,14 +120,13 @@ def common_cosines(jacobian: NestedJacobian, *, without: Collection[str] = ()) -
     Returns:
         Shape (M, M), symmetric, in [-1, 1]; 0 where a row is zero on the block.
     """
-    blocks = _common_blocks(jacobian, without)
-    rows = torch.stack([torch.cat([block.flatten() for block in row]) for row in blocks]).double()
+    rows = _common_rows(jacobian, without).double()
     return pairwise_cosines((rows @ rows.mT)[None])
 
 
-def _common_blocks(jacobian: NestedJacobian, without: Collection[str]) -> list[list[Tensor]]:
-    names = [name for name in jacobian.shared_names if name not in without]
-    smallest = jacobian.rows[0]
-    return [
-        [leading_block(row[name], smallest[name].shape) for name in names] for row in jacobian.rows
-    ]
+def _common_rows(jacobian: NestedJacobian, without: Collection[str]) -> Tensor:
+    """Return the rows on the common block, (M, N)."""
+    smallest, *_ = jacobian.blocks
+    parts = torch.split(smallest, [prod(shape) for shape in jacobian.shapes[0]], dim=1)
+    kept = [p for name, p in zip(jacobian.shared_names, parts, strict=True) if name not in without]
+    return torch.cat(kept, dim=1) if len(kept) < len(parts) else smallest

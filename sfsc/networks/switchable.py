@@ -134,14 +134,18 @@ class SwitchableConv2d(SwitchableLayer):
             Shape (B, out_channels[switch], H', W').
         """
         (weight,) = self.leading_blocks(switch)
+        groups = self.groups[switch]
         if weight.is_cuda:  # cropped and cast by one kernel, instead of cropped in each of its uses
+            layout = torch.channels_last
+            if groups == len(weight) > 1 and not torch.is_grad_enabled():
+                layout = torch.contiguous_format
+                x = x.contiguous()
             is_mixed = torch.is_autocast_enabled("cuda")
             dtype = torch.get_autocast_dtype("cuda") if is_mixed else weight.dtype
-            weight = weight.to(dtype, memory_format=torch.channels_last)
+            weight = weight.to(dtype, memory_format=layout)
         padding, stride = self.kernel_size // 2, self.stride
         if self.kernel_size == 1 and stride > 1 and not _is_safe(x):
             x, stride = functional.avg_pool2d(x, 1, stride), 1
-        groups = self.groups[switch]
         return functional.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
 
     def dense(self, switch: int) -> nn.Conv2d:
