@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from sfsc.errors import ConfigError
 
@@ -105,11 +106,13 @@ def make_deterministic(threads: int, device: torch.device) -> None:
     On a GPU, an operator without a deterministic kernel is logged once instead of refused.
 
     Args:
-        threads: Threads of torch's operators; the order of a sum depends on their number.
+        threads: Threads of torch's operators and of numpy's matrix products; the order of a sum
+            depends on their number.
         device: Where the process computes.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a GPU is first used
     torch.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")
     torch.set_deterministic_debug_mode("error" if device.type == "cpu" else "warn")
     torch.backends.cudnn.allow_tf32 = False  # convolutions, too, compute in full float32
     # Attention by matrix products: the gradients of a GPU's fused kernels vary between runs.
