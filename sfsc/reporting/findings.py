@@ -35,10 +35,11 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
         f"({_mean(row, 'average_map')})"
         for name, row in compared
     ]
+    n_seeds = ours["n_seeds"]
     worst = _gap(ours["worst_map_mean"] - unified["worst_map_mean"])
     return (
-        f"On `{dataset}`, over {ours['n_seeds']} seeds, `sfsc` reaches an average mAP of "
-        f"{_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
+        f"On `{dataset}`, over {n_seeds} seed{'s' * (n_seeds != 1)}, `sfsc` reaches an average mAP "
+        f"of {_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
         f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
     )
 

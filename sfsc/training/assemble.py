@@ -22,7 +22,7 @@ from sfsc.errors import ResultError
 from sfsc.files import replacing
 from sfsc.networks.build import load_network
 from sfsc.networks.per_width import NetworkPerWidth
-from sfsc.provenance import digest_of, environment, git_revision, is_tree_clean
+from sfsc.provenance import digest_of, git_revision, is_tree_clean
 from sfsc.settings.jobs import TrainJob, load_slice
 from sfsc.training.validation import validate
 
@@ -175,5 +175,5 @@ def _describe(job: TrainJob, trained: Sequence[Trained]) -> dict[str, object]:
         "wall_seconds": round(sum(run["wall_seconds"] for run in runs), 3),
         "git_revision": git_revision(),
         "git_clean": is_tree_clean() and all(run["git_clean"] for run in runs),
-        "environment": environment(),
+        "environment": last["environment"],  # of the full network's training
     }

@@ -55,7 +55,7 @@ def write_training(folder: Path, width: float, data_digest: str) -> None:
         "train_identities": IDENTITIES, "train_images": 6, "macs": [int(100 * width)],
         "parameters": [int(10 * width)], "wall_seconds": 1.5, "git_clean": True,
         "network": {"kind": "switchable", **settings, "widths": [width]},
-        "image_size": [16, 16],
+        "image_size": [16, 16], "environment": {"gpu": f"of width {width}"},
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run))
     rows = [
@@ -118,7 +118,10 @@ def test_the_classifiers_come_along(config, networks, data_dir):
 
 
 def test_the_record_is_that_of_a_run(config, networks, data_dir):
-    """Costs are listed by sub-model, times added up, the whole matrix validated."""
+    """Costs are listed by sub-model, times added up, the whole matrix validated.
+
+    The machine is that of the full network's training, not the one that joins them.
+    """
     run = json.loads((join(config, networks, data_dir) / "run.json").read_text())
     assert (run["method"], run["seed"], run["widths"]) == ("bct", 0, list(WIDTHS))
     assert run["networks"] == [
@@ -127,6 +130,7 @@ def test_the_record_is_that_of_a_run(config, networks, data_dir):
     assert (run["macs"], run["parameters"]) == ([25, 50, 100], [2, 5, 10])
     assert (run["wall_seconds"], run["steps"], run["epochs"]) == (4.5, STEPS, 2)
     assert run["settings"]["network"]["widths"] == list(WIDTHS)
+    assert run["environment"] == {"gpu": "of width 1.0"}
     (validation,) = run["validation"]
     assert validation["epoch"] == 2
     assert [len(row) for row in validation["map"]] == [3, 3, 3]
