@@ -82,6 +82,9 @@ def _draw(frame: pd.DataFrame) -> Figure:
         for row in rows:
             _draw_row(axes, panel, row)
         axes.margins(x=0.12)
+        if panel.title.endswith("(%)"):  # no share is negative, and all may be zero
+            right = max(1.0, axes.get_xlim()[1])
+            axes.set_xlim(-0.1 * right, right)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_yticks(places)
         axes.tick_params(axis="y", length=0, labelleft=False)
