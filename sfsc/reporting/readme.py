@@ -57,11 +57,12 @@ def _in_full_gallery(rows: pd.DataFrame) -> Table:
 
 
 def _verdicts(claims: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line per claim: verdict, statement, and the effect that decides."""
+    """Yield a line per claim: verdict, statement, and the comparison that decides."""
     datasets = dict.fromkeys(claim["dataset"] for claim in claims)
     for claim in claims:
         where = f" on `{claim['dataset']}`" if len(datasets) > 1 else ""
-        decides = f" {interval_text(claim)} {claim['unit']}." if claim["comparison"] else ""
+        effect = f" {claim['comparison']}: {interval_text(claim)} {claim['unit']}."
+        decides = effect if claim["comparison"] else ""
         yield f"* {claim['id']}{where}, **{claim['verdict']}**: {claim['statement']}{decides}"
 
 
