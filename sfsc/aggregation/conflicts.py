@@ -126,7 +126,7 @@ def common_cosines(jacobian: NestedJacobian, *, without: Collection[str] = ()) -
 
 def _common_rows(jacobian: NestedJacobian, without: Collection[str]) -> Tensor:
     """Return the rows on the common block, (M, N)."""
-    smallest, *_ = jacobian.blocks
+    smallest = jacobian.blocks[0]
     parts = torch.split(smallest, [prod(shape) for shape in jacobian.shapes[0]], dim=1)
     kept = [p for name, p in zip(jacobian.shared_names, parts, strict=True) if name not in without]
     return torch.cat(kept, dim=1) if len(kept) < len(parts) else smallest

@@ -138,6 +138,8 @@ class SwitchableConv2d(SwitchableLayer):
         if weight.is_cuda:  # cropped and cast by one kernel, instead of cropped in each of its uses
             layout = torch.channels_last
             if groups == len(weight) > 1 and not torch.is_grad_enabled():
+                # cuDNN takes seconds to choose kernels for a depthwise convolution. Those of torch
+                # for this layout need no choice; only with gradients are they much slower.
                 layout = torch.contiguous_format
                 x = x.contiguous()
             is_mixed = torch.is_autocast_enabled("cuda")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sfsc import compute
-from sfsc.compute import best_device, named_device, timed
+from sfsc.compute import best_device, make_deterministic, named_device, timed
 
 
 @pytest.mark.parametrize(("has_gpu", "name"), [(True, "cuda"), (False, "cpu")])
@@ -99,3 +100,15 @@ def test_a_large_block_is_mapped_once():
     first, second = map(int, result.stdout.split())
     assert first > 300
     assert second < first / 10
+
+
+def test_numpy_multiplies_with_as_many_threads_as_torch():
+    """A job takes no more cores than its rule says."""
+
+    def threads() -> set[int]:
+        return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        assert threads() == {2}
+        make_deterministic(1, torch.device("cpu"))
+        assert threads() == {1}
