@@ -109,6 +109,6 @@ def test_numpy_multiplies_with_as_many_threads_as_torch():
         return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
 
     with threadpool_limits(2, user_api="blas"):
-        assert threads() == {2}
+        assert max(threads()) == 2
         make_deterministic(1, torch.device("cpu"))
         assert threads() == {1}
