@@ -7,24 +7,32 @@ from typing import Any
 import pytest
 
 from sfsc.reporting.runs import settings_of
-from sfsc.settings.experiment import load_params
+from sfsc.settings.experiment import Params, load_params
 
 ROOT = Path(__file__).parents[2]
+DECIDES_FOR = {"recipe": "default", "search": "default", "grocery-search": "grocery"}
+"""The study that uses what a search chose, by search."""
 CHOICES = {
-    study: json.loads((ROOT / "reports" / study / "choices.json").read_text())
-    for study in ("recipe", "search")
+    search: json.loads((ROOT / "reports" / search / "choices.json").read_text())
+    for search in DECIDES_FOR
 }
 
 
+def params_of(study: str) -> Params:
+    """Return the parameters of a study."""
+    overlay = [] if study == "default" else [ROOT / "studies" / f"{study}.yaml"]
+    return load_params([ROOT / "params.yaml", *overlay])
+
+
 @pytest.mark.parametrize(
-    "choice",
-    [choice for choices in CHOICES.values() for choice in choices],
-    ids=lambda choice: f"{choice['variation']}-{choice['method']}",
+    ("study", "choice"),
+    [(DECIDES_FOR[search], choice) for search, choices in CHOICES.items() for choice in choices],
+    ids=lambda value: value if isinstance(value, str) else f"{value['variation']}-{value['method']}",
 )
-def test_params_have_what_was_chosen(choice: dict[str, Any]):
+def test_params_have_what_was_chosen(study: str, choice: dict[str, Any]):
     """Each varied setting of the chosen candidate is that of the method's row."""
-    params = load_params([ROOT / "params.yaml"])
-    job = params.resolve(choice["method"], dataset="synthetic", seed=0)
+    params = params_of(study)
+    job = params.resolve(choice["method"], dataset=params.datasets[0], seed=0)
     settings = settings_of({"settings": job.model_dump(mode="json")}, ROOT)
     chosen = choice["chosen_values"]
     assert {key: settings[key] for key in chosen} == chosen
@@ -33,7 +41,7 @@ def test_params_have_what_was_chosen(choice: dict[str, Any]):
 @pytest.mark.parametrize("study", CHOICES)
 def test_the_record_is_of_the_search_as_it_is(study: str):
     """The candidates are those of the study, each trained on every data set and seed."""
-    params = load_params([ROOT / "params.yaml", ROOT / "studies" / f"{study}.yaml"])
+    params = params_of(study)
     candidates = [candidate for choice in CHOICES[study] for candidate in choice["candidates"]]
     searched = [c.run for conditions in params.study_job().search.values() for c in conditions]
     assert sorted(candidate["run"] for candidate in candidates) == sorted(searched)
