@@ -27,7 +27,9 @@ def params_of(study: str) -> Params:
 @pytest.mark.parametrize(
     ("study", "choice"),
     [(DECIDES_FOR[search], choice) for search, choices in CHOICES.items() for choice in choices],
-    ids=lambda value: value if isinstance(value, str) else f"{value['variation']}-{value['method']}",
+    ids=lambda value: (
+        value if isinstance(value, str) else f"{value['variation']}-{value['method']}"
+    ),
 )
 def test_params_have_what_was_chosen(study: str, choice: dict[str, Any]):
     """Each varied setting of the chosen candidate is that of the method's row."""
