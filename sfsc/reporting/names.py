@@ -11,7 +11,7 @@ trained networks that its sub-models are compared with."""
 
 METHODS = {
     "full_alone": ("Full alone", "#595959", "s"),
-    "full_scratch": ("Full from scratch", "#3B3B3B", "+"),
+    "full_scratch": ("Full from scratch", "#3B3B3B", "$s$"),
     "unified": ("Unified", "#E69F00", "D"),
     "independent": ("Independent", "#9A9A9A", "d"),
     "bct": ("BCT", "#009E73", "<"),

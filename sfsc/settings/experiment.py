@@ -50,6 +50,8 @@ class Params(Section):
     search: dict[Name, Variation]
     """`search`: candidates among which the validation identities decide. A study either searches or
     compares."""
+    chosen_by: tuple[StudyName, ...]
+    """The searches whose choices the settings follow: tables name the origin of hyper-parameters."""
     data: Data
     """A change prepares the set again, and everything that depends on it."""
     network: Network

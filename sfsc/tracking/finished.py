@@ -17,6 +17,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric
 from sfsc.deploy.space import has_one_space
 from sfsc.errors import ResultError
 from sfsc.provenance import digest_of
+from sfsc.settings.jobs import StudyJob, load_slice
 
 CURVE_POINTS = 100
 """Points that a mirrored curve has at most; the Parquet artifact has all."""
@@ -130,9 +131,30 @@ class FinishedTraining:
         return int(1000 * (end - left * self.run["wall_seconds"]))
 
 
+class _MirrorJob(StudyJob):
+    """What the workflow records for the mirror."""
+
+    store: str  # digest of its address
+
+
 def find_trainings(study_dir: Path) -> list[FinishedTraining]:
-    """Return the finished trainings of a study, those with a `run.json`, ordered by path."""
-    return [FinishedTraining(path.parent) for path in sorted(study_dir.glob("*/*/seed*/run.json"))]
+    """Return the finished trainings of a study, those with a `run.json`, ordered by path.
+
+    Results of seeds and runs that the study no longer names are none of its trainings. The workflow
+    records in `config/track.json` what it names; without that file, all are.
+    """
+    found = [FinishedTraining(path.parent) for path in sorted(study_dir.glob("*/*/seed*/run.json"))]
+    record = study_dir / "config" / "track.json"
+    if not record.is_file():
+        return found
+    study = load_slice(_MirrorJob, record)
+    names = {
+        f"{study.study}/{dataset}/{run}/seed{seed}"
+        for dataset in study.datasets
+        for run, seeds in study.runs().items()
+        for seed in seeds
+    }
+    return [training for training in found if training.key in names]
 
 
 def tags(training: FinishedTraining) -> dict[str, str]:

@@ -10,12 +10,6 @@ from sfsc.reporting.runs import settings_of
 from sfsc.settings.experiment import Params, load_params
 
 ROOT = Path(__file__).parents[2]
-DECIDES_FOR = {"recipe": "default", "search": "default", "grocery-search": "grocery"}
-"""The study that uses what a search chose, by search."""
-CHOICES = {
-    search: json.loads((ROOT / "reports" / search / "choices.json").read_text())
-    for search in DECIDES_FOR
-}
 
 
 def params_of(study: str) -> Params:
@@ -24,9 +18,18 @@ def params_of(study: str) -> Params:
     return load_params([ROOT / "params.yaml", *overlay])
 
 
+CHOSEN_BY = {study: params_of(study).chosen_by for study in ("default", "grocery", "grocery224")}
+"""The searches that decided on the settings of a study."""
+CHOICES = {
+    search: json.loads((ROOT / "reports" / search / "choices.json").read_text())
+    for searches in CHOSEN_BY.values()
+    for search in searches
+}
+
+
 @pytest.mark.parametrize(
     ("study", "choice"),
-    [(DECIDES_FOR[search], choice) for search, choices in CHOICES.items() for choice in choices],
+    [(study, choice) for study, by in CHOSEN_BY.items() for s in by for choice in CHOICES[s]],
     ids=lambda value: (
         value if isinstance(value, str) else f"{value['variation']}-{value['method']}"
     ),

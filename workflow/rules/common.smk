@@ -86,8 +86,8 @@ FIGURES = [figure for figure in FIGURES if not NOT_DRAWN.get(figure)]
 # The training of the figure of escalation, which is drawn apart from the others: it embeds images.
 ESCALATED = plan.escalated(PARAMS)
 
-# The choices of the searches, if there are any: the tables name the origin of the hyper-parameters.
-CHOICES = [f"reports/{study}/choices.json" for study in ["recipe", "search"]]
+# The choices of the searches, as far as their records are here: the tables name the origin of the hyper-parameters.
+CHOICES = [f"reports/{study}/choices.json" for study in PARAMS.chosen_by]
 CHOICES = list(filter(os.path.exists, CHOICES))
 
 

@@ -26,6 +26,7 @@ from sfsc.data.transforms import to_float
 from sfsc.deploy.model import OnnxEmbedder
 from sfsc.errors import ResultError, TrackingError
 from sfsc.networks.build import KINDS, load_network
+from sfsc.settings.jobs import StudyJob
 from sfsc.tracking import mirror as mirroring
 from sfsc.tracking.mirror import mirror
 from sfsc.tracking.store import MlflowClient
@@ -293,6 +294,24 @@ def test_a_training_that_is_gone_is_removed(study: Path):
     assert runs(study).keys() == {"synthetic/sfsc/seed0"}
     experiment = client(study).get_experiment_by_name("sfsc/toy").experiment_id
     assert len(client(study).search_logged_models([experiment])) == 2
+
+
+def test_what_the_study_no_longer_names_is_not_mirrored(study: Path):
+    """Its results stay on disk, finished or not; its runs leave the store and no mean has them."""
+    write_training("sfsc", 1)
+    synchronise()
+    untested = write_training("sfsc", 2) / "cross_test.json"
+    untested.unlink()
+    named = StudyJob(
+        study="toy", datasets=("synthetic",), compare=("sfsc",), seeds=(0,), variation_seeds=(0,),
+        ablation={}, robustness={}, search={},
+    )  # fmt: skip
+    record = STAMP.parent / "config" / "track.json"
+    record.parent.mkdir()
+    record.write_text(json.dumps({"config": named.model_dump(mode="json") | {"store": "0" * 16}}))
+    assert synchronise()["runs"] == 1
+    assert runs(study).keys() == {"synthetic/sfsc/seed0"}
+    assert Path("results/toy/synthetic/sfsc/seed1/model.safetensors").is_file()
 
 
 def test_a_mirror_killed_half_way_leaves_no_duplicate(study: Path, monkeypatch: pytest.MonkeyPatch):
