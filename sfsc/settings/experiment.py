@@ -51,7 +51,7 @@ class Params(Section):
     """`search`: candidates among which the validation identities decide. A study either searches or
     compares."""
     chosen_by: tuple[StudyName, ...]
-    """The searches whose choices the settings follow: tables name the origin of hyper-parameters."""
+    """The searches that decided on the settings: tables say where hyper-parameters come from."""
     data: Data
     """A change prepares the set again, and everything that depends on it."""
     network: Network
