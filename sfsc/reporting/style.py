@@ -211,9 +211,11 @@ def draw_points(axes: Axes, method: str, x: ArrayLike, y: ArrayLike, **style: An
         y: Heights.
         style: `xerr`, `yerr` and any other argument of `Axes.errorbar`.
     """
+    colour, marker = method_colour(method), method_marker(method)
+    edge = colour if marker.startswith("$") else "white"  # which a letter is too thin for
     defaults = {
-        "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.6, "capsize": 2,
+        "markersize": 5, "markeredgecolor": edge, "markeredgewidth": 0.6, "capsize": 2,
         "elinewidth": 0.9,
     }  # fmt: skip
-    look = {"color": method_colour(method), "marker": method_marker(method), **defaults, **style}
+    look = {"color": colour, "marker": marker, **defaults, **style}
     axes.errorbar(x, y, **look)

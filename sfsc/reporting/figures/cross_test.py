@@ -21,8 +21,8 @@ SIDE, PITCH, ROW = 1.42, 1.58, 2.32
 """Side of a matrix, and the distances to the next one to the right and below; inches."""
 HEAD = 0.55
 """Height of the words above a matrix, inches."""
-SINGLES = 1.0
-"""Width of the column of one-network methods at the left, inches."""
+SINGLES, SINGLE_ROW = 1.0, 0.95
+"""Width of the column of one-network methods at the left, and a row of it; inches."""
 
 
 def draw(results: Results) -> Drawing:
@@ -35,13 +35,14 @@ def draw(results: Results) -> Drawing:
     matrices = [group for group in groups if group.is_switchable]
     left = SINGLES if singles else 0.0
     columns = max(1, int((PAGE - left - 0.5 - 0.6) / PITCH))
-    height = ROW * max(1, -(-len(matrices) // columns), -(-len(singles) // 2)) + 0.1
+    cell = SIDE / max(4, *(len(group.widths) for group in groups))
+    of_singles = HEAD + cell + SINGLE_ROW * (len(singles) - 1)
+    height = max(ROW * max(1, -(-len(matrices) // columns)), of_singles) + 0.1
     figure = Figure(figsize=(PAGE, height))
     means = {group.method: group.map_percent.mean(axis=0) for group in groups}
     scale = _scale(means)
-    cell = SIDE / max(4, *(len(group.widths) for group in groups))
     for index, group in enumerate(singles):
-        axes = add_axes(figure, (0.1, height - HEAD - cell - 0.95 * index, cell, cell))
+        axes = add_axes(figure, (0.1, height - HEAD - cell - SINGLE_ROW * index, cell, cell))
         _draw_cells(axes, means[group.method], scale)
         _write_head(axes, group, f"{_mean_text(group)} %")
         axes.text(1.12, 0.5, f"width\n{width_name(group.widths[0])}", va="center", size=7)
