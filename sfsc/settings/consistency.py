@@ -101,7 +101,11 @@ def _borrowed_problems(params: Params) -> Iterator[str]:
                 f"`{params.of_row(method, 'networks_of')}`. Found `{', '.join(row.sections())}`."
             )
     for name, variation in params.variations.items():
-        changes_network = any(overlay.network for overlay in variation.overlays().values())
+        changes_network = any(
+            overlay.network
+            for change in variation.overlays().values()
+            for overlay in (change, *change.rows.values())
+        )
         for method in variation.methods:
             if params.of_row(method, "networks_of"):
                 key, found = "networks_of", "settings"

@@ -25,7 +25,7 @@ from sfsc.settings.jobs import (
 from sfsc.settings.mending import all_problems
 from sfsc.settings.problems import refusal, validate
 from sfsc.settings.reading import merge, read_tree
-from sfsc.settings.rows import Change, Method, Overlay, Variation
+from sfsc.settings.rows import SECTIONS, Method, Overlay, Variation
 from sfsc.settings.section import AggregatorPart, Name, Section, StudyName
 from sfsc.settings.sections import Augmentation, Data, Evaluate, Loss, Network, Train
 
@@ -185,12 +185,13 @@ class Params(Section):
             overlays = [*self.overlays(source), *overlays]
         if condition:
             variation, _, name = condition.partition("=")
-            overlays.append(self.variations[variation].overlays()[name])
+            change = self.variations[variation].overlays()[name]
+            overlays += [change, *filter(None, [change.rows.get(method)])]
         return overlays
 
     def _sections(self, run: str) -> dict[str, Any]:
         """Return the sections network, loss, aggregation and train of a run, as plain values."""
-        sections = self.model_dump(include=set(Change.model_fields))
+        sections = self.model_dump(include=set(SECTIONS))
         for overlay in self.overlays(run):
             sections = merge(sections, overlay.sections())
         widths = tuple(sections["network"]["widths"])

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from sfsc.settings.problems import shown
 from sfsc.settings.section import Name, Section
 
+SECTIONS = ("network", "loss", "aggregation", "train")
+"""The sections of `params.yaml` that a row or a condition may change."""
+
 
 class Overlay(Section):
     """What differs from the sections of the same name."""
@@ -22,7 +25,7 @@ class Overlay(Section):
 
     def sections(self) -> dict[str, Any]:
         """Return the sections that the overlay changes."""
-        own = (name for name in Change.model_fields if name in type(self).model_fields)
+        own = (name for name in SECTIONS if name in type(self).model_fields)
         return {name: getattr(self, name) for name in own if getattr(self, name)}
 
 
@@ -31,6 +34,8 @@ class Change(Overlay):
 
     train: dict[str, Any] = Field(default_factory=dict)
     """Keys of `train`, but for `device` and `processes`."""
+    rows: dict[Name, Overlay] = Field(default_factory=dict)
+    """What differs for one row besides, by its name: such as a weight that suits this condition."""
 
     @model_validator(mode="after")
     def _check_train(self) -> Self:
@@ -75,12 +80,17 @@ class Variation(Section):
     def _check_form(self) -> Self:
         if bool(self.vary and self.values) == bool(self.conditions):
             raise ValueError("A variation must have either `vary` and `values` or `conditions`.")
-        if self.vary and self.vary.partition(".")[0] not in Change.model_fields:
+        if self.vary and self.vary.partition(".")[0] not in SECTIONS:
             raise ValueError(
                 "`vary` must be a key of network, loss, aggregation or train, such as "
                 f"loss.terms.compatible.weight. Found '{self.vary}'."
             )
-        for name in self.conditions:
+        for name, condition in self.conditions.items():
+            if others := sorted(condition.rows.keys() - set(self.methods)):
+                raise ValueError(
+                    f"`rows` of a condition must be among the variation's `methods`. Found "
+                    f"'{others[0]}' in '{name}'; `methods` are {shown(list(self.methods))}."
+                )
             if not re.fullmatch(r"[a-z0-9_.-]+", name) or set(name) == {"."}:
                 raise ValueError(
                     "A condition names folders and must consist of a-z, 0-9, '_', '-' and '.'. "

@@ -301,6 +301,31 @@ def test_params_and_every_study_are_valid(study: Path | None):
         (
             {
                 "ablation": {
+                    "mine": {"methods": ["sfsc"], "conditions": {"a": {"rows": {"bct_s": {}}}}}
+                }
+            },
+            (
+                "ablation.mine: `rows` of a condition must be among the variation's `methods`. "
+                "Found 'bct_s' in 'a'; `methods` are ['sfsc']."
+            ),
+        ),
+        (
+            {
+                "ablation": {
+                    "mine": {
+                        "methods": ["bct"],
+                        "conditions": {"a": {"rows": {"bct": {"network": {"embedding_dim": 64}}}}},
+                    }
+                }
+            },
+            (
+                "`mine.methods` must not have rows with `reference` where conditions change "
+                "networks: those are another row's. Found 'bct'."
+            ),
+        ),
+        (
+            {
+                "ablation": {
                     "mine": {"methods": ["unified"], "vary": "network.embedding_dim", "values": [8]}
                 }
             },
@@ -588,6 +613,22 @@ def test_a_condition_may_train_otherwise():
     (run,) = (condition.run for condition in params.study_job().search["rate"])
     job = params.resolve(run, dataset="synthetic", seed=0)
     assert job.train == params.train.model_copy(update={"learning_rate": 0.3})
+
+
+def test_a_condition_may_differ_by_row():
+    """What a row adds is laid over the condition, for that row alone."""
+    weights = {"submodels": {"base_weight": 0.3}}
+    condition = {"loss": {"terms": {"triplet": None}}, "rows": {"bct_s": {"loss": weights}}}
+    mine = {"methods": ["bct_s", "sfsc"], "conditions": {"plain": condition}}
+    params = parse_params(tree(robustness={"mine": mine}))
+    losses = {
+        c.method: params.resolve(c.run, dataset="synthetic", seed=0).loss
+        for c in params.study_job().robustness["mine"]
+    }
+    assert all("triplet" not in loss.terms for loss in losses.values())
+    rows = {m: params.resolve(m, dataset="synthetic", seed=0).loss.submodels for m in losses}
+    assert losses["bct_s"].submodels == rows["bct_s"].model_copy(update={"base_weight": 0.3})
+    assert losses["sfsc"].submodels == rows["sfsc"]
 
 
 def test_every_value_has_a_folder_of_its_own():
