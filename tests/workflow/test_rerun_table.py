@@ -82,6 +82,7 @@ KEYS: dict[str, tuple[Any, Jobs | str]] = {
         {"weight": {"methods": ["sfsc"], "vary": WEIGHT, "values": [0.7]}},
         {"train_candidate": 1, "choices": 1},
     ),
+    "chosen_by": ([], NOTHING),  # no record of a search is here
     "data.validation_fraction": (0.4, AGAIN),
     "data.synthetic.seed": (1, AGAIN),
     "data.synthetic.train_identities": (25, AGAIN),
