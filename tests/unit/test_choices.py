@@ -22,7 +22,7 @@ CHOSEN_BY = {study: params_of(study).chosen_by for study in ("default", "grocery
 """The searches that decided on the settings of a study."""
 CHOICES = {
     search: json.loads((ROOT / "reports" / search / "choices.json").read_text())
-    for searches in CHOSEN_BY.values()
+    for searches in [*CHOSEN_BY.values(), ("base-search",)]
     for search in searches
 }
 
@@ -41,6 +41,23 @@ def test_params_have_what_was_chosen(study: str, choice: dict[str, Any]):
     settings = settings_of({"settings": job.model_dump(mode="json")}, ROOT)
     chosen = choice["chosen_values"]
     assert {key: settings[key] for key in chosen} == chosen
+
+
+@pytest.mark.parametrize(
+    "choice", CHOICES["base-search"], ids=lambda choice: str(choice["variation"])
+)
+def test_each_base_loss_has_the_weights_that_were_chosen_for_it(choice: dict[str, Any]):
+    """The condition of `claims` trains as the chosen candidate did."""
+    claims, search = params_of("claims"), params_of("base-search")
+    method, condition = choice["method"], choice["variation"].removesuffix(f"_{choice['method']}")
+    jobs = [
+        params.resolve(run, dataset="synthetic", seed=0)
+        for params, run in (
+            (claims, f"{method}@base_loss={condition}"),
+            (search, f"{method}@{choice['variation']}={choice['chosen']}"),
+        )
+    ]
+    assert jobs[0].model_copy(update={"method": jobs[1].method}) == jobs[1]
 
 
 @pytest.mark.parametrize("study", CHOICES)
