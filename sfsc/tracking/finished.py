@@ -149,12 +149,12 @@ def find_trainings(study_dir: Path) -> list[FinishedTraining]:
         return found
     study = load_slice(_MirrorJob, record)
     names = {
-        f"{study.study}/{dataset}/{run}/seed{seed}"
+        f"{dataset}/{run}/seed{seed}"
         for dataset in study.datasets
         for run, seeds in study.runs().items()
         for seed in seeds
     }
-    return [training for training in found if training.key in names]
+    return [training for training in found if training.name in names]
 
 
 def tags(training: FinishedTraining) -> dict[str, str]:
