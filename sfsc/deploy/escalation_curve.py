@@ -21,8 +21,8 @@ from sfsc.deploy.space import has_one_space, width_key
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
 from sfsc.reporting.drawing import Drawing
-from sfsc.reporting.names import width_name
-from sfsc.reporting.style import MUTED, PAGE, mark_counts, readable, theme, width_colours
+from sfsc.reporting.names import short_name, width_name
+from sfsc.reporting.style import MUTED, PAGE, mark_counts, theme, width_colours
 from sfsc.retrieval.embed import extract_embeddings
 from sfsc.retrieval.matrix import evaluate_matrix
 from sfsc.retrieval.relevance import Labels, find_relevant
@@ -171,16 +171,11 @@ def _draw(curves: list[Curve], finished: Finished) -> Drawing:
         levels = 100 * np.array(curve.test)
         marked = int(np.argmin(np.abs(SHARES - curve.chosen)))
         for axes, x in ((by_share, 100 * SHARES), (by_cost, np.array(curve.macs))):
-            axes.plot(x, levels, color=colour)
+            axes.plot(x, levels, color=colour, label=f"first by width {width_name(curve.width)}")
             axes.plot(x[marked], levels[marked], "o", color=colour, ms=5)
-        by_share.annotate(
-            f"first by width {width_name(curve.width)}", (0, levels[0]), (4, -3),
-            textcoords="offset points", color=readable(colour), size=6.5, va="top",
-        )  # fmt: skip
         ends = 100 * SHARES[[0, -1]], levels[[0, -1]]
         by_share.plot(*ends, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=0)
-    for axes in (by_share, by_cost):  # they share the scale; room for the labels below the curves
-        axes.margins(y=0.16)
+    figure.legend(*by_cost.get_legend_handles_labels(), loc="upper left", ncols=len(curves))
     by_share.set(xlabel="queries embedded again (%); dashed: at random", ylabel="mAP (%)")
     by_cost.set(xlabel="mean multiply-accumulates per query", xscale="log")
     mark_counts(by_cost.xaxis)
@@ -200,7 +195,7 @@ def _draw(curves: list[Curve], finished: Finished) -> Drawing:
             "are embedded again by the full model. Left: mAP of test queries against the share "
             "embedded again; dashed: the same share at random. Right: against the mean cost of a "
             "query, both embeddings counted. Dots: the smallest share that reaches "
-            f"{100 * GAIN:.0f} % of the gain on validation identities. {run.method} on "
+            f"{100 * GAIN:.0f} % of the gain on validation identities. {short_name(run.method)} on "
             f"{run.dataset}, seed {run.seed}."
         ),
         alternative=f"mAP of test queries, {'; '.join(words)}.",

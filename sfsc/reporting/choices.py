@@ -18,9 +18,9 @@ import pandas as pd
 
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
-from sfsc.reporting.fairness import setting_name
-from sfsc.reporting.markup import Cell, Table, mean_text, to_markdown
-from sfsc.reporting.names import in_words, method_colour, method_name, short_name
+from sfsc.reporting.fairness import setting_name, settings_text
+from sfsc.reporting.markup import NONE, Cell, Table, mean_text, to_markdown
+from sfsc.reporting.names import METHODS, heading, in_words, method_colour, method_name, short_name
 from sfsc.reporting.runs import Float64s, read_record, settings_of
 from sfsc.settings.jobs import Condition, StudyJob
 
@@ -34,7 +34,7 @@ NOTE = (
     "settings of the chosen candidate at an end of the range that was tried. No test identity was "
     "looked at."
 )
-HEAD = ("method", "candidate", "validation mAP", "lead of the best", "border")
+HEAD = ("method", "candidate", "validation mAP", "lead of the best", "settings", "border")
 
 
 def write_choices(job: StudyJob, results: Path, output: Path) -> None:
@@ -86,9 +86,9 @@ def choice_tables(choices: Sequence[Mapping[str, Any]]) -> list[Table]:
     """Return a table per search; chosen candidates are bold."""
     return [
         Table(
-            method_name(variation),
+            _title(variation),
             HEAD,
-            2,
+            frozenset({"method", "candidate", "settings", "border"}),
             tuple(
                 _cells(choice, candidate)
                 for choice in choices
@@ -108,8 +108,21 @@ def _cells(choice: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[Cel
         Cell(in_words(candidate["condition"]), is_best=is_chosen),
         Cell(_text(candidate, "average_map_mean", "average_map_std"), is_best=is_chosen),
         Cell(_text(candidate, "lead", "lead_error")),
+        Cell(settings_text(candidate["values"]) or NONE),
         Cell(", ".join(borders) if is_chosen else ""),
     )
+
+
+def _title(variation: str) -> str:
+    """Return the name of a search: a method, or what it is searched under and the method.
+
+    >>> _title("bct_s"), _title("arcface_triplet_sfsc")
+    ('BCT-S', 'ArcFace triplet: SFSC (ours)')
+    """
+    method = next((name for name in METHODS if variation.endswith(f"_{name}")), "")
+    if variation in METHODS or not method:
+        return method_name(variation)
+    return f"{heading(variation.removesuffix(f'_{method}'))}: {method_name(method)}"
 
 
 def _text(candidate: Mapping[str, Any], value: str, spread: str) -> str:
@@ -139,6 +152,7 @@ def _choose(
         yield {
             "variation": variation,
             "method": method,
+            "datasets": list(job.datasets),
             "chosen": chosen,
             "chosen_values": values[chosen],
             "on_border": _borders(values[chosen], list(values.values())),

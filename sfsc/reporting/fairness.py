@@ -14,6 +14,7 @@ SHARED = (
     "loss.base.label_smoothing", "loss.terms.triplet.weight", "loss.submodels.classifier_gradient",
 )  # fmt: skip
 """Settings that a fair comparison keeps equal, besides all of the augmentation."""
+TERMS = "loss.terms."
 
 
 def budget(groups: Sequence[Group]) -> str:
@@ -87,14 +88,18 @@ def setting_name(key: str) -> str:
 def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     """Return in words what differs from other settings: values, and loss terms more or less.
 
-    >>> base = {"aggregation": "mean", "loss.terms.triplet": "triplet"}
-    >>> changes({"aggregation": "sum"}, base)
-    '`aggregation` sum (not mean), no `triplet`'
+    The settings of a part that only one of them has are not told.
+
+    >>> base = {"aggregation": "mean", "network.embedding_dim": 64, "network.pretrained": "a.pt"}
+    >>> changes({"aggregation": "sum", "network.embedding_dim": 64}, base)
+    '`aggregation` sum (not mean), `pretrained` none (not a.pt)'
     """
     values = [
-        f"{setting_name(key)} {_text(value)} (not {_text(base[key])})"
-        for key, value in settings.items()
-        if key in base and value != base[key]
+        f"{setting_name(key)} {_text(settings.get(key))} (not {_text(base.get(key))})"
+        for key in {**base, **settings}
+        if settings.get(key) != base.get(key)
+        and (key in settings or _is_null(key, settings, base))
+        and (key in base or _is_null(key, base, settings))
     ]
     more = [f"with `{name}`" for name in _terms(settings) if name not in _terms(base)]
     less = [f"no `{name}`" for name in _terms(base) if name not in _terms(settings)]
@@ -103,14 +108,33 @@ def changes(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
 
 def _terms(settings: Mapping[str, Any]) -> list[str]:
     """Return the names of the loss terms."""
-    names = (key.removeprefix("loss.terms.") for key in settings if key.startswith("loss.terms."))
-    return [name for name in names if "." not in name]
+    return [key.removeprefix(TERMS) for key in settings if _is_term(key)]
+
+
+def _is_null(key: str, settings: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether a setting that only the other ones have is null in these: its part is not."""
+    section = key.rpartition(".")[0]
+    is_shared = any(own.startswith(f"{section}.") for own in settings)
+    return is_shared and settings.get(section) == other.get(section) and not _is_term(key)
+
+
+def _is_term(key: str) -> bool:
+    return key.startswith(TERMS) and "." not in key.removeprefix(TERMS)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings with their values, as readers see them.
+
+    >>> settings_text({"train.learning_rate": 0.10, "network.widths": [0.5, 1.0]})
+    '`learning_rate` 0.1, `widths` 0.5 1'
+    """
+    return ", ".join(f"{setting_name(key)} {_text(value)}" for key, value in settings.items())
 
 
 def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]]) -> str:
@@ -126,19 +150,22 @@ def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]]) -> str
     texts = [
         _choice(choice, rows[choice["method"]]) for choice in choices if choice["method"] in rows
     ]
+    datasets = dict.fromkeys(name for choice in choices for name in choice["datasets"])
     return (
-        "Hyper-parameters were chosen by the average mAP on validation identities, never on test "
-        f"identities: {'; '.join(texts)}. All others are those of params.yaml."
+        "Hyper-parameters were chosen by the average mAP on validation identities of "
+        f"{', '.join(datasets)}, never on test identities: {'; '.join(texts)}. All others are "
+        "those of params.yaml."
     )
 
 
 def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """Return in words what was chosen among which candidates, and whether the row uses it."""
     chosen = {key: value for key, value in choice["chosen_values"].items() if key in settings}
-    tried = ", ".join(candidate["condition"] for candidate in choice["candidates"])
-    value = ", ".join(f"{setting_name(key)} {_text(value)}" for key, value in chosen.items())
+    names = [candidate["condition"] for candidate in choice["candidates"]]
+    tried = ", ".join(names) if len(chosen) < 2 else f"{len(names)} candidates"
+    value = settings_text(chosen)
     text = f"{short_name(choice['method'])} {value or choice['chosen']} (of {tried})"
     used = {key: settings[key] for key in chosen if settings[key] != chosen[key]}
     if used:
-        text += " but here " + ", ".join(f"{setting_name(k)} {_text(v)}" for k, v in used.items())
+        text += f" but here {settings_text(used)}"
     return text

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from sfsc.reporting.names import method_name
 from sfsc.reporting.tables.main import REFERENCES
 
 VERDICTS = ("reproduced", "contradicted", "no difference", "undecided", "not tested")
@@ -26,10 +27,10 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
         return ""
     ours, unified = by_method.pop("sfsc"), by_method.pop("unified")
     rivals = {name: row for name, row in by_method.items() if name not in REFERENCES}
-    compared = [("`unified`", unified)]
+    compared = [("the unified network", unified)]
     if rivals:
         best = max(rivals, key=lambda name: rivals[name]["average_map_mean"])
-        compared.append((f"`{best}`, the best other", rivals[best]))
+        compared.append((f"{method_name(best)}, the best other", rivals[best]))
     comparisons = [
         f"{_gap(ours['average_map_mean'] - row['average_map_mean'])} {name} "
         f"({_mean(row, 'average_map')})"
@@ -38,9 +39,10 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
     n_seeds = ours["n_seeds"]
     worst = _gap(ours["worst_map_mean"] - unified["worst_map_mean"])
     return (
-        f"On `{dataset}`, over {n_seeds} seed{'s' * (n_seeds != 1)}, `sfsc` reaches an average mAP "
+        f"On `{dataset}`, over {n_seeds} seed{'s' * (n_seeds != 1)}, SFSC reaches an average mAP "
         f"of {_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
-        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} `unified`."
+        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} the "
+        "unified network."
     )
 
 

@@ -1,6 +1,6 @@
 """A table for readers, and its Markdown and LaTeX."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ class Table:
 
     title: str
     head: tuple[str, ...]
-    n_text: int
-    """Number of leading columns that hold words, not numbers."""
+    words: frozenset[str]
+    """Heads of the columns that hold words, not numbers."""
     rows: tuple[tuple[Cell, ...], ...]
     n_apart: int = 0
     """Number of last rows that are set apart: for reference, not compared."""
@@ -50,7 +50,7 @@ def tables_by(
     keys: Sequence[str],
     frame: pd.DataFrame,
     head: tuple[str, ...],
-    n_text: int,
+    words: Collection[str],
     cells: Callable[[Mapping[Any, Any]], tuple[Cell, ...]],
 ) -> list[Table]:
     """Return one table for each combination of the keys' values, in order of appearance.
@@ -59,14 +59,14 @@ def tables_by(
         keys: Columns whose values make the title; the first is the data set.
         frame: The rows of all tables.
         head: Heads of the columns.
-        n_text: Number of leading columns that hold words.
+        words: Heads of the columns that hold words.
         cells: Returns the cells of a row.
     """
     return [
         Table(
             ": ".join([str(dataset), *map(in_words, map(str, names))]),
             head,
-            n_text,
+            frozenset(words),
             tuple(map(cells, rows.to_dict("records"))),
         )
         for (dataset, *names), rows in frame.groupby(list(keys), sort=False)
@@ -159,7 +159,7 @@ def to_markdown(tables: Sequence[Table], note: str) -> str:
 
 def markdown_grid(table: Table) -> str:
     """Return a table without its title as Markdown."""
-    rule = ["---"] * table.n_text + ["---:"] * (len(table.head) - table.n_text)
+    rule = ["---" if text in table.words else "---:" for text in table.head]
     cells = [[f"**{c.text}**" if c.is_best else c.text for c in row] for row in table.rows]
     for row in cells[len(cells) - table.n_apart :]:
         row[0] = f"*{row[0]}*"
@@ -170,11 +170,12 @@ def to_latex(tables: Sequence[Table], note: str) -> str:
     """Return tables with the same columns as one LaTeX table; it needs the package booktabs."""
     if not tables:
         return f"% {note}\n"
-    head, n_text = tables[0].head, tables[0].n_text
+    head, words = tables[0].head, tables[0].words
     lines = [
         r"% \usepackage{booktabs}", r"\begin{table*}", r"  \centering",
         rf"  \caption{{{_escape(note)}}}",
-        rf"  \begin{{tabular}}{{{'l' * n_text}{'r' * (len(head) - n_text)}}}", r"    \toprule",
+        rf"  \begin{{tabular}}{{{''.join('l' if text in words else 'r' for text in head)}}}",
+        r"    \toprule",
         _latex_line([_escape(t[:1].upper() + t[1:] if t.islower() else t) for t in head]),
     ]  # fmt: skip
     for table in tables:
@@ -198,7 +199,7 @@ def _latex_cell(cell: Cell) -> str:
 
 def _escape(text: str) -> str:
     replacements: dict[str, str | int | None] = {
-        "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "±": r"$\pm$", NONE: "--", MINUS: "$-$",
-        "`": None,
+        "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "±": r"$\pm$", "→": r"$\to$",
+        NONE: "--", MINUS: "$-$", "`": None,
     }  # fmt: skip
     return text.translate(str.maketrans(replacements))

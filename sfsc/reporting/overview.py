@@ -30,7 +30,9 @@ def render(reports: Path, studies: list[str]) -> str:
     """
     columns = [column for study in studies for column in _columns(reports / study)]
     ids = dict.fromkeys(name for column in columns for name in column["claims"])
-    return str(page_template("overview.html.j2").render(columns=columns, ids=list(ids)))
+    searches = sorted(path.parent.name for path in reports.glob("*/choices.json"))
+    page = page_template("overview.html.j2")
+    return str(page.render(columns=columns, ids=list(ids), searches=searches))
 
 
 def judged_studies(reports: Path) -> list[str]:
@@ -50,7 +52,7 @@ def _columns(report: Path) -> Iterator[dict[str, Any]]:
             "study": report.name,
             "dataset": dataset,
             "summary": lead_sentence(dataset, main[main["dataset"] == dataset]),
-            "tiles": {verdict: len(names) for verdict, names in count_verdicts(own).items()},
+            "tiles": {verdict: len(n) for verdict, n in count_verdicts(own).items() if tested},
             "claims": {claim["id"]: _cell(claim) for claim in tested},
         }
 

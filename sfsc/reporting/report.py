@@ -254,8 +254,11 @@ def _read_figure(svg: Path, output: Path, number: int) -> dict[str, Any]:
 
 
 def _code(text: str) -> Markup:
-    """Return a text with what is in backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+    """Return a text with what is in backticks as code; no deviation or interval is broken."""
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    html = re.sub(r"± (?=\d)", "±\N{NO-BREAK SPACE}", html)
+    html = re.sub(r"(\[[^\]\s]+,) (?=[^\]\s]+\])", "\\1\N{NO-BREAK SPACE}", html)
+    return Markup(html)  # noqa: S704 - escaped
 
 
 def _relative(path: Path, output: Path) -> str:

@@ -59,8 +59,8 @@ GPUS = PARAMS.train.processes if PARAMS.train.device == "cuda" else 0
 
 # The figures of a data set, in the order of the report; a new file of sfsc/reporting/figures comes last.
 FIGURES = [
+    "accuracy_cost",  # the first on the page
     "cross_test",
-    "accuracy_cost",
     "gradient_norm",
     "conflicts",
     "conflict_map",

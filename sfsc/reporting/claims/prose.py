@@ -157,7 +157,10 @@ def verdict_tables(entries: Sequence[Values]) -> list[Table]:
     """Return a table of verdicts per data set."""
     return [
         Table(
-            dataset, HEAD, 4, tuple(_row(entry) for entry in entries if entry["dataset"] == dataset)
+            dataset,
+            HEAD,
+            frozenset(HEAD[:4]),
+            tuple(_row(entry) for entry in entries if entry["dataset"] == dataset),
         )
         for dataset in dict.fromkeys(str(entry["dataset"]) for entry in entries)
     ]

@@ -38,7 +38,7 @@ GAP = 0.66
 
 def draw(results: Results) -> Drawing:
     """Draw a panel per robustness study: a line over numbers, dots beside names."""
-    title = "SFSC under other settings"
+    title = "Average mAP under other settings"
     studies = results.job.robustness
     if not studies:
         text = "This study has no robustness conditions."

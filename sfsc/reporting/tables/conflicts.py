@@ -1,5 +1,6 @@
 """The table of conflicts: where sub-models' gradients disagree, and how much (DESIGN.md 7)."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,30 +15,28 @@ from sfsc.settings.jobs import Condition
 
 COMPARED = "compared"
 """Stands in the column `variation` of the compared methods as they are."""
-HEADS = {
-    "whole_early": "whole, early", "whole_late": "late",
-    "layer_early": "by layer, early", "layer_late": "late",
-    "common_early": "common block, early", "common_late": "late",
-    "cosine_early": "cosine, early", "cosine_late": "late",
-    "imbalance": "imbalance", "change": "change", "against": "against",
-}  # fmt: skip
-"""Head of the column of each of `conflict_measures`."""
-DIGITS = {"cosine_early": 2, "cosine_late": 2, "imbalance": 2}
+TWICE = {"whole": "whole", "layer": "by layer", "common": "common block", "cosine": "cosine"}
+"""Head of each of `conflict_measures` that is taken early and late in the training."""
+ONCE = {"imbalance": "imbalance", "change": "change", "against": "against"}
+"""Head of the others."""
+DIGITS = {"cosine": 2, "imbalance": 2}
 """Digits after the point, where it is not one."""
+MEASURES = (*(f"{name}_{part}" for name in TWICE for part in ("early", "late")), *ONCE)
 COLUMNS = (
     "dataset", "variation", "condition", "method", "run", "n_seeds",
-    *(f"{name}_{statistic}" for name in HEADS for statistic in ("mean", "std")),
+    *(f"{name}_{statistic}" for name in MEASURES for statistic in ("mean", "std")),
 )  # fmt: skip
 NOTE = (
-    "Mean ± standard deviation over seeds, of every network with several sub-models. Early: the "
-    f"first {EARLY:.0%} of the training; late: the rest. Whole, by layer, common block: percent of "
-    "the pairs of sub-models whose own gradients, before any aggregation, have a negative cosine: "
-    "as whole vectors (as often on the weights that both have), parameter tensor by parameter "
-    "tensor, and on the weights that all sub-models have, without the classifier. Cosine: its mean "
-    "over the pairs, on the weights that both have. Imbalance: log2(largest / smallest gradient "
-    "norm) on the common block, per unit of loss weight. Change: what the nested projection would "
-    "change of the mean of the gradients, percent of its norm. Against: percent of the sub-models "
-    "whose gradient the update points against, as the method aggregates."
+    "Mean over seeds, ± standard deviation (all deviations: CSV), of every network with several "
+    f"sub-models. Early: the first {EARLY:.0%} of the training; late: the rest. Whole, by layer, "
+    "common block: percent of the pairs of sub-models whose own gradients, before any "
+    "aggregation, have a negative cosine: as whole vectors (as often on the weights that both "
+    "have), parameter tensor by parameter tensor, and on the weights that all sub-models have, "
+    "without the classifier. Cosine: its mean over the pairs, on the weights that both have. "
+    "Imbalance: log2(largest / smallest gradient norm) on the common block, per unit of loss "
+    "weight. Change: what the nested projection would change of the mean of the gradients, percent "
+    "of its norm. Against: percent of the sub-models whose gradient the update points against, as "
+    "the method aggregates."
 )
 
 
@@ -75,17 +74,26 @@ def _means(group: Group) -> dict[str, object]:
 
 def conflict_tables(frame: pd.DataFrame) -> list[Table]:
     """Return a table per data set and variation."""
-    head = ("condition", "method", "seeds", *HEADS.values())
-    return tables_by(["dataset", "variation"], frame, head, 2, _cells)
+    twice = (f"{text}, early → late" for text in TWICE.values())
+    head = ("condition", "method", *twice, *ONCE.values(), "seeds")
+    return tables_by(["dataset", "variation"], frame, head, ("condition", "method"), _cells)
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
     return (
         Cell(in_words(row["condition"])),
         Cell(short_name(row["method"]), colour=method_colour(row["method"])),
+        *(Cell(_change(row, name)) for name in TWICE),
+        *(Cell(mean_text(row[f"{n}_mean"], row[f"{n}_std"], digits=_digits(n))) for n in ONCE),
         Cell(str(row["n_seeds"])),
-        *(
-            Cell(mean_text(row[f"{name}_mean"], row[f"{name}_std"], digits=DIGITS.get(name, 1)))
-            for name in HEADS
-        ),
     )
+
+
+def _change(row: Mapping[Any, Any], name: str) -> str:
+    """Return the means of a measure early and late in the training."""
+    means = (row[f"{name}_{part}_mean"] for part in ("early", "late"))
+    return " → ".join(mean_text(mean, math.nan, digits=_digits(name)) for mean in means)
+
+
+def _digits(name: str) -> int:
+    return DIGITS.get(name, 1)

@@ -71,7 +71,7 @@ def _row(submodel: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, A
 
 def cost_tables(frame: pd.DataFrame) -> list[Table]:
     """Return the table of each data set."""
-    return tables_by(["dataset"], frame, HEAD, 1, _cells)
+    return tables_by(["dataset"], frame, HEAD, ("width",), _cells)
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:

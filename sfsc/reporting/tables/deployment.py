@@ -95,7 +95,7 @@ def _table(title: str, rows: pd.DataFrame, measure: str, widths: Sequence[float]
     return Table(
         title,
         ("method", f"width {width_name(widths[0])}", *map(width_name, widths[1:])),
-        1,
+        frozenset({"method"}),
         tuple(
             (Cell(method_name(method), colour=method_colour(method)), *map(Cell, texts[method]))
             for method in order

@@ -17,7 +17,8 @@ from sfsc.statistics.paired import paired_effect
 REFERENCES = frozenset({"full_alone", "full_scratch", "independent"})
 """Bounds that are never the best of the comparison: small platforms cannot run the full network,
 and independent networks are not compatible."""
-HEAD = ("method", "classifier moved by", "seeds", *(m.heading for m in SUMMARIES.values()))
+CLASSIFIER = "classifier moved by"
+HEAD = ("method", *(m.heading for m in SUMMARIES.values()), "seeds", CLASSIFIER)
 
 
 def main_frame(groups: Sequence[Group]) -> pd.DataFrame:
@@ -115,17 +116,17 @@ def _protocol(groups: Sequence[Group]) -> str:
 
 def main_tables(frame: pd.DataFrame) -> list[Table]:
     """Return the table of each data set."""
-    return tables_by(["dataset"], frame, HEAD, 2, _cells)
+    return tables_by(["dataset"], frame, HEAD, ("method", CLASSIFIER), _cells)
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
     is_one_network = pd.isna(row["off_diagonal_map_mean"])
     return (
         Cell(method_name(row["method"]), colour=method_colour(row["method"])),
-        Cell(NONE if is_one_network else row["classifier_gradient"]),
-        Cell(str(row["n_seeds"])),
         *(
             Cell(mean_text(row[f"{m}_mean"], row[f"{m}_std"]), m in row["leads"].split())
             for m in SUMMARIES
         ),
+        Cell(str(row["n_seeds"])),
+        Cell(NONE if is_one_network else row["classifier_gradient"]),
     )

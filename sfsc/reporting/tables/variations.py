@@ -18,6 +18,7 @@ COLUMNS = (
     "dataset", "variation", "condition", "method", "run", "change", "n_seeds", "average_map_mean",
     "average_map_std", "ours", "against", "effect", "ci_low", "ci_high", "n_paired",
 )  # fmt: skip
+CHANGED = "changed settings"
 EFFECT_HEADS = {"ablation": "effect", "robustness": "SFSC minus the method"}
 NOTE = (
     "Percent, mean ± standard deviation over seeds; mAP: mean over all pairs of a query and a "
@@ -81,7 +82,8 @@ def _pair(
         is_alone = all(other.method == OURS for other in conditions)
         pair = (condition.run, RIVAL if is_alone else condition.run)
     else:
-        pair = (of_ours.get(condition.condition, OURS), condition.run)
+        alone = OURS if condition.run == condition.method else condition.run
+        pair = (of_ours.get(condition.condition, alone), condition.run)
     return pair if pair[0] != pair[1] and all(run in results for run in pair) else None
 
 
@@ -120,16 +122,17 @@ def _change(results: Results, condition: Condition) -> str:
 
 def variation_tables(kind: str, frame: pd.DataFrame) -> list[Table]:
     """Return a table per data set and variation; `kind` is "ablation" or "robustness"."""
-    head = ("condition", "method", "changed settings", "seeds", "mAP", EFFECT_HEADS[kind])
-    return tables_by(["dataset", "variation"], frame, head, 3, _cells)
+    head = ("condition", "method", "mAP", EFFECT_HEADS[kind], "seeds", CHANGED)
+    words = ("condition", "method", CHANGED)
+    return tables_by(["dataset", "variation"], frame, head, words, _cells)
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
     return (
         Cell(in_words(row["condition"])),
         Cell(short_name(row["method"]), colour=method_colour(row["method"])),
-        Cell(row["change"] or NONE),
-        Cell(str(row["n_seeds"])),
         Cell(mean_text(row["average_map_mean"], row["average_map_std"])),
         Cell(effect_text(row["effect"], row["ci_low"], row["ci_high"])),
+        Cell(str(row["n_seeds"])),
+        Cell(row["change"] or NONE),
     )

@@ -52,6 +52,7 @@ def test_candidates_are_compared_by_their_mean_over_data_sets_and_seeds(root: Pa
             set_validation(root / dataset / RUNS[condition] / f"seed{seed}", level + 0.02 * seed)
     write_choices(JOB, root, tmp_path / "choices.json")
     ours, theirs = load_choices(tmp_path / "choices.json")
+    assert ours["datasets"] == ["synthetic", "omniglot"]
     assert (ours["method"], ours["chosen"]) == ("sfsc", "0")  # the first of the equal ones
     assert ours["chosen_values"] == {"loss.base.label_smoothing": 0.0}
     assert [c["average_map_mean"] for c in ours["candidates"]] == pytest.approx([71, 66, 71])
@@ -61,8 +62,9 @@ def test_candidates_are_compared_by_their_mean_over_data_sets_and_seeds(root: Pa
         rows = list(csv.DictReader(file))
     assert [row["is_chosen"] for row in rows] == ["True", "False", "False", "True"]
     markdown = (tmp_path / "choices.md").read_text()
-    assert "| SFSC | **0** | **71.0 ± 1.4** | 0.0 ± 0.0 | `base.label_smoothing` |" in markdown
-    assert "| SFSC | 0.1 | 66.0 ± 1.4 | 5.0 ± 0.0 |  |" in markdown
+    name = "`base.label_smoothing`"
+    assert f"| SFSC | **0** | **71.0 ± 1.4** | 0.0 ± 0.0 | {name} 0 | {name} |" in markdown
+    assert f"| SFSC | 0.1 | 66.0 ± 1.4 | 5.0 ± 0.0 | {name} 0.1 |  |" in markdown
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,10 @@ def test_one_seed_has_no_standard_error(tmp_path: Path):
     choice = load_choices(tmp_path / "choices.json")[0]
     assert (choice["chosen"], choice["on_border"]) == ("0.1", [])
     assert {candidate["lead_error"] for candidate in choice["candidates"]} == {None}
-    assert "| SFSC | 0 | 70.0 | 1.0 |  |" in (tmp_path / "choices.md").read_text()
+    assert (
+        "| SFSC | 0 | 70.0 | 1.0 | `base.label_smoothing` 0 |  |"
+        in (tmp_path / "choices.md").read_text()
+    )
 
 
 def test_a_study_without_a_search_says_so(job: StudyJob, study: Path, tmp_path: Path):

@@ -63,17 +63,19 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
     groups = compared(tmp_path, "bct_s", "sfsc")
     choice = {
         "method": "sfsc",
+        "datasets": ["omniglot"],
         "chosen": "1",
         "chosen_values": {"loss.terms.compatible.weight": 1.0},
         "candidates": [{"condition": "0.3"}, {"condition": "1"}],
     }
     assert origin(groups, [choice]) == (
-        "Hyper-parameters were chosen by the average mAP on validation identities, never on test "
-        "identities: SFSC `compatible.weight` 1 (of 0.3, 1). All others are those of "
+        "Hyper-parameters were chosen by the average mAP on validation identities of omniglot, "
+        "never on test identities: SFSC `compatible.weight` 1 (of 0.3, 1). All others are those of "
         "params.yaml."
     )
     other = choice | {"chosen": "0.3", "chosen_values": {"loss.terms.compatible.weight": 0.3}}
-    found = origin(groups, [other])
+    found = origin(groups, [other | {"datasets": ["synthetic"]}])
+    assert "identities of synthetic, never" in found
     assert "`compatible.weight` 0.3 (of 0.3, 1) but here `compatible.weight` 1" in found
     assert origin(groups, []) == (
         "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
@@ -84,6 +86,7 @@ def test_a_setting_that_the_row_does_not_have_is_no_choice(tmp_path: Path):
     """A search may vary the settings of a term that is not chosen."""
     choice = {
         "method": "asymmetric_s",
+        "datasets": ["synthetic"],
         "chosen": "influence",
         "chosen_values": {"loss.terms.influence.weight": 1.0, "loss.terms.triplet.margin": 0.9},
         "candidates": [{"condition": "influence"}, {"condition": "triplet"}],
@@ -112,3 +115,13 @@ def test_a_setting_that_one_method_does_not_have_does_not_differ(tmp_path: Path)
     assert changes(unified.runs[0].settings, settings) == (
         "`widths` 0.125 (not 0.125 0.25 0.5 1), `aggregation` sum (not projection), no `compatible`"
     )
+
+
+def test_a_setting_that_became_null_is_told(tmp_path: Path):
+    """Such as the weights of a pretrained start; the other way round, too."""
+    job = small_job("sfsc", "bct_s")
+    write_study(tmp_path, job)
+    change(tmp_path, "sfsc", "network", pretrained="a.pth")
+    sfsc, bct_s = (row.runs[0].settings for row in Results(job, tmp_path, "synthetic").compared())
+    assert "`pretrained` none (not a.pth)" in changes(bct_s, sfsc)
+    assert "`pretrained` a.pth (not none)" in changes(sfsc, bct_s)

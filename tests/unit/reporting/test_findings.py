@@ -20,9 +20,10 @@ def test_the_best_other_is_no_reference():
         row("sfsc", 57, 46),
     ]
     assert lead_sentence("omniglot", pd.DataFrame(rows)) == (
-        "On `omniglot`, over 3 seeds, `sfsc` reaches an average mAP of 57.0 ± 1.0 %: 7.0 points "
-        "above `unified` (50.0 ± 1.0) and 1.0 points below `bct_s`, the best other (58.0 ± 1.0). "
-        "Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.0 points below `unified`."
+        "On `omniglot`, over 3 seeds, SFSC reaches an average mAP of 57.0 ± 1.0 %: 7.0 points "
+        "above the unified network (50.0 ± 1.0) and 1.0 points below BCT-S, the best other "
+        "(58.0 ± 1.0). Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.0 points below the "
+        "unified network."
     )
 
 

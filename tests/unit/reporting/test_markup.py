@@ -18,7 +18,7 @@ from sfsc.reporting.markup import (
 TABLE = Table(
     "a_set",
     ("method", "mAP"),
-    1,
+    frozenset({"method"}),
     ((Cell("A & B"), Cell("1.0 ± 0.5", is_best=True)), (Cell("`c`"), Cell(NONE))),
 )
 
@@ -62,7 +62,7 @@ def test_rows_are_grouped_by_data_set_and_variation():
         {"dataset": ["my_set"] * 3, "variation": ["b_c", "a", "b_c"], "n": [1, 2, 3]}
     )
     tables = tables_by(
-        ["dataset", "variation"], frame, ("n",), 0, lambda row: (Cell(str(row["n"])),)
+        ["dataset", "variation"], frame, ("n",), (), lambda row: (Cell(str(row["n"])),)
     )
     assert [(table.title, [row[0].text for row in table.rows]) for table in tables] == [
         ("my_set: b c", ["1", "3"]),

@@ -44,6 +44,8 @@ def test_a_study_that_tests_no_claim_has_a_card_alone(folder: Path):
     path.write_text(json.dumps(claims))
     text = render(folder, ["other", "default"])
     assert 'href="other/index.html"' in text
+    assert text.count("it tests none of the claims") == 1
+    assert text.count('aria-label="Verdicts"') == 1
     assert 'href="other/index.html#synthetic"' not in text
     assert 'href="default/index.html#synthetic"' in text
 
@@ -51,7 +53,9 @@ def test_a_study_that_tests_no_claim_has_a_card_alone(folder: Path):
 def test_a_folder_without_claims_is_no_study_here(folder: Path):
     """A search judges nothing."""
     (folder / "search").mkdir()
+    (folder / "search" / "choices.json").write_text("[]")
     assert judged_studies(folder) == ["default", "other"]
+    assert 'href="search/choices.md"' in render(folder, ["default"])
 
 
 def test_the_page_is_fresh():

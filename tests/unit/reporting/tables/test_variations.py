@@ -50,3 +50,14 @@ def test_the_unchanged_row_is_added_where_it_is_no_condition(job: StudyJob, stud
     changed = job.model_copy(update={"ablation": {"granularity": conditions}})
     frame = variation_frame("ablation", [Results(changed, study, "synthetic")])
     assert list(frame["condition"]) == ["base", "whole", "layer", "kernel"]
+
+
+def test_a_condition_that_sfsc_does_not_have_is_compared_with_nothing(job: StudyJob, study: Path):
+    """Only the unchanged method is compared with SFSC as it is."""
+    conditions = [c for c in job.robustness["base_loss"] if c.method == "bct_s"]
+    changed = job.model_copy(update={"robustness": {"base_loss": tuple(conditions)}})
+    frame = variation_frame("robustness", [Results(changed, study, "synthetic")])
+    is_unchanged = frame["run"] == "bct_s"
+    assert list(frame[is_unchanged]["ours"]) == ["sfsc"]
+    assert list(frame[~is_unchanged]["effect"].isna()) == [True] * (len(frame) - 1)
+    assert len(frame) > 1
