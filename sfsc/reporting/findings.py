@@ -27,7 +27,7 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
         return ""
     ours, unified = by_method.pop("sfsc"), by_method.pop("unified")
     rivals = {name: row for name, row in by_method.items() if name not in REFERENCES}
-    compared = [("the unified network", unified)]
+    compared = [("Unified", unified)]
     if rivals:
         best = max(rivals, key=lambda name: rivals[name]["average_map_mean"])
         compared.append((f"{method_name(best)}, the best other", rivals[best]))
@@ -41,8 +41,7 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
     return (
         f"On `{dataset}`, over {n_seeds} seed{'s' * (n_seeds != 1)}, SFSC reaches an average mAP "
         f"of {_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
-        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} the "
-        "unified network."
+        f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} Unified."
     )
 
 

@@ -14,7 +14,7 @@ from sfsc.files import write_texts
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text
 from sfsc.reporting.findings import count_verdicts, lead_sentence
-from sfsc.reporting.report import page_template
+from sfsc.reporting.report import UNJUDGED, page_template
 from sfsc.reporting.tables.write import read_runs_table
 
 
@@ -32,7 +32,7 @@ def render(reports: Path, studies: list[str]) -> str:
     ids = dict.fromkeys(name for column in columns for name in column["claims"])
     searches = sorted(path.parent.name for path in reports.glob("*/choices.json"))
     page = page_template("overview.html.j2")
-    return str(page.render(columns=columns, ids=list(ids), searches=searches))
+    return str(page.render(columns=columns, ids=list(ids), searches=searches, unjudged=UNJUDGED))
 
 
 def judged_studies(reports: Path) -> list[str]:

@@ -38,6 +38,7 @@ from sfsc.settings.jobs import StudyJob
 TEMPLATE = "report.html.j2"
 FIRST = "_accuracy_cost.svg"
 """The figure that is shown beside the deployment table."""
+UNJUDGED = "The study compares settings; it tests none of the paper's claims."
 
 
 def write_report(
@@ -132,6 +133,7 @@ def _section(
             f"The claims must be judged on each data set. Found none on `{dataset}`. Write them "
             "again."
         )
+    is_judged = any(claim["verdict"] != "not tested" for claim in judged)
     own = {name: frame[frame["dataset"] == dataset] for name, frame in frames.items()}
     tables = {name: tables_of(name, frame) for name, frame in own.items()}
     (main,) = tables["main"]
@@ -139,9 +141,12 @@ def _section(
     shown = [figure for figure in figures if figure["dataset"] == dataset]
     return {
         "dataset": dataset,
-        "summary": [lead_sentence(dataset, own["main"]), verdict_sentence(judged)],
+        "summary": [
+            lead_sentence(dataset, own["main"]),
+            verdict_sentence(judged) if is_judged else UNJUDGED,
+        ],
         "tiles": {verdict: len(names) for verdict, names in count_verdicts(judged).items()},
-        "claims": [_claim(claim) for claim in judged],
+        "claims": [_claim(claim) for claim in judged if is_judged],
         "bars": [bar for bar in bars if bar[-1] not in REFERENCES],
         "references": [bar for bar in bars if bar[-1] in REFERENCES],
         "deployment": tables["deployment"],

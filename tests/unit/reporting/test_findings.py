@@ -21,9 +21,8 @@ def test_the_best_other_is_no_reference():
     ]
     assert lead_sentence("omniglot", pd.DataFrame(rows)) == (
         "On `omniglot`, over 3 seeds, SFSC reaches an average mAP of 57.0 ± 1.0 %: 7.0 points "
-        "above the unified network (50.0 ± 1.0) and 1.0 points below BCT-S, the best other "
-        "(58.0 ± 1.0). Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.0 points below the "
-        "unified network."
+        "above Unified (50.0 ± 1.0) and 1.0 points below BCT-S, the best other (58.0 ± 1.0). "
+        "Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.0 points below Unified."
     )
 
 

@@ -44,7 +44,7 @@ def test_a_study_that_tests_no_claim_has_a_card_alone(folder: Path):
     path.write_text(json.dumps(claims))
     text = render(folder, ["other", "default"])
     assert 'href="other/index.html"' in text
-    assert text.count("it tests none of the claims") == 1
+    assert text.count("it tests none of the paper") == 1
     assert text.count('aria-label="Verdicts"') == 1
     assert 'href="other/index.html#synthetic"' not in text
     assert 'href="default/index.html#synthetic"' in text

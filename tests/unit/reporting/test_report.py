@@ -118,6 +118,22 @@ def test_each_claim_is_a_card_with_its_verdict_and_a_bar(report: Path, reports: 
     assert sum(map(int, tiles)) == len(claims)
 
 
+def test_a_study_that_tests_no_claim_shows_none(job: StudyJob, study: Path, reports: Path):
+    """Seven cards that say nothing are no result."""
+    claims = [
+        claim | {"verdict": "not tested", "comparison": "", "ci_low": None}
+        for claim in load_claims(reports / "claims.json")
+    ]
+    path = reports / "untested" / "claims.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(claims))
+    write(job, study, reports, claims=path, output=path.with_name("index.html"))
+    text = path.with_name("index.html").read_text()
+    assert "it tests none of the paper" in text
+    assert "not tested" not in text
+    assert "claims.md" not in text
+
+
 def test_a_bar_is_centred_on_its_bound(report: Path, reports: Path):
     """Effect and ends of the interval lie to scale, within the picture."""
     text = report.read_text()
