@@ -49,10 +49,10 @@ def test_a_block_is_the_sentence_the_table_and_a_line_per_claim(readme: Path):
     """The old content is gone; the text around the block stays."""
     assert render(readme) == (
         "before\n<!-- results: small -->\n"
-        "On `omniglot`, over 3 seeds, `sfsc` reaches an average mAP of 57.8 ± 0.5 %: "
-        "7.5 points above `unified` (50.2 ± 1.0) and 0.8 points below `bct_s`, the best other "
+        "On `omniglot`, over 3 seeds, SFSC reaches an average mAP of 57.8 ± 0.5 %: "
+        "7.5 points above Unified (50.2 ± 1.0) and 0.8 points below BCT-S, the best other "
         "(58.5 ± 0.2). "
-        "Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.2 points below `unified`.\n\n"
+        "Its worst pair of sub-models reaches 46.0 ± 2.0 %, 4.2 points below Unified.\n\n"
         "**omniglot**\n\n"
         "| method | width 1/4 | 1 |\n"
         "| --- | ---: | ---: |\n"
