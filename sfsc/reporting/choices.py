@@ -18,7 +18,7 @@ import pandas as pd
 
 from sfsc.errors import ResultError
 from sfsc.files import write_texts
-from sfsc.reporting.fairness import setting_name, settings_text
+from sfsc.reporting.fairness import candidate_text, setting_name
 from sfsc.reporting.markup import NONE, Cell, Table, mean_text, to_markdown
 from sfsc.reporting.names import METHODS, heading, in_words, method_colour, method_name, short_name
 from sfsc.reporting.runs import Float64s, read_record, settings_of
@@ -102,13 +102,14 @@ def choice_tables(choices: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 def _cells(choice: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[Cell, ...]:
     method, is_chosen = choice["method"], candidate["condition"] == choice["chosen"]
+    tried = [other["values"] for other in choice["candidates"]]
     borders = map(setting_name, choice.get("on_border", ()))
     return (
         Cell(short_name(method), colour=method_colour(method)),
         Cell(in_words(candidate["condition"]), is_best=is_chosen),
         Cell(_text(candidate, "average_map_mean", "average_map_std"), is_best=is_chosen),
         Cell(_text(candidate, "lead", "lead_error")),
-        Cell(settings_text(candidate["values"]) or NONE),
+        Cell(candidate_text(candidate["values"], tried) or NONE),
         Cell(", ".join(borders) if is_chosen else ""),
     )
 

@@ -122,13 +122,24 @@ def _is_term(key: str) -> bool:
     return key.startswith(TERMS) and "." not in key.removeprefix(TERMS)
 
 
-def settings_text(settings: Mapping[str, Any]) -> str:
-    """Return settings with their values, as readers see them.
+def candidate_text(values: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+    """Return in words what sets a candidate apart from the others: loss terms, and values.
 
-    >>> settings_text({"train.learning_rate": 0.10, "network.widths": [0.5, 1.0]})
-    '`learning_rate` 0.1, `widths` 0.5 1'
+    Args:
+        values: Its settings that not all candidates share.
+        tried: Those of all candidates.
+
+    >>> kl = {"loss.terms.kl": "kl", "loss.terms.kl.weight": 0.10, "loss.terms.kl.ramp": 0.5}
+    >>> candidate_text(kl, [kl, kl | {"loss.terms.kl.weight": 1.0}, {}])
+    'with `kl`, `kl.weight` 0.1'
     """
-    return ", ".join(f"{setting_name(key)} {_text(value)}" for key, value in settings.items())
+    terms = [f"with `{name}`" for name in _terms(values)]
+    own = [
+        f"{setting_name(key)} {_text(value)}"
+        for key, value in values.items()
+        if len({str(other[key]) for other in tried if key in other}) > 1
+    ]
+    return ", ".join([*terms, *own])
 
 
 def _text(value: object) -> str:
@@ -159,13 +170,12 @@ def origin(groups: Sequence[Group], choices: Sequence[Mapping[str, Any]]) -> str
 
 
 def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """Return in words what was chosen among which candidates, and whether the row uses it."""
+    """Return in words what was chosen of how many candidates, and whether the row uses it."""
     chosen = {key: value for key, value in choice["chosen_values"].items() if key in settings}
-    names = [candidate["condition"] for candidate in choice["candidates"]]
-    tried = ", ".join(names) if len(chosen) < 2 else f"{len(names)} candidates"
-    value = settings_text(chosen)
-    text = f"{short_name(choice['method'])} {value or choice['chosen']} (of {tried})"
+    candidates = choice["candidates"]
+    value = candidate_text(chosen, [candidate["values"] for candidate in candidates])
+    text = f"{short_name(choice['method'])} {value or choice['chosen']} (of {len(candidates)} candidates)"
     used = {key: settings[key] for key in chosen if settings[key] != chosen[key]}
     if used:
-        text += f" but here {settings_text(used)}"
+        text += " but here " + ", ".join(f"{setting_name(k)} {_text(v)}" for k, v in used.items())
     return text

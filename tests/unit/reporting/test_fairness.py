@@ -66,17 +66,20 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
         "datasets": ["omniglot"],
         "chosen": "1",
         "chosen_values": {"loss.terms.compatible.weight": 1.0},
-        "candidates": [{"condition": "0.3"}, {"condition": "1"}],
+        "candidates": [
+            {"condition": text, "values": {"loss.terms.compatible.weight": float(text)}}
+            for text in ("0.3", "1")
+        ],
     }
     assert origin(groups, [choice]) == (
         "Hyper-parameters were chosen by the average mAP on validation identities of omniglot, "
-        "never on test identities: SFSC `compatible.weight` 1 (of 0.3, 1). All others are those of "
+        "never on test identities: SFSC `compatible.weight` 1 (of 2 candidates). All others are those of "
         "params.yaml."
     )
     other = choice | {"chosen": "0.3", "chosen_values": {"loss.terms.compatible.weight": 0.3}}
     found = origin(groups, [other | {"datasets": ["synthetic"]}])
     assert "identities of synthetic, never" in found
-    assert "`compatible.weight` 0.3 (of 0.3, 1) but here `compatible.weight` 1" in found
+    assert "`compatible.weight` 0.3 (of 2 candidates) but here `compatible.weight` 1" in found
     assert origin(groups, []) == (
         "Hyper-parameters: those of params.yaml; no search is recorded beside this table."
     )
@@ -89,7 +92,11 @@ def test_a_setting_that_the_row_does_not_have_is_no_choice(tmp_path: Path):
         "datasets": ["synthetic"],
         "chosen": "influence",
         "chosen_values": {"loss.terms.influence.weight": 1.0, "loss.terms.triplet.margin": 0.9},
-        "candidates": [{"condition": "influence"}, {"condition": "triplet"}],
+        "candidates": [
+            {"condition": "influence", "values": {"loss.terms.influence.weight": 1.0}},
+            {"condition": "more", "values": {"loss.terms.influence.weight": 3.0}},
+            {"condition": "triplet", "values": {"loss.terms.triplet.margin": 0.9}},
+        ],
     }
     job = small_job("asymmetric_s", "sfsc")
     write_study(tmp_path, job)
@@ -97,7 +104,7 @@ def test_a_setting_that_the_row_does_not_have_is_no_choice(tmp_path: Path):
         tmp_path, "asymmetric_s", "loss", terms={"influence": {"name": "influence", "weight": 1.0}}
     )
     text = origin(Results(job, tmp_path, "synthetic").compared(), [choice])
-    assert "Asymmetric-S `influence.weight` 1 (of influence, triplet). All" in text
+    assert "Asymmetric-S `influence.weight` 1 (of 3 candidates). All" in text
 
 
 def test_a_setting_that_one_method_does_not_have_does_not_differ(tmp_path: Path):
