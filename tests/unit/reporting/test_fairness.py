@@ -73,8 +73,8 @@ def test_where_the_hyper_parameters_are_from(tmp_path: Path):
     }
     assert origin(groups, [choice]) == (
         "Hyper-parameters were chosen by the average mAP on validation identities of omniglot, "
-        "never on test identities: SFSC `compatible.weight` 1 (of 2 candidates). All others are those of "
-        "params.yaml."
+        "never on test identities: SFSC `compatible.weight` 1 (of 2 candidates). All others "
+        "are those of params.yaml."
     )
     other = choice | {"chosen": "0.3", "chosen_values": {"loss.terms.compatible.weight": 0.3}}
     found = origin(groups, [other | {"datasets": ["synthetic"]}])
