@@ -174,8 +174,8 @@ def _choice(choice: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     chosen = {key: value for key, value in choice["chosen_values"].items() if key in settings}
     candidates = choice["candidates"]
     value = candidate_text(chosen, [candidate["values"] for candidate in candidates])
-    origin = f"(of {len(candidates)} candidates)"
-    text = f"{short_name(choice['method'])} {value or choice['chosen']} {origin}"
+    number = f"(of {len(candidates)} candidates)"
+    text = f"{short_name(choice['method'])} {value or choice['chosen']} {number}"
     used = {key: settings[key] for key in chosen if settings[key] != chosen[key]}
     if used:
         text += " but here " + ", ".join(f"{setting_name(k)} {_text(v)}" for k, v in used.items())
