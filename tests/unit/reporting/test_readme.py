@@ -64,9 +64,27 @@ def test_a_block_is_the_sentence_the_table_and_a_line_per_claim(readme: Path):
     )
 
 
+def test_a_table_of_averages_has_a_row_per_data_set(readme: Path):
+    """With SFSC's difference to BCT-S, of the claim that has it."""
+    report = readme.parent / "reports" / "small"
+    part = {"name": "SFSC minus BCT-S", "effect": -0.75, "ci_low": -1.5, "ci_high": 0.0}
+    claims = [CLAIM, CLAIM | {"id": "C3", "parts": [{"name": "other"}, part]}]
+    (report / "claims.json").write_text(json.dumps(claims))
+    readme.write_text("<!-- averages: small -->\n<!-- end -->\n")
+    assert render(readme) == (
+        "<!-- averages: small -->\n"
+        "| data | BCT-S | SFSC (ours) | Unified | SFSC minus BCT-S |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        "| [omniglot](reports/small/index.html) | 58.5 ± 0.2 | 57.8 ± 0.5 | 50.2 ± 1.0 | "
+        "−0.8 [−1.5, 0.0] |\n"  # noqa: RUF001
+        "<!-- end -->\n"
+    )
+
+
 def test_the_readme_is_fresh():
     """The decisive study's results are in it as the report has them, and it is short."""
     text = README.read_text()
-    assert [match["study"] for match in BLOCK.finditer(text)] == ["claims"]
+    blocks = [(match["kind"], match["studies"]) for match in BLOCK.finditer(text)]
+    assert blocks == [("results", "claims"), ("averages", "fruits360 grocery")]
     assert render(README) == text
     assert len(text.split()) <= 1200
