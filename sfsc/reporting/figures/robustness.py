@@ -46,14 +46,15 @@ def draw(results: Results) -> Drawing:
     panels = {name: _read(results, conditions) for name, conditions in studies.items()}
     groups = [results.group(c.run) for conditions in studies.values() for c in conditions]
     words = [_in_words(name, frame) for name, frame in panels.items()]
+    has_level = any(frame["is_level"].any() for frame in panels.values())
+    level = "Where only SFSC has the setting, the dashed line is BCT-S as it is compared. "
     return Drawing(
         _draw(panels),
         title=title,
         caption=(
             "Average mAP (mean over all pairs of sub-models) when one setting changes; mean over "
             "seeds, bars: their range. Larger, ringed points: the setting of the main comparison. "
-            "Where only SFSC has the setting, the dashed line is BCT-S as it is compared. "
-            f"{describe_protocol(groups)}"
+            f"{level * has_level}{describe_protocol(groups)}"
         ),
         alternative=f"Average mAP in percent. {' '.join(words)}",
     )
