@@ -35,3 +35,5 @@ rule all:
     default_target: True
     input:
         final_targets(),
+    message:
+        "All of study {PARAMS.study} is there"
