@@ -102,6 +102,14 @@ def test_the_page_shows_numbers_captions_and_provenance(report: Path, job: Study
     assert "`" not in text
 
 
+def test_a_number_and_its_spread_are_not_broken(report: Path):
+    """On a phone a cell has two lines: the number, and its deviation or interval."""
+    cells = re.findall(r"<td[^>]*>([^<]+)</td>", report.read_text())
+    for sign in ("±", "→", ","):
+        assert any(f"{sign}\N{NO-BREAK SPACE}" in cell for cell in cells), sign
+    assert not any(re.search(r"± \d|\d → \d|\[\S+, ", cell) for cell in cells)
+
+
 def test_each_claim_is_a_card_with_its_verdict_and_a_bar(report: Path, reports: Path):
     """The verdict is a word with a mark; tiles count the verdicts; the bar shows the interval."""
     text = report.read_text()
