@@ -67,12 +67,12 @@ def _averages(reports: list[Path]) -> str:
         frame = read_runs_table(report / "tables" / "main.csv").set_index(["dataset", "method"])
         claims = load_claims(report / "claims.json")
         parts = {c["dataset"]: p for c in claims for p in c["parts"] if p["name"] == title}
-        for dataset, part in parts.items():
+        for dataset in frame.index.unique("dataset"):
             texts = [f"[{dataset}](reports/{report.name}/index.html)"] + [
                 mean_text(*frame.loc[(dataset, m), ["average_map_mean", "average_map_std"]])
                 for m in COMPARED
             ]
-            rows.append(tuple(map(Cell, (*texts, interval_text(part)))))
+            rows.append(tuple(map(Cell, (*texts, interval_text(parts[dataset])))))
     head = ("data", *map(method_name, COMPARED), title)
     return markdown_grid(Table("", head, frozenset({"data"}), tuple(rows)))
 
