@@ -31,6 +31,7 @@ from sfsc.data.packed import read_images
 from sfsc.deploy.demo.exhibits import Exhibits, Model
 from sfsc.errors import ConfigError, DataError
 from sfsc.provenance import SOURCE_ROOT
+from sfsc.reporting.names import short_name
 
 LOGGER = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
@@ -162,8 +163,10 @@ def _add_files(app: FastAPI, exhibits: Exhibits) -> None:
 
 def _describe(exhibits: Exhibits) -> dict[str, Any]:
     """Return what the page must know, as JSON values."""
-    shared = {"dataset", "method", "seed", "image_size", "image_channels", "embedding_dim"}
-    return exhibits.full.description.model_dump(mode="json", include=shared) | {
+    shared = {"dataset", "seed", "image_size", "image_channels", "embedding_dim"}
+    description = exhibits.full.description
+    return description.model_dump(mode="json", include=shared) | {
+        "method": short_name(description.method),
         "models": [
             {"key": key, "bytes": model.file.stat().st_size, "map": model.map_against_full}
             for key, model in exhibits.models.items()

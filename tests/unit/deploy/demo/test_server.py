@@ -47,6 +47,7 @@ def test_a_query_goes_all_the_way(client, exhibits: Exhibits):
     about = json.loads(client.ask("/about").body)
     assert [model["key"] for model in about["models"]] == ["0.25", "1"]
     assert (about["queries"], about["gallery"], about["embedding_dim"]) == (32, 32, 8)
+    assert about["method"] == "SFSC"
     pixels = client.ask("/pixels/query/5")
     np.testing.assert_array_equal(
         np.frombuffer(pixels.body, np.uint8).reshape(16, 16, 3),
