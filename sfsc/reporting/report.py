@@ -29,7 +29,7 @@ from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, load_results
 from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
 from sfsc.reporting.tables.cost import cost_note, cost_tables, read_cost
-from sfsc.reporting.tables.deployment import NOTE as DEPLOYMENT_NOTE
+from sfsc.reporting.tables.deployment import deployment_note
 from sfsc.reporting.tables.main import REFERENCES, main_note
 from sfsc.reporting.tables.variations import variation_note
 from sfsc.reporting.tables.write import NAMES, read_runs_table, tables_of
@@ -87,7 +87,7 @@ def write_report(
         n_conditions=len(job.runs()) - len(job.compare),
         machines=_machines([run for group in groups for run in group.runs]),
         notes={
-            "deployment": f"{DEPLOYMENT_NOTE} {remarks}".rstrip(),
+            "deployment": f"{deployment_note(frames['deployment'])} {remarks}".rstrip(),
             "main": main_note(compared, chosen),
             "claims": remarks,
             "ablation": variation_note("ablation", remarks),

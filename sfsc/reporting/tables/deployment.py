@@ -25,10 +25,10 @@ GALLERIES = {
 """Measure of each table of a data set, and its title."""
 NOTE = (
     "mAP, percent, mean ± standard deviation over seeds. A platform embeds the query with the "
-    "sub-model of its width; the gallery is embedded by the full model, or by the same sub-model. "
-    "Last, for reference: independent networks, which are not compatible, and the unified model: "
-    "the smallest network on every platform, which asks its own gallery."
+    "sub-model of its width; the gallery is embedded by the full model, or by the same sub-model."
 )
+INDEPENDENT = "independent networks are not compatible"
+UNIFIED = "the unified model is the smallest network on every platform and asks its own gallery"
 
 
 def deployment_frame(results: Sequence[Results]) -> pd.DataFrame:
@@ -75,6 +75,16 @@ def deployment_tables(frame: pd.DataFrame) -> list[Table]:
         for dataset, rows in frame.groupby("dataset", sort=False)
         for measure, title in GALLERIES.items()
     ]
+
+
+def deployment_note(frame: pd.DataFrame) -> str:
+    """Return the sentences below the tables, on the references that they have."""
+    references = {
+        INDEPENDENT: (frame["method"] == "independent").any(),
+        UNIFIED: frame["unified_map_mean"].notna().any(),
+    }
+    told = "; ".join(sentence for sentence, is_there in references.items() if is_there)
+    return f"{NOTE} Last, for reference: {told}." if told else NOTE
 
 
 def _table(title: str, rows: pd.DataFrame, measure: str, widths: Sequence[float]) -> Table:

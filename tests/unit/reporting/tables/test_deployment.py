@@ -10,7 +10,13 @@ from result_files import small_job, write_run, write_test
 
 from sfsc.reporting.markup import NONE, Table
 from sfsc.reporting.runs import Results
-from sfsc.reporting.tables.deployment import deployment_frame, deployment_tables
+from sfsc.reporting.tables.deployment import (
+    INDEPENDENT,
+    UNIFIED,
+    deployment_frame,
+    deployment_note,
+    deployment_tables,
+)
 from sfsc.reporting.tables.write import write_tables
 
 COLUMNS = (
@@ -54,6 +60,17 @@ def test_what_a_study_lacks_is_missing(root: Path):
     assert frame["full_gallery_map_mean"].tolist() == pytest.approx([16, 24, 32, 40], abs=1e-3)
     missing = ["full_gallery_map_std", "own_gallery_map_std", "unified_map_mean", "unified_map_std"]
     assert frame[missing].isna().all(axis=None)
+
+
+def test_the_note_explains_the_references_that_are_there(root: Path):
+    """Of a study with a unified model and no independent networks, and of one with neither."""
+    both = deployment_frame([Results(small_job("unified", "sfsc"), root, "synthetic")])
+    assert deployment_note(both).endswith(f"Last, for reference: {UNIFIED}.")
+    assert deployment_note(both.replace("sfsc", "independent")).endswith(
+        f"{INDEPENDENT}; {UNIFIED}."
+    )
+    alone = deployment_frame([Results(small_job("sfsc"), root, "synthetic")])
+    assert "reference" not in deployment_note(alone)
 
 
 def test_a_study_of_single_networks_has_the_columns_alone(root: Path):
