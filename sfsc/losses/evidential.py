@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 Evidence = Literal["softplus", "exp", "relu"]
-DEFAULT_EVIDENCE: Evidence = "exp"
+DEFAULT_EVIDENCE: Evidence = "softplus"
 
 EXP_LIMIT = 15.0
 """Logit at which `exp` evidence goes on as its tangent: above what a probability of 0.99 among

@@ -71,10 +71,12 @@ def _parts() -> Iterator[str]:
         for name in parts.names(kind):
             settings: type[Section] = parts.load(kind, name).Settings
             yield f"### `{name}`"
-            yield from _section(settings, None, "")
+            yield from _section(settings, None, "", level="####")
 
 
-def _section(model: type[Section], values: Section | None, prefix: str) -> Iterator[str]:
+def _section(
+    model: type[Section], values: Section | None, prefix: str, *, level: str = "##"
+) -> Iterator[str]:
     """Yield text and table of a section, then the sections in it, each model's once."""
     plain: list[str] = []
     nested: dict[type[Section], list[str]] = {}
@@ -97,9 +99,9 @@ def _section(model: type[Section], values: Section | None, prefix: str) -> Itera
         value = getattr(values, names[0], None)
         dot = ".<name>." if _is_mapping(model.model_fields[names[0]]) else "."
         value = value if isinstance(value, Section) else None
-        yield f"## {', '.join(f'`{prefix}{name}{dot[:-1]}`' for name in names)}"
+        yield f"{level} {', '.join(f'`{prefix}{name}{dot[:-1]}`' for name in names)}"
         yield from filter(None, (meanings[name] for name in names))
-        yield from _section(inner, value, f"{prefix}{names[0]}{dot}")
+        yield from _section(inner, value, f"{prefix}{names[0]}{dot}", level=level)
 
 
 def docstrings(model: type[Section]) -> dict[str, str]:
