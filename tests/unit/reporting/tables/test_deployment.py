@@ -63,7 +63,7 @@ def test_what_a_study_lacks_is_missing(root: Path):
 
 
 def test_the_note_explains_the_references_that_are_there(root: Path):
-    """Of a study with a unified model and no independent networks, and of one with neither."""
+    """Unified model alone, both, or neither."""
     both = deployment_frame([Results(small_job("unified", "sfsc"), root, "synthetic")])
     assert deployment_note(both).endswith(f"Last, for reference: {UNIFIED}.")
     assert deployment_note(both.replace("sfsc", "independent")).endswith(
