@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from sfsc.data.words import camera_of
+from sfsc.losses.evidential import DEFAULT_EVIDENCE
 from sfsc.reporting.markup import mean_text
 from sfsc.reporting.names import method_name, width_name
 from sfsc.reporting.runs import Group, describe_reranking
@@ -18,6 +19,27 @@ def describe_data(groups: Sequence[Group]) -> str:
     number = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1]))))
     data = name_data(groups[0].dataset)
     return f"Data: {data}; {number} seed{'s' * (counts[-1] > 1)} per method."
+
+
+def describe_evidence(groups: Sequence[Group]) -> str:
+    """Return the sentence on the evidence functions of the recorded uncertainties.
+
+    Uncertainties by different functions cannot be compared.
+    """
+    methods: dict[str, list[str]] = {}
+    for group in groups:
+        methods.setdefault(_evidence(group), []).append(method_name(group.method))
+    if len(methods) == 1:
+        return f"Evidence: {next(iter(methods))}."
+    each = "; ".join(f"{function} in {', '.join(names)}" for function, names in methods.items())
+    return f"Evidence, not comparable between functions: {each}."
+
+
+def _evidence(group: Group) -> str:
+    """Return the evidence function of a loss term, else the default, as trainings record it."""
+    settings = group.runs[0].settings
+    used = (value for key, value in settings.items() if key.endswith(".evidence"))
+    return next(used, DEFAULT_EVIDENCE)
 
 
 def name_data(dataset: str) -> str:

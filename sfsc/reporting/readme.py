@@ -84,13 +84,21 @@ def _in_full_gallery(rows: pd.DataFrame) -> Table:
 
 
 def _verdicts(claims: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line per claim: verdict, statement, and the comparison that decides."""
+    """Yield a line per claim: verdict, price of a decision, statement, what decides."""
     datasets = dict.fromkeys(claim["dataset"] for claim in claims)
     for claim in claims:
         where = f" on `{claim['dataset']}`" if len(datasets) > 1 else ""
         effect = f" {claim['comparison']}: {interval_text(claim)} {claim['unit']}."
         decides = effect if claim["comparison"] else ""
-        yield f"* {claim['id']}{where}, **{claim['verdict']}**: {claim['statement']}{decides}"
+        verdict = f"**{claim['verdict']}**{_price(claim)}"
+        yield f"* {claim['id']}{where}, {verdict}: {claim['statement']}{decides}"
+
+
+def _price(claim: dict[str, Any]) -> str:
+    """Return what an undecided claim still needs, empty if it is decided or nobody knows."""
+    if claim["more_seeds"] is None:
+        return ""
+    return f" ({claim['more_seeds']} more seeds: {claim['more_core_minutes']:.0f} core-minutes)"
 
 
 if __name__ == "__main__":

@@ -259,9 +259,10 @@ def _read_figure(svg: Path, output: Path, number: int) -> dict[str, Any]:
 
 
 def _code(text: str) -> Markup:
-    """Return a text with what is in backticks as code; deviations and intervals are not broken."""
+    """Return a text with what is in backticks as code, and its statistics never broken."""
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
     html = re.sub(r"± (?=\d)", "±\N{NO-BREAK SPACE}", html)
+    html = re.sub(r"\bp (=|&lt;) (?=\d)", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", html)
     html = re.sub(r"(?<=\d) → (?=\S)", "\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}", html)
     html = re.sub(r"(\[[^\]\s]+,) (?=[^\]\s]+\])", "\\1\N{NO-BREAK SPACE}", html)
     return Markup(html)  # noqa: S704 - escaped

@@ -2,7 +2,7 @@
 
 from matplotlib.ticker import PercentFormatter
 
-from sfsc.reporting.captions import describe_data
+from sfsc.reporting.captions import describe_data, describe_evidence
 from sfsc.reporting.curves import Curve, curves_by_switch, fit_epochs
 from sfsc.reporting.drawing import Drawing, draw_nothing
 from sfsc.reporting.dynamics import by_switch, norm_shares
@@ -41,8 +41,8 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Left: norm of each sub-model's own gradient, before any aggregation, as a share of "
             "the sum over sub-models: the larger it is, the higher the sub-model's priority. "
-            "Right: its evidential uncertainty. By width (light: smallest). Line: mean over "
-            "seeds; band: their "
+            f"Right: its evidential uncertainty. {describe_evidence(groups)} By width (light: "
+            "smallest). Line: mean over seeds; band: their "
             f"range; both over a moving window of 5 % of the training. {describe_data(groups)}"
         ),
         alternative="Curves over epochs. Share of the smallest sub-model at the start, in the "

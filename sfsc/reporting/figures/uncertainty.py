@@ -1,6 +1,6 @@
 """Evidential uncertainty of the sub-models over training (DESIGN.md 1: C7)."""
 
-from sfsc.reporting.captions import describe_data
+from sfsc.reporting.captions import describe_data, describe_evidence
 from sfsc.reporting.drawing import Drawing
 from sfsc.reporting.runs import Results
 from sfsc.reporting.submodel_curves import draw_submodels
@@ -16,7 +16,8 @@ def draw(results: Results) -> Drawing:
         caption=(
             "Evidential uncertainty u = C / S of each sub-model, mean over the training batch, by "
             "width (light: smallest); 1: no evidence for any identity. It is recorded for every "
-            "method, whether or not its loss uses it. Line: mean over seeds; band: their range; "
+            "method, whether or not its loss uses it. "
+            f"{describe_evidence(groups)} Line: mean over seeds; band: their range; "
             f"both over a moving window of 5 % of the training. {describe_data(groups)}"
         ),
         alternative=f"Curves over epochs. Uncertainty at the end of training: {text}.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from result_files import small_job, write_study
 
+from sfsc.reporting.captions import describe_evidence
 from sfsc.reporting.fairness import budget, changes, origin
 from sfsc.reporting.runs import Group, Results
 
@@ -132,3 +133,21 @@ def test_a_setting_that_became_null_is_told(tmp_path: Path):
     sfsc, bct_s = (row.runs[0].settings for row in Results(job, tmp_path, "synthetic").compared())
     assert "`pretrained` none (not a.pth)" in changes(bct_s, sfsc)
     assert "`pretrained` a.pth (not none)" in changes(sfsc, bct_s)
+
+
+def test_uncertainties_by_one_function_name_it(tmp_path: Path):
+    """A method without the compatible loss is recorded by that loss's default."""
+    assert describe_evidence(compared(tmp_path, "bct_s", "sfsc")) == "Evidence: softplus."
+
+
+def test_uncertainties_by_two_functions_are_told_apart(tmp_path: Path):
+    """Their values cannot be compared."""
+    job = small_job("bct_s", "sfsc")
+    write_study(tmp_path, job)
+    for path in (tmp_path / "synthetic" / "sfsc").glob("*/run.json"):
+        record = json.loads(path.read_text())
+        record["settings"]["loss"]["terms"]["compatible"]["evidence"] = "exp"
+        path.write_text(json.dumps(record))
+    assert describe_evidence(Results(job, tmp_path, "synthetic").compared()) == (
+        "Evidence, not comparable between functions: softplus in BCT-S; exp in SFSC (ours)."
+    )

@@ -28,7 +28,7 @@ CLAIM = {
     "id": "C1", "dataset": "omniglot", "statement": "It wins.", "comparison": "A minus B",
     "effect": 1.25, "ci_low": 0.5, "ci_high": 2.0, "unit": "points of mAP", "bound": 0.0,
     "p_value": 0.04, "n_seeds": 3, "test": "t-test", "verdict": "reproduced", "explanation": "",
-    "parts": [],
+    "more_seeds": None, "more_core_minutes": None, "parts": [],
 }  # fmt: skip
 
 
@@ -62,6 +62,17 @@ def test_a_block_is_the_sentence_the_table_and_a_line_per_claim(readme: Path):
         "* C1, **reproduced**: It wins. A minus B: +1.2 [+0.5, +2.0] points of mAP.\n"
         "<!-- end -->\nafter\n"
     )
+
+
+def test_an_undecided_claim_has_its_price_beside_it(readme: Path):
+    """What a decision needs; nothing where one seed leaves the spread unknown."""
+    undecided = CLAIM | {"verdict": "undecided", "more_seeds": 29, "more_core_minutes": 179.37}
+    unknown = CLAIM | {"id": "C2", "verdict": "undecided"}
+    claims = readme.parent / "reports" / "small" / "claims.json"
+    claims.write_text(json.dumps([undecided, unknown]))
+    text = render(readme)
+    assert "* C1, **undecided** (29 more seeds: 179 core-minutes): It wins. A minus" in text
+    assert "* C2, **undecided**: It wins. A minus" in text
 
 
 def test_a_table_of_averages_has_a_row_per_data_set(readme: Path):

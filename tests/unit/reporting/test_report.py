@@ -108,6 +108,8 @@ def test_a_number_and_its_spread_are_not_broken(report: Path):
     for sign in ("±", "→", ","):
         assert any(f"{sign}\N{NO-BREAK SPACE}" in cell for cell in cells), sign
     assert not any(re.search(r"± \d|\d → \d|\[\S+, ", cell) for cell in cells)
+    assert not re.search(r"\bp (=|&lt;) \d", report.read_text())
+    assert re.search(r"\bp\N{NO-BREAK SPACE}(=|&lt;)\N{NO-BREAK SPACE}\d", report.read_text())
 
 
 def test_each_claim_is_a_card_with_its_verdict_and_a_bar(report: Path, reports: Path):
@@ -140,6 +142,22 @@ def test_a_study_that_tests_no_claim_shows_none(job: StudyJob, study: Path, repo
     assert "it tests none of the paper" in text
     assert "not tested" not in text
     assert "claims.md" not in text
+
+
+def test_an_undecided_claim_shows_the_price_of_a_decision(
+    job: StudyJob, study: Path, reports: Path
+):
+    """On its card, not only in the words behind it."""
+    decided = {"more_seeds": None, "more_core_minutes": None}
+    first, *others = (claim | decided for claim in load_claims(reports / "claims.json"))
+    claims = [first | {"more_seeds": 29, "more_core_minutes": 179.37}, *others]
+    path = reports / "undecided" / "claims.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(claims))
+    write(job, study, reports, claims=path, output=path.with_name("index.html"))
+    text = path.with_name("index.html").read_text()
+    assert text.count("A decision needs") == 1
+    assert "<p>A decision needs 29 more, 179 core-minutes.</p>" in text
 
 
 def test_a_bar_is_centred_on_its_bound(report: Path, reports: Path):
