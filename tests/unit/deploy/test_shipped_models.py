@@ -1,5 +1,6 @@
 """The exported sub-models in models/vehicles work as they are."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,13 @@ def test_the_small_one_finds_vehicles_in_the_large_one_s_gallery(embedders: list
     matrix = evaluate_matrix(vectors[:, queries], vectors[:, ~queries], query, gallery).map_step
     assert matrix[0, 1] > 0.5
     assert matrix[1, 1] > matrix[0, 1]
+
+
+def test_they_are_of_a_training_in_the_default_report():
+    """The page lists the settings and the revision that their card names."""
+    card = (MODELS / "card.md").read_text()
+    found = re.search(r"Weights by revision `(\w+)`, settings `(\w+)`", card)
+    assert found
+    row = r"<code>{1}</code></td><td[^>]*><code>\w+</code></td><td[^>]*><code>{0}</code>"
+    page = (ROOT / "reports" / "default" / "index.html").read_text()
+    assert len(re.findall(row.format(*found.groups()), page)) == 1
