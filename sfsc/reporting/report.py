@@ -23,7 +23,7 @@ from sfsc.reporting.captions import describe_test
 from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
-from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence
+from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence, price_sentence
 from sfsc.reporting.findings import count_verdicts, lead_sentence, verdict_sentence
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, load_results
@@ -168,6 +168,7 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
         "parts": [part_sentence(part) for part in claim["parts"]],
         "interval": interval_text(claim) if claim["comparison"] else "",
         "p": p_text(claim["p_value"]),
+        "price": price_sentence(claim),
         "bar": _bar(claim),
     }
 

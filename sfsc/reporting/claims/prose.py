@@ -92,13 +92,26 @@ def _reason(part: Values) -> str:
 
 def _price(claim: Values, part: Values) -> str:
     """Return what the seeds can find and what a decision costs."""
-    unit, margin = part["unit"], part["margin"]
     above = f" above {part['bound']:g}" if part["bound"] else ""
     return (
         f"{_seeds(part['n_seeds'])} find an effect of {part['smallest_detectable_effect']:.2g} "
-        f"{unit}{above} with 80 % power. A decision about {margin:g} "
-        f"{unit.replace('points', 'point') if margin == 1 else unit} needs about "
-        f"{claim['more_seeds']} more, {claim['more_core_minutes']:.1f} core-minutes."
+        f"{part['unit']}{above} with 80 % power. {_decision(claim, part)}"
+    )
+
+
+def price_sentence(claim: Values) -> str:
+    """Return what a decision on an undecided claim costs; empty if it is decided or unknown."""
+    if claim["more_seeds"] is None:
+        return ""
+    return _decision(claim, next(p for p in claim["parts"] if p["name"] == claim["comparison"]))
+
+
+def _decision(claim: Values, part: Values) -> str:
+    """Return the sentence on what a decision costs about the smallest effect that matters."""
+    unit, margin = part["unit"], part["margin"]
+    return (
+        f"A decision about {margin:g} {unit.replace('points', 'point') if margin == 1 else unit} "
+        f"needs about {claim['more_seeds']} more, {claim['more_core_minutes']:.1f} core-minutes."
     )
 
 
