@@ -43,6 +43,12 @@ def test_what_was_added_is_read_back(
     assert found.model == small.description
 
 
+def test_all_files_can_be_read_by_the_same_people(gallery: Gallery):
+    """Another user, such as the server's, searches in what this one has indexed."""
+    modes = {path.suffix: path.stat().st_mode for path in gallery.folder.iterdir()}
+    assert modes[".safetensors"] == modes[".json"]
+
+
 def test_removing_keeps_the_others(gallery: Gallery):
     """A shard without images left is deleted, an untouched one is not written again."""
     untouched = (gallery.folder / "shard-000001.safetensors").stat().st_mtime_ns
