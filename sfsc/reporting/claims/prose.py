@@ -109,9 +109,10 @@ def price_sentence(claim: Values) -> str:
 def _decision(claim: Values, part: Values) -> str:
     """Return the sentence on what a decision costs about the smallest effect that matters."""
     unit, margin = part["unit"], part["margin"]
+    one = unit.replace("points", "point") if margin == 1 else unit
     return (
-        f"A decision about {margin:g} {unit.replace('points', 'point') if margin == 1 else unit} "
-        f"needs about {claim['more_seeds']} more, {claim['more_core_minutes']:.1f} core-minutes."
+        f"A decision about {margin:g} {one} needs about {claim['more_seeds']} more seeds, "
+        f"{claim['more_core_minutes']:.0f} core-minutes."
     )
 
 

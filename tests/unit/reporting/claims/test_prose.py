@@ -62,18 +62,18 @@ def test_an_undecided_claim_says_why_and_what_a_decision_costs():
     """The bound in the interval, or a test that the correction takes."""
     sentence = (
         "3 seeds find an effect of {effect} points of mAP with 80 % power. A decision about "
-        "1 point of mAP needs about {seeds} more, {minutes} core-minutes."
+        "1 point of mAP needs about {seeds} more seeds, {minutes} core-minutes."
     )
     wide = explain(comparison(2.0, 3.5, -0.5, core_seconds=(("d/sfsc", 60.0),)))
     assert wide == (
         "Undecided. What decides: A minus B: +1.7 [−3.4, +6.7] points of mAP, p = 0.145, 3 seeds: "  # noqa: RUF001
         "undecided. The interval contains the bound and reaches further from it than what matters. "
-        + sentence.format(effect="6.6", seeds=42, minutes="42.0")
+        + sentence.format(effect="6.6", seeds=42, minutes=42)
     )
     above = explain(comparison(2.0, 2.9, 1.3, core_seconds=(("d/sfsc", 60.0),)), n_claims=3)
     assert above.endswith(
         "The interval is above the bound, but p, corrected for all claims, is not below 0.05. "
-        + sentence.format(effect="3.2", seeds=6, minutes="6.0")
+        + sentence.format(effect="3.2", seeds=6, minutes=6)
     )
     below = explain(comparison(-2.0, -2.9, -1.3, core_seconds=(("d/sfsc", 60.0),)), n_claims=3)
     assert (
