@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from sfsc.reporting.names import method_name
+from sfsc.reporting.names import RIVAL, in_words, method_name, short_name
 from sfsc.reporting.tables.main import REFERENCES
 
 VERDICTS = ("reproduced", "contradicted", "no difference", "undecided", "not tested")
@@ -43,6 +43,37 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
         f"of {_mean(ours, 'average_map')} %: {' and '.join(comparisons)}. "
         f"Its worst pair of sub-models reaches {_mean(ours, 'worst_map')} %, {worst} Unified."
     )
+
+
+def conflict_sentences(rows: pd.DataFrame) -> str:
+    """Say how often gradients conflict in BCT-S, and under which other settings most.
+
+    Args:
+        rows: The data set's rows of the table of conflicts.
+
+    Returns:
+        An empty text if the study does not compare BCT-S or varies no setting of it.
+    """
+    of_rival = rows[rows["method"] == RIVAL]
+    is_varied = of_rival["run"] != RIVAL
+    if is_varied.all() or not is_varied.any():
+        return ""
+    base, varied = of_rival[~is_varied].iloc[0], of_rival[is_varied]
+    most = varied.loc[varied["whole_early_mean"].idxmax()]
+    farthest = varied.loc[varied["change_mean"].idxmax()]
+    early, late = "whole_early_mean", "whole_late_mean"
+    return (
+        f"In {short_name(RIVAL)}, the gradients of {base[early]:.1f} % of the pairs of sub-models "
+        f"conflict in the first quarter of the training, and of {base[late]:.1f} % later. Other "
+        f"settings reach {most[early]:.1f} %, later {most[late]:.1f} % ({_setting(most)}). The "
+        f"projection would change the mean of the gradients by {base['change_mean']:.1f} % of its "
+        f"norm, in other settings by at most {farthest['change_mean']:.1f} % "
+        f"({_setting(farthest)})."
+    )
+
+
+def _setting(row: "pd.Series[Any]") -> str:
+    return f"{in_words(row['variation'])}: {in_words(row['condition'])}"
 
 
 def count_verdicts(claims: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

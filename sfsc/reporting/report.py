@@ -24,7 +24,12 @@ from sfsc.reporting.choices import NOTE as CHOICES_NOTE
 from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence, price_sentence
-from sfsc.reporting.findings import count_verdicts, lead_sentence, verdict_sentence
+from sfsc.reporting.findings import (
+    conflict_sentences,
+    count_verdicts,
+    lead_sentence,
+    verdict_sentence,
+)
 from sfsc.reporting.names import method_name
 from sfsc.reporting.runs import Group, Run, load_results
 from sfsc.reporting.tables.conflicts import NOTE as CONFLICTS_NOTE
@@ -135,6 +140,7 @@ def _section(
         )
     is_judged = any(claim["verdict"] != "not tested" for claim in judged)
     own = {name: frame[frame["dataset"] == dataset] for name, frame in frames.items()}
+    unjudged = [UNJUDGED, conflict_sentences(own["conflicts"])]
     tables = {name: tables_of(name, frame) for name, frame in own.items()}
     (main,) = tables["main"]
     bars = list(zip(main.rows, own["main"]["average_map_mean"], own["main"]["method"], strict=True))
@@ -143,7 +149,7 @@ def _section(
         "dataset": dataset,
         "summary": [
             lead_sentence(dataset, own["main"]),
-            verdict_sentence(judged) if is_judged else UNJUDGED,
+            *([verdict_sentence(judged)] if is_judged else unjudged),
         ],
         "tiles": {verdict: len(names) for verdict, names in count_verdicts(judged).items()},
         "claims": [_claim(claim) for claim in judged if is_judged],

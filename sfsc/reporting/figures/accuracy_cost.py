@@ -15,6 +15,12 @@ from sfsc.reporting.style import FAINT, MUTED, PAGE, draw_points, label_methods,
 DODGE = 1.03
 """Factor between the methods' points at one cost, so that their bars are apart."""
 
+REFERENCE_WORDS = {
+    "unified": "Dashed: the unified network, the smallest one on every platform.",
+    "full_alone": "Full alone is one full-width network, which small platforms cannot run.",
+    TWINS: "Independent networks have no gallery in common and are not at the right.",
+}
+
 
 def draw(results: Results) -> Drawing:
     """Draw mAP against the query's multiply-accumulates: self-tests, and in the full gallery."""
@@ -38,10 +44,8 @@ def draw(results: Results) -> Drawing:
             "Mean average precision against the multiply-accumulates for the embedding of one "
             "query, for each sub-model (grey lines: widths). Left: self-tests. Right: the "
             "same queries in the gallery that the method's largest sub-model indexed. "
-            "Bars: standard deviation over seeds, moved slightly apart. The dashed line is the "
-            "unified network, the smallest one deployed on every platform; full alone is one "
-            "full-width network, which small platforms cannot run; independent networks have no "
-            f"gallery in common and are not at the right. {describe_protocol(groups)}"
+            "Bars: standard deviation over seeds, moved slightly apart. "
+            f"{_describe_references(groups)}{describe_protocol(groups)}"
         ),
         alternative=(
             f"Points by method and width. Left, self-test mAP: {_in_words(groups, own=True)}. "
@@ -49,6 +53,12 @@ def draw(results: Results) -> Drawing:
             f"{_in_words([g for g in groups if g.method != TWINS], own=False)}."
         ),
     )
+
+
+def _describe_references(groups: Sequence[Group]) -> str:
+    """Return a sentence for each network that is drawn for reference."""
+    methods = {group.method for group in groups}
+    return "".join(f"{text} " for method, text in REFERENCE_WORDS.items() if method in methods)
 
 
 def _in_words(groups: Sequence[Group], *, own: bool) -> str:

@@ -121,18 +121,24 @@ def _change(results: Results, condition: Condition) -> str:
 
 
 def variation_tables(kind: str, frame: pd.DataFrame) -> list[Table]:
-    """Return a table per data set and variation; `kind` is "ablation" or "robustness"."""
-    head = ("condition", "method", "mAP", EFFECT_HEADS[kind], "seeds", CHANGED)
+    """Return a table per data set and variation, without effects where none could be measured.
+
+    Args:
+        kind: "ablation" or "robustness".
+        frame: The rows of `variation_frame`.
+    """
+    effect = [EFFECT_HEADS[kind]] if frame["effect"].notna().any() else []
+    head = ("condition", "method", "mAP", *effect, "seeds", CHANGED)
     words = ("condition", "method", CHANGED)
-    return tables_by(["dataset", "variation"], frame, head, words, _cells)
 
+    def cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
+        return (
+            Cell(in_words(row["condition"])),
+            Cell(short_name(row["method"]), colour=method_colour(row["method"])),
+            Cell(mean_text(row["average_map_mean"], row["average_map_std"])),
+            *(Cell(effect_text(row["effect"], row["ci_low"], row["ci_high"])) for _ in effect),
+            Cell(str(row["n_seeds"])),
+            Cell(row["change"] or NONE),
+        )
 
-def _cells(row: Mapping[Any, Any]) -> tuple[Cell, ...]:
-    return (
-        Cell(in_words(row["condition"])),
-        Cell(short_name(row["method"]), colour=method_colour(row["method"])),
-        Cell(mean_text(row["average_map_mean"], row["average_map_std"])),
-        Cell(effect_text(row["effect"], row["ci_low"], row["ci_high"])),
-        Cell(str(row["n_seeds"])),
-        Cell(row["change"] or NONE),
-    )
+    return tables_by(["dataset", "variation"], frame, head, words, cells)

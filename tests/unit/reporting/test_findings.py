@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sfsc.reporting.findings import lead_sentence, verdict_sentence
+from sfsc.reporting.findings import conflict_sentences, lead_sentence, verdict_sentence
 
 
 def row(method: str, average: float, worst: float) -> dict[str, object]:
@@ -31,6 +31,36 @@ def test_a_study_without_a_rival_is_compared_with_the_unified_model_alone():
     rows = [row("unified", 50, 50), row("sfsc", 57, 46)]
     assert "best other" not in lead_sentence("omniglot", pd.DataFrame(rows))
     assert lead_sentence("omniglot", pd.DataFrame(rows[1:])) == ""
+
+
+def conflict(variation: str, condition: str, *measures: float, run: str = "") -> dict[str, object]:
+    """Return a row of BCT-S in the table of conflicts."""
+    names = ("whole_early_mean", "whole_late_mean", "change_mean")
+    name = run or f"bct_s@{variation}={condition}"
+    values = dict(zip(names, measures, strict=True))
+    return {"variation": variation, "condition": condition, "method": "bct_s", "run": name} | values
+
+
+def test_settings_in_which_gradients_conflict_most_are_named():
+    """One for how often, and another for how far."""
+    rows = [
+        conflict("compared", "unchanged", 12.0, 0.5, 0.2, run="bct_s"),
+        conflict("architecture", "mobilenet_v2", 30.5, 0.25, 0.3),
+        conflict("widths", "0.125-1", 20.0, 4.0, 0.75),
+    ]
+    assert conflict_sentences(pd.DataFrame(rows)) == (
+        "In BCT-S, the gradients of 12.0 % of the pairs of sub-models conflict in the first "
+        "quarter of the training, and of 0.5 % later. Other settings reach 30.5 %, later 0.2 % "
+        "(architecture: MobileNet V2). The projection would change the mean of the gradients by "
+        "0.2 % of its norm, in other settings by at most 0.8 % (widths: 1/8, 1)."
+    )
+
+
+def test_without_other_settings_there_is_no_word_on_conflicts():
+    """Nor without BCT-S as it is compared."""
+    rows = pd.DataFrame([conflict("compared", "unchanged", 12.0, 0.5, 0.2, run="bct_s")])
+    assert conflict_sentences(rows) == conflict_sentences(rows[:0]) == ""
+    assert conflict_sentences(pd.DataFrame([conflict("widths", "1", 1.0, 1.0, 1.0)])) == ""
 
 
 def test_every_verdict_is_counted():

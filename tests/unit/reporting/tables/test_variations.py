@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sfsc.reporting.runs import Results
-from sfsc.reporting.tables.variations import variation_frame
+from sfsc.reporting.tables.variations import variation_frame, variation_tables
 from sfsc.reporting.tables.write import read_runs_table
 from sfsc.settings.jobs import StudyJob
 
@@ -61,3 +61,14 @@ def test_a_condition_that_sfsc_does_not_have_is_compared_with_nothing(job: Study
     assert list(frame[is_unchanged]["ours"]) == ["sfsc"]
     assert list(frame[~is_unchanged]["effect"].isna()) == [True] * (len(frame) - 1)
     assert len(frame) > 1
+
+
+def test_a_study_without_effects_has_no_column_for_them(reports: Path):
+    """A column of dashes says nothing."""
+    frame = read_runs_table(reports / "tables" / "robustness.csv")
+    heads = [
+        variation_tables("robustness", rows)[0].head
+        for rows in (frame, frame.assign(effect=np.nan))
+    ]
+    assert "SFSC minus the method" in heads[0]
+    assert heads[1] == ("condition", "method", "mAP", "seeds", "changed settings")
