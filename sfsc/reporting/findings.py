@@ -59,8 +59,8 @@ def conflict_sentences(rows: pd.DataFrame) -> str:
     if is_varied.all() or not is_varied.any():
         return ""
     base, varied = of_rival[~is_varied].iloc[0], of_rival[is_varied]
-    most = varied.loc[varied["whole_early_mean"].idxmax()]
-    farthest = varied.loc[varied["change_mean"].idxmax()]
+    most = varied.nlargest(1, "whole_early_mean").iloc[0]
+    farthest = varied.nlargest(1, "change_mean").iloc[0]
     early, late = "whole_early_mean", "whole_late_mean"
     return (
         f"In {short_name(RIVAL)}, the gradients of {base[early]:.1f} % of the pairs of sub-models "
