@@ -18,39 +18,39 @@ DODGE = 1.03
 REFERENCE_WORDS = {
     "unified": "Dashed: the unified network, the smallest one on every platform.",
     "full_alone": "Full alone is one full-width network, which small platforms cannot run.",
-    TWINS: "Independent networks have no gallery in common and are not at the right.",
+    TWINS: "Independent networks have no gallery in common and are not at the left.",
 }
 
 
 def draw(results: Results) -> Drawing:
-    """Draw mAP against the query's multiply-accumulates: self-tests, and in the full gallery."""
+    """Draw mAP against the query's multiply-accumulates: in the full gallery, and self-tests."""
     groups = results.compared()
     figure = Figure(figsize=(PAGE, 2.6))
-    own, full = figure.subplots(1, 2, sharex=True, sharey=True)
+    full, own = figure.subplots(1, 2, sharex=True, sharey=True)
     figure.subplots_adjust(left=0.07, right=0.815, bottom=0.17, top=0.88, wspace=0.07)
     for index, group in enumerate(groups):
         shift = DODGE ** (index - (len(groups) - 1) / 2)
         _draw_method(own, group, group.self_tests, shift)
         if group.method != TWINS:
             _draw_method(full, group, group.map_percent[:, :, -1], shift)
-    own.set(title="Gallery by the same sub-model", ylabel="mAP (%)")
-    full.set_title("Gallery by the largest sub-model")
-    _scale_costs((own, full), groups)
-    label_methods(full, groups, [group.map_percent[:, -1, -1].mean() for group in groups])
+    full.set(title="Gallery by the largest sub-model", ylabel="mAP (%)")
+    own.set_title("Gallery by the same sub-model")
+    _scale_costs((full, own), groups)
+    label_methods(own, groups, [group.map_percent[:, -1, -1].mean() for group in groups])
     return Drawing(
         figure,
         title="Accuracy against cost",
         caption=(
             "Mean average precision against the multiply-accumulates for the embedding of one "
-            "query, for each sub-model (grey lines: widths). Left: self-tests. Right: the "
-            "same queries in the gallery that the method's largest sub-model indexed. "
+            "query, for each sub-model (grey lines: widths). Left: in the gallery that the "
+            "method's largest sub-model indexed. Right: self-tests, of the same queries. "
             "Bars: standard deviation over seeds, moved slightly apart. "
             f"{_describe_references(groups)}{describe_protocol(groups)}"
         ),
         alternative=(
-            f"Points by method and width. Left, self-test mAP: {_in_words(groups, own=True)}. "
-            "Right, mAP in the gallery by the largest sub-model: "
-            f"{_in_words([g for g in groups if g.method != TWINS], own=False)}."
+            "Points by method and width. Left, mAP in the gallery by the largest sub-model: "
+            f"{_in_words([g for g in groups if g.method != TWINS], own=False)}. "
+            f"Right, self-test mAP: {_in_words(groups, own=True)}."
         ),
     )
 

@@ -118,11 +118,11 @@ def test_robustness_shows_each_condition(job: StudyJob, study: Path, tmp_path: P
 
 
 def test_accuracy_against_cost_describes_both_panels(job: StudyJob, study: Path, tmp_path: Path):
-    """Independent networks are at the left alone."""
+    """Independent networks are at the right alone."""
     words = read_words(draw("accuracy_cost", job, study, tmp_path))["alternative"]
-    left, right = words.split(" Right, mAP in the gallery by the largest sub-model: ")
-    assert "Independent: width 1/8 " in left
-    assert "Independent" not in right
+    left, right = words.split(" Right, self-test mAP: ")
+    assert "Independent: width 1/8 " in right
+    assert "Independent" not in left
     assert [panel.count("SFSC (ours): width 1/8 ") for panel in (left, right)] == [1, 1]
 
 
