@@ -6,6 +6,7 @@ import pytest
 import torch
 
 os.environ.setdefault("DO_NOT_TRACK", "true")
+torch.set_num_threads(1)  # for fixtures of the session, too, which are made before those of a test
 
 
 @pytest.fixture(autouse=True)
