@@ -10,6 +10,7 @@ from sfsc.reporting.tables.main import REFERENCES
 
 VERDICTS = ("reproduced", "contradicted", "no difference", "undecided", "not tested")
 """In the order in which they are counted."""
+UNJUDGED = "The study compares settings; it tests none of the paper's claims."
 
 
 def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
@@ -45,11 +46,17 @@ def lead_sentence(dataset: str, rows: pd.DataFrame) -> str:
     )
 
 
-def conflict_sentences(rows: pd.DataFrame) -> str:
-    """Say how often gradients conflict in BCT-S, and under which other settings most.
+def unjudged_summary(conflicts: pd.DataFrame) -> str:
+    """Say what a study is about that tests no claim, and what it found of gradients.
 
     Args:
-        rows: The data set's rows of the table of conflicts.
+        conflicts: The data set's rows of the table of conflicts.
+    """
+    return f"{UNJUDGED} {_conflict_sentences(conflicts)}".rstrip()
+
+
+def _conflict_sentences(rows: pd.DataFrame) -> str:
+    """Say how often gradients conflict in BCT-S, and under which other settings most.
 
     Returns:
         An empty text if the study does not compare BCT-S or varies no setting of it.

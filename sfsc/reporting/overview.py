@@ -13,8 +13,8 @@ from typing import Any
 from sfsc.files import write_texts
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text
-from sfsc.reporting.findings import count_verdicts, lead_sentence
-from sfsc.reporting.report import UNJUDGED, page_template
+from sfsc.reporting.findings import count_verdicts, lead_sentence, unjudged_summary
+from sfsc.reporting.report import page_template
 from sfsc.reporting.tables.write import read_runs_table
 
 
@@ -32,7 +32,7 @@ def render(reports: Path, studies: list[str]) -> str:
     ids = dict.fromkeys(name for column in columns for name in column["claims"])
     searches = sorted(path.parent.name for path in reports.glob("*/choices.json"))
     page = page_template("overview.html.j2")
-    return str(page.render(columns=columns, ids=list(ids), searches=searches, unjudged=UNJUDGED))
+    return str(page.render(columns=columns, ids=list(ids), searches=searches))
 
 
 def judged_studies(reports: Path) -> list[str]:
@@ -44,14 +44,20 @@ def judged_studies(reports: Path) -> list[str]:
 def _columns(report: Path) -> Iterator[dict[str, Any]]:
     """Yield what the page shows of each data set of a study."""
     claims = load_claims(report / "claims.json")
-    main = read_runs_table(report / "tables" / "main.csv")
+    main, conflicts = (
+        read_runs_table(report / "tables" / f"{name}.csv") for name in ("main", "conflicts")
+    )
     for dataset in dict.fromkeys(claim["dataset"] for claim in claims):
         own = [claim for claim in claims if claim["dataset"] == dataset]
         tested = [claim for claim in own if claim["verdict"] != "not tested"]
+        summary = lead_sentence(dataset, main[main["dataset"] == dataset])
+        if not tested:
+            about = unjudged_summary(conflicts[conflicts["dataset"] == dataset])
+            summary = f"{summary} {about}".lstrip()
         yield {
             "study": report.name,
             "dataset": dataset,
-            "summary": lead_sentence(dataset, main[main["dataset"] == dataset]),
+            "summary": summary,
             "tiles": {verdict: len(n) for verdict, n in count_verdicts(own).items() if tested},
             "claims": {claim["id"]: _cell(claim) for claim in tested},
         }

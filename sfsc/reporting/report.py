@@ -25,9 +25,9 @@ from sfsc.reporting.choices import choice_tables, load_choices
 from sfsc.reporting.claims.entries import load_claims
 from sfsc.reporting.claims.prose import interval_text, p_text, part_sentence, price_sentence
 from sfsc.reporting.findings import (
-    conflict_sentences,
     count_verdicts,
     lead_sentence,
+    unjudged_summary,
     verdict_sentence,
 )
 from sfsc.reporting.names import method_name
@@ -43,7 +43,6 @@ from sfsc.settings.jobs import StudyJob
 TEMPLATE = "report.html.j2"
 FIRST = "_accuracy_cost.svg"
 """The figure that is shown beside the deployment table."""
-UNJUDGED = "The study compares settings; it tests none of the paper's claims."
 
 
 def write_report(
@@ -140,7 +139,6 @@ def _section(
         )
     is_judged = any(claim["verdict"] != "not tested" for claim in judged)
     own = {name: frame[frame["dataset"] == dataset] for name, frame in frames.items()}
-    unjudged = [UNJUDGED, conflict_sentences(own["conflicts"])]
     tables = {name: tables_of(name, frame) for name, frame in own.items()}
     (main,) = tables["main"]
     bars = list(zip(main.rows, own["main"]["average_map_mean"], own["main"]["method"], strict=True))
@@ -149,7 +147,7 @@ def _section(
         "dataset": dataset,
         "summary": [
             lead_sentence(dataset, own["main"]),
-            *([verdict_sentence(judged)] if is_judged else unjudged),
+            verdict_sentence(judged) if is_judged else unjudged_summary(own["conflicts"]),
         ],
         "tiles": {verdict: len(names) for verdict, names in count_verdicts(judged).items()},
         "claims": [_claim(claim) for claim in judged if is_judged],

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sfsc.reporting.findings import conflict_sentences, lead_sentence, verdict_sentence
+from sfsc.reporting.findings import UNJUDGED, lead_sentence, unjudged_summary, verdict_sentence
 
 
 def row(method: str, average: float, worst: float) -> dict[str, object]:
@@ -48,9 +48,9 @@ def test_settings_in_which_gradients_conflict_most_are_named():
         conflict("architecture", "mobilenet_v2", 30.5, 0.25, 0.3),
         conflict("widths", "0.125-1", 20.0, 4.0, 0.75),
     ]
-    assert conflict_sentences(pd.DataFrame(rows)) == (
-        "In BCT-S, the gradients of 12.0 % of the pairs of sub-models conflict in the first "
-        "quarter of the training, and of 0.5 % later. Other settings reach 30.5 %, later 0.2 % "
+    assert unjudged_summary(pd.DataFrame(rows)) == (
+        f"{UNJUDGED} In BCT-S, the gradients of 12.0 % of the pairs of sub-models conflict in the "
+        "first quarter of the training, and of 0.5 % later. Other settings reach 30.5 %, later 0.2 % "
         "(architecture: MobileNet V2). The projection would change the mean of the gradients by "
         "0.2 % of its norm, in other settings by at most 0.8 % (widths: 1/8, 1)."
     )
@@ -59,8 +59,9 @@ def test_settings_in_which_gradients_conflict_most_are_named():
 def test_without_other_settings_there_is_no_word_on_conflicts():
     """Nor without BCT-S as it is compared."""
     rows = pd.DataFrame([conflict("compared", "unchanged", 12.0, 0.5, 0.2, run="bct_s")])
-    assert conflict_sentences(rows) == conflict_sentences(rows[:0]) == ""
-    assert conflict_sentences(pd.DataFrame([conflict("widths", "1", 1.0, 1.0, 1.0)])) == ""
+    assert unjudged_summary(rows) == unjudged_summary(rows[:0]) == UNJUDGED
+    apart = pd.DataFrame([conflict("widths", "1", 1.0, 1.0, 1.0)])
+    assert unjudged_summary(apart) == UNJUDGED
 
 
 def test_every_verdict_is_counted():
