@@ -112,7 +112,7 @@ def _decision(claim: Values, part: Values) -> str:
     one = unit.replace("points", "point") if margin == 1 else unit
     return (
         f"A decision about {margin:g} {one} needs about {claim['more_seeds']} more seeds, "
-        f"{claim['more_core_minutes']:.0f} core-minutes."
+        f"{claim['more_core_minutes']:.0f} core-minutes; a larger effect needs fewer."
     )
 
 

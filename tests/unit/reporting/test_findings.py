@@ -49,10 +49,10 @@ def test_settings_in_which_gradients_conflict_most_are_named():
         conflict("widths", "0.125-1", 20.0, 4.0, 0.75),
     ]
     assert unjudged_summary(pd.DataFrame(rows)) == (
-        f"{UNJUDGED} In BCT-S, the gradients of 12.0 % of the pairs of sub-models conflict in the "
-        "first quarter of the training, and of 0.5 % later. Other settings reach 30.5 %, later 0.2 % "
-        "(architecture: MobileNet V2). The projection would change the mean of the gradients by "
-        "0.2 % of its norm, in other settings by at most 0.8 % (widths: 1/8, 1)."
+        f"{UNJUDGED} In BCT-S, the gradients of 12.0 % of the pairs of sub-models conflict in "
+        "the first quarter of the training, and of 0.5 % later. Other settings reach 30.5 %, later "
+        "0.2 % (architecture: MobileNet V2). The projection would change the mean of the gradients "
+        "by 0.2 % of its norm, in other settings by at most 0.8 % (widths: 1/8, 1)."
     )
 
 

@@ -62,7 +62,8 @@ def test_an_undecided_claim_says_why_and_what_a_decision_costs():
     """The bound in the interval, or a test that the correction takes."""
     sentence = (
         "3 seeds find an effect of {effect} points of mAP with 80 % power. A decision about "
-        "1 point of mAP needs about {seeds} more seeds, {minutes} core-minutes."
+        "1 point of mAP needs about {seeds} more seeds, {minutes} core-minutes; a larger "
+        "effect needs fewer."
     )
     wide = explain(comparison(2.0, 3.5, -0.5, core_seconds=(("d/sfsc", 60.0),)))
     assert wide == (
