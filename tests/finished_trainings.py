@@ -14,6 +14,7 @@ from sfsc.data.prepared import PreparedSet
 from sfsc.data.transforms import to_float
 from sfsc.networks.build import KINDS
 from sfsc.networks.cost import cost
+from sfsc.provenance import digest_of
 from sfsc.retrieval.evaluate import evaluate
 from sfsc.settings.sections import Evaluate
 
@@ -59,7 +60,8 @@ def write_training(root: Path, *, kind: str = "switchable", seed: int = 0) -> Pa
         "epochs": 1, "steps": 1, "train_images": 48,
         "train_identities": 6, "macs": [c.macs for c in costs],
         "parameters": [c.parameters for c in costs], "wall_seconds": 1.0, "git_revision": "f" * 40,
-        "git_clean": True, "config_digest": "c" * 64, "data_digest": "d" * 64, "environment": {},
+        "git_clean": True, "config_digest": "c" * 64, "environment": {},
+        "data_digest": digest_of(data / "manifest.csv"),
         "validation": [{"epoch": 1, "map": [[0.5] * 2] * 2, "average_map": 0.5}],
         "code_digest": "e" * 16, "finished": "2026-01-02T03:04:05+00:00",
     }  # fmt: skip

@@ -211,6 +211,7 @@ def _describe(finished: Finished, models: Sequence[ExportedModel]) -> Space:
     latencies = measure_latency([model.onnx for model in models])
     return Space(
         **_origin(finished),
+        data=run.record["data_digest"],
         space=models[-1].description.space,
         spaces={model.key: model.description.space for model in models},
         widths=run.widths,

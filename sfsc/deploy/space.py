@@ -92,6 +92,8 @@ class Int8(_Record):
 class Space(Origin):
     """Content of `space.json`; what is measured per sub-model has the name of its width as key."""
 
+    data: Digest
+    """Digest of the training's prepared set: of its `manifest.csv`."""
     space: Digest
     """Digest of the full network's metric space."""
     spaces: dict[str, Digest]

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfsc.data.manifest import JUNK
-from sfsc.data.prepared import SUMMARY, PreparedSet
+from sfsc.data.prepared import MANIFEST, PreparedSet
 from sfsc.deploy.accuracy import embed_split
 from sfsc.deploy.export import write_models
 from sfsc.deploy.finished import Finished
 from sfsc.deploy.model import OnnxEmbedder
 from sfsc.deploy.space import SPACE, read_space, width_key
 from sfsc.errors import DataError, ResultError
+from sfsc.provenance import digest_of
 
 LOGGER = logging.getLogger(__name__)
 SHOWN = 24
@@ -176,14 +177,17 @@ def _export(finished: Finished, target: Path) -> dict[str, Model]:
 
 
 def _find_data(export: Path) -> Path:
-    """Return the one prepared set of an export's training in the present folder."""
-    dataset = read_space(export).dataset
-    found = sorted(path.parent for path in Path("data/prepared").glob(f"*/{dataset}/{SUMMARY}"))
-    if len(found) == 1:
-        return found[0]
+    """Return a prepared set in the present folder that is the one of an export's training."""
+    space = read_space(export)
+    found = sorted(Path("data/prepared").glob(f"*/{space.dataset}/{MANIFEST}"))
+    for manifest in found:
+        if digest_of(manifest) == space.data:
+            return manifest.parent
+    others = ", ".join(str(manifest.parent) for manifest in found)
     raise DataError(
-        f"The prepared set of the training must be the only data/prepared/<study>/{dataset} here. "
-        f"Found {', '.join(map(str, found)) or 'none'}; name one with `--data`."
+        f"The prepared set of the training must be a data/prepared/<study>/{space.dataset} here, "
+        f"with {space.data[:12]} as the digest of {MANIFEST}. Found {others or 'none'}; name it "
+        "with `--data`."
     )
 
 

@@ -63,16 +63,22 @@ def test_a_photograph_of_unknown_identity_has_no_right_hits(exhibits: Exhibits):
 def test_the_prepared_set_of_an_export_is_looked_for(
     exported: Path, training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The only set of that name in the present folder, or the one that is named."""
-    project = training.parents[4]
-    monkeypatch.chdir(project)
+    """Among the sets of all studies in the present folder: one with the training's manifest."""
+    prepared = training.parents[4] / "data/prepared/tiny"
+    for study in ("another", "one", "two"):
+        shutil.copytree(prepared, tmp_path / "data/prepared" / study)
+    manifest = tmp_path / "data/prepared/another/synthetic/manifest.csv"
+    manifest.write_text(manifest.read_text().replace("query", "gallery"))
+    monkeypatch.chdir(tmp_path)
     with open_exhibits(exported) as shown:
         assert len(shown.gallery) == 32
-    shutil.copytree(project / "data/prepared/tiny", tmp_path / "data/prepared/one")
-    shutil.copytree(project / "data/prepared/tiny", tmp_path / "data/prepared/two")
-    monkeypatch.chdir(tmp_path)
-    two = "data/prepared/one/synthetic, data/prepared/two/synthetic; name one with `--data`"
-    with pytest.raises(DataError, match=two), open_exhibits(exported):
+    for study in ("one", "two"):
+        shutil.rmtree(tmp_path / "data/prepared" / study)
+    found = "Found data/prepared/another/synthetic; name it with `--data`"
+    with pytest.raises(DataError, match=found), open_exhibits(exported):
+        pass
+    shutil.rmtree(tmp_path / "data")
+    with pytest.raises(DataError, match="Found none; name it"), open_exhibits(exported):
         pass
 
 
