@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from sfsc.deploy.space import ModelDescription
+from sfsc.deploy.space import ModelDescription, describe
 from sfsc.errors import ResultError
 from sfsc.files import lock, replacing, write_texts
 
@@ -82,7 +82,7 @@ class Gallery:
         try:
             head = Head.model_validate_json((folder / HEAD).read_text(encoding="utf-8"))
         except (OSError, ValidationError, UnicodeDecodeError) as error:
-            raise _damage(folder, folder / HEAD, str(error)) from error
+            raise _damage(folder, folder / HEAD, describe(error)) from error
         return cls(folder, head)
 
     @classmethod

@@ -171,7 +171,16 @@ def read_space(folder: Path) -> Space:
     try:
         return Space.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError, UnicodeDecodeError) as error:
-        found = " ".join(str(error).split())[:200]
         raise ResultError(
-            f"{path} must be written by `sfsc export`. Found: {found}. Export it again."
+            f"{path} must be written by `sfsc export`. Found: {describe(error)}. Export it again."
         ) from error
+
+
+def describe(error: Exception) -> str:
+    """Return what is wrong with a file: its first wrong value, or the words of the system."""
+    text = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        text = f"`{key}`: {first['msg']}" if key else first["msg"]
+    return " ".join(text.split())[:200].rstrip(".")

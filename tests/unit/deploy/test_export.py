@@ -118,8 +118,17 @@ def test_a_folder_without_a_training_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_space_is_one_sentence(tmp_path: Path):
-    """It names the file and the command."""
-    (tmp_path / "space.json").write_text('{"space": 3}')
-    with pytest.raises(ResultError, match=r"must be written by `sfsc export`\. Found: .*Export it"):
-        read_space(tmp_path)
+def test_a_damaged_space_is_one_sentence(exported: Path, tmp_path: Path):
+    """It names the file, the first wrong value and the command."""
+    space = json.loads((exported / "space.json").read_text())
+    del space["data"]
+    for text, found in ((json.dumps(space), "`data`: Field required"), ("{", "Invalid JSON: EOF")):
+        (tmp_path / "space.json").write_text(text)
+        with pytest.raises(ResultError) as caught:
+            read_space(tmp_path)
+        path = tmp_path / "space.json"
+        assert str(caught.value).startswith(
+            f"{path} must be written by `sfsc export`. Found: {found}"
+        )
+        assert str(caught.value).endswith(". Export it again.")
+        assert "pydantic" not in str(caught.value)
